@@ -1,0 +1,102 @@
+//! `event-session`: the session that this login creates or continues.
+
+use serde::Deserialize;
+
+use super::parts::{CookieMode, Device, DeviceValue, or_default};
+use crate::{Metadata, SessionId, Timestamp};
+
+/// When things happened to a session, and when it ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionTimes {
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// When it was last changed.
+    pub updated_at: Option<Timestamp>,
+    /// When the user last proved who they are.
+    pub authenticated_at: Option<Timestamp>,
+    /// When it was last used.
+    pub last_interacted_at: Option<Timestamp>,
+    /// When it ends, unless it is used before.
+    pub idle_expires_at: Option<Timestamp>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The session that this login creates or continues.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Session {
+    /// `event-session.id`.
+    pub id: SessionId,
+    user_id: Option<String>,
+    created_at: Option<Timestamp>,
+    updated_at: Option<Timestamp>,
+    authenticated_at: Option<Timestamp>,
+    last_interacted_at: Option<Timestamp>,
+    idle_expires_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "or_default")]
+    device: Device,
+    #[serde(default, deserialize_with = "or_default")]
+    clients: Vec<SessionClient>,
+    cookie: Option<Cookie>,
+    /// The metadata before the flow; with its changes it is [`crate::Login::session_metadata`].
+    #[serde(default, deserialize_with = "or_default")]
+    pub metadata: Metadata,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(expecting = "an object")]
+struct SessionClient {
+    client_id: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(expecting = "an object")]
+struct Cookie {
+    mode: CookieMode,
+}
+
+impl Session {
+    /// `event-session.user-id`.
+    pub fn user_id(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+
+    /// `event-session.times`.
+    pub fn times(&self) -> SessionTimes {
+        SessionTimes {
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            authenticated_at: self.authenticated_at,
+            last_interacted_at: self.last_interacted_at,
+            idle_expires_at: self.idle_expires_at,
+            expires_at: self.expires_at,
+        }
+    }
+
+    /// `event-session.device-ip`.
+    pub fn device_ip(&self) -> DeviceValue {
+        self.device.ip()
+    }
+
+    /// `event-session.device-asn`.
+    pub fn device_asn(&self) -> DeviceValue {
+        self.device.asn()
+    }
+
+    /// `event-session.device-user-agent`.
+    pub fn device_user_agent(&self) -> DeviceValue {
+        self.device.user_agent()
+    }
+
+    /// `event-session.clients`.
+    pub fn clients(&self) -> impl Iterator<Item = &str> {
+        self.clients.iter().map(|client| client.client_id.as_str())
+    }
+
+    /// `event-session.cookie`.
+    pub fn cookie(&self) -> Option<CookieMode> {
+        self.cookie.as_ref().map(|cookie| cookie.mode)
+    }
+}

@@ -1,0 +1,30 @@
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+#[doc(hidden)]
+pub mod contract;
+mod error;
+pub mod event;
+mod ids;
+pub mod json;
+mod login;
+mod metadata;
+pub mod outcome;
+mod secret;
+mod string_map;
+mod timestamp;
+mod transaction;
+
+pub use error::{
+    AccessError, InvalidKey, LimitExceeded, MetadataError, PastTime, SessionError, TokenError, TransactionError, UserError,
+    ValidationError, ValueTooLong,
+};
+pub use event::{Event, EventError};
+pub use ids::{ActionId, IdError, SessionId, TenantId, UserId};
+pub use login::{Checkpoint, Login, SessionLifetimes, limits};
+pub use metadata::{Metadata, MetadataKey};
+pub use outcome::Outcome;
+pub use secret::{Secret, SecretError, Settings};
+pub use string_map::StringMap;
+pub use timestamp::{Timestamp, TimestampError};
+pub use transaction::TransactionValue;

@@ -1,0 +1,309 @@
+//! What a flow has come to: what the platform does now, and what is told of each Action.
+
+mod report;
+
+pub use report::{ActionReport, ActionResult, Failure, Level, LimitBroken, LogLine};
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::event::CookieMode;
+use crate::json::ObjectChanges;
+use crate::login::{Changes, TokenChanges};
+use crate::{ActionId, Login, Metadata, MetadataKey, SessionId, Timestamp, TransactionValue};
+
+/// Whether the login goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Decision {
+    /// Tokens are issued.
+    Allow,
+    /// No tokens are issued and no session is created; what was asked of the user and of a session that exists still stands.
+    Deny {
+        /// Why, for the client.
+        reason: String,
+        /// The Action that denied it.
+        action: ActionId,
+    },
+    /// An Action failed. Nothing that any Action asked for is kept.
+    Failed {
+        /// Why, for the Action's author.
+        error: Failure,
+        /// The Action that failed.
+        action: ActionId,
+    },
+}
+
+/// Something that an Action has set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change<T> {
+    /// What it was set to; where it can be removed, `None` says that it was.
+    pub value: T,
+    /// The Action that set it last.
+    pub action: ActionId,
+}
+
+/// What a flow has come to. In JSON, `decision` (`"allow"`, `"deny"` or `"failed"`) with its members stands beside the rest.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Whether the login goes on.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// What becomes of the session.
+    pub session: SessionOutcome,
+    /// What goes into the access token; `None` where no tokens are issued.
+    pub access_token: Option<TokenOutcome>,
+    /// What goes into the ID token; `None` where no tokens are issued.
+    pub id_token: Option<TokenOutcome>,
+    /// What the platform changes of the user.
+    pub user: UserOutcome,
+    /// What the Actions of this transaction share.
+    pub transaction: TransactionOutcome,
+    /// What is told of each Action, in the order of the flow.
+    pub actions: Vec<ActionReport>,
+}
+
+/// What becomes of the session.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SessionOutcome {
+    /// Which session; `None` where the login has none.
+    pub id: Option<SessionId>,
+    /// Its metadata after the flow.
+    pub metadata: Metadata,
+    /// All entries of before were removed first (`session.evict-metadata`).
+    pub metadata_evicted: bool,
+    /// What was changed of its metadata, entry by entry.
+    pub metadata_changes: BTreeMap<MetadataKey, Change<Option<String>>>,
+    /// Ends the session then.
+    pub expires_at: Option<Timestamp>,
+    /// Ends the session then, unless it is used before.
+    pub idle_expires_at: Option<Timestamp>,
+    /// Whether its cookie outlives the browser.
+    pub cookie_mode: Option<CookieMode>,
+    /// The session is to end now.
+    pub revoked: Option<Revoked>,
+}
+
+/// How a session is to end now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Revoked {
+    /// Why.
+    pub reason: String,
+    /// Its refresh tokens live on.
+    pub preserve_refresh_tokens: bool,
+    /// The Action that revoked it.
+    pub action: ActionId,
+}
+
+/// What goes into a token.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TokenOutcome {
+    /// Claims by name. In JSON their values alone.
+    #[serde(serialize_with = "values")]
+    pub claims: BTreeMap<String, Change<Value>>,
+    /// Scopes that are granted beyond those that were.
+    #[serde(serialize_with = "scopes")]
+    pub added_scopes: BTreeMap<String, ActionId>,
+    /// Scopes that are not granted, though they were.
+    #[serde(serialize_with = "scopes")]
+    pub removed_scopes: BTreeMap<String, ActionId>,
+}
+
+/// What the platform changes of the user: members set, or (`null`) removed.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct UserOutcome {
+    /// Of what the user may change about themselves.
+    #[serde(serialize_with = "values")]
+    pub user_metadata: BTreeMap<String, Change<Option<Value>>>,
+    /// Of what only the tenant may change.
+    #[serde(serialize_with = "values")]
+    pub app_metadata: BTreeMap<String, Change<Option<Value>>>,
+}
+
+/// What the Actions of this transaction share.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TransactionOutcome {
+    /// All of it, after the flow.
+    pub metadata: BTreeMap<String, TransactionValue>,
+}
+
+fn values<T: Serialize, S: Serializer>(changes: &BTreeMap<String, Change<T>>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(changes.iter().map(|(name, change)| (name, &change.value)))
+}
+
+fn scopes<S: Serializer>(scopes: &BTreeMap<String, ActionId>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(scopes.keys())
+}
+
+impl Outcome {
+    /// What a login has come to, when its flow has ended with these reports, one for each Action of the flow.
+    ///
+    /// The login fails with the first Action that failed, unless `login` was rolled back to before it and the flow went on: say so
+    /// with `failed` being `None`.
+    pub fn new(login: &Login, actions: Vec<ActionReport>, failed: Option<(ActionId, Failure)>) -> Self {
+        if let Some((action, error)) = failed {
+            let session = SessionOutcome {
+                id: login.event().session.as_ref().map(|session| session.id.clone()),
+                metadata: login.event().session.as_ref().map(|session| session.metadata.clone()).unwrap_or_default(),
+                ..SessionOutcome::default()
+            };
+            let before = login.event().transaction.as_ref();
+            return Self {
+                decision: Decision::Failed { error, action },
+                session,
+                access_token: None,
+                id_token: None,
+                user: UserOutcome::default(),
+                transaction: TransactionOutcome {
+                    metadata: before.map(|transaction| transaction.metadata.clone()).unwrap_or_default(),
+                },
+                actions,
+            };
+        }
+        let changes = login.changes();
+        let names = |by: usize| actions.get(by).map(|report| report.action.clone());
+        let decision = decision(changes, &names);
+        let issued = decision == Decision::Allow;
+        Self {
+            session: session(login, &names),
+            access_token: issued.then(|| token(&changes.access_token, &names)),
+            id_token: issued.then(|| token(&changes.id_token, &names)),
+            user: UserOutcome {
+                user_metadata: members(&changes.user_metadata, &names, Clone::clone),
+                app_metadata: members(&changes.app_metadata, &names, Clone::clone),
+            },
+            transaction: TransactionOutcome {
+                metadata: login.transaction_metadata().into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect(),
+            },
+            decision,
+            actions,
+        }
+    }
+}
+
+fn decision(changes: &Changes, names: &impl Fn(usize) -> Option<ActionId>) -> Decision {
+    let denied = changes.denial.as_ref().map(|denial| (&denial.reason, denial.by));
+    let revoked = changes.session.revoked.as_ref().map(|revoked| (&revoked.reason, revoked.by));
+    match denied.or(revoked).and_then(|(reason, by)| Some((reason, names(by)?))) {
+        Some((reason, action)) => Decision::Deny { reason: reason.clone(), action },
+        None => Decision::Allow,
+    }
+}
+
+fn session(login: &Login, names: &impl Fn(usize) -> Option<ActionId>) -> SessionOutcome {
+    let Some(session) = &login.event().session else { return SessionOutcome::default() };
+    let changes = &login.changes().session;
+    let entries = changes.entries.iter().filter_map(|(key, written)| {
+        let value = written.value.as_deref().map(str::to_owned);
+        Some((key.clone(), Change { value, action: names(written.by)? }))
+    });
+    SessionOutcome {
+        id: Some(session.id.clone()),
+        metadata: login.session_metadata_map(),
+        metadata_evicted: changes.evicted,
+        metadata_changes: entries.collect(),
+        expires_at: changes.expires_at,
+        idle_expires_at: changes.idle_expires_at,
+        cookie_mode: changes.cookie_mode,
+        revoked: changes.revoked.as_ref().and_then(|revoked| {
+            Some(Revoked {
+                reason: revoked.reason.clone(),
+                preserve_refresh_tokens: revoked.preserve_refresh_tokens,
+                action: names(revoked.by)?,
+            })
+        }),
+    }
+}
+
+fn token(changes: &TokenChanges, names: &impl Fn(usize) -> Option<ActionId>) -> TokenOutcome {
+    let scopes = |wanted: bool| {
+        let of_kind = changes.scopes.iter().filter(move |(_, (added, _))| *added == wanted);
+        of_kind.filter_map(|(scope, (_, by))| Some((scope.to_string(), names(*by)?))).collect()
+    };
+    TokenOutcome {
+        claims: members(&changes.claims, names, |value| value.clone().unwrap_or_default()),
+        added_scopes: scopes(true),
+        removed_scopes: scopes(false),
+    }
+}
+
+fn members<T>(
+    changes: &ObjectChanges,
+    names: &impl Fn(usize) -> Option<ActionId>,
+    value: impl Fn(&Option<Value>) -> T,
+) -> BTreeMap<String, Change<T>> {
+    let named = changes.iter().filter_map(|(name, change)| Some((name.to_owned(), value(&change.value), names(change.by)?)));
+    named.map(|(name, value, action)| (name, Change { value, action })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::tests::login;
+
+    fn report(name: &str) -> ActionReport {
+        ActionReport { result: ActionResult::Ok, ..ActionReport::not_run(ActionId::new(name, "0.1.0").unwrap()) }
+    }
+
+    fn json(outcome: &Outcome) -> Value {
+        serde_json::to_value(outcome).unwrap()
+    }
+
+    #[test]
+    fn each_change_names_the_action_that_made_it_last() {
+        let mut login = login();
+        login.begin(0);
+        login.set_session_metadata("org_id", "org_1").unwrap();
+        login.set_access_token_claim("https://acme.example/org", "{\"id\":1}").unwrap();
+        login.begin(1);
+        login.set_session_metadata("org_id", "org_2").unwrap();
+        login.add_scope("read:orders").unwrap();
+        let outcome = Outcome::new(&login, vec![report("first"), report("second")], None);
+        let json = json(&outcome);
+        assert_eq!(json["decision"], "allow");
+        assert_eq!(json["session"]["metadata"], serde_json::json!({ "locale": "de", "org_id": "org_2" }));
+        assert_eq!(json["session"]["metadata_changes"]["org_id"]["action"], "second@0.1.0");
+        assert_eq!(json["access_token"]["claims"]["https://acme.example/org"]["id"], 1);
+        assert_eq!(json["access_token"]["added_scopes"][0], "read:orders");
+        assert_eq!(json["actions"][1]["result"], "ok");
+    }
+
+    #[test]
+    fn a_denied_login_issues_no_tokens_and_what_was_asked_of_the_user_stands() {
+        let mut login = login();
+        login.set_user_metadata("seen", "true").unwrap();
+        login.set_access_token_claim("c", "1").unwrap();
+        login.deny("not today").unwrap();
+        let json = json(&Outcome::new(&login, vec![report("gate")], None));
+        assert_eq!((&json["decision"], &json["reason"]), (&"deny".into(), &"not today".into()));
+        assert_eq!((&json["access_token"], &json["id_token"]), (&Value::Null, &Value::Null));
+        assert_eq!(json["user"]["user_metadata"]["seen"], true);
+    }
+
+    #[test]
+    fn a_revoked_session_denies_the_login() {
+        let mut login = login();
+        login.revoke_session("stolen", true).unwrap();
+        let json = json(&Outcome::new(&login, vec![report("gate")], None));
+        assert_eq!((&json["decision"], &json["reason"]), (&"deny".into(), &"stolen".into()));
+        assert_eq!(json["session"]["revoked"]["preserve_refresh_tokens"], true);
+    }
+
+    #[test]
+    fn a_failed_login_changes_nothing_at_all() {
+        let mut login = login();
+        login.set_session_metadata("org_id", "org_1").unwrap();
+        login.set_user_metadata("seen", "true").unwrap();
+        login.set_transaction_metadata("step", Some(3.0.into())).unwrap();
+        let failure = Failure::Rejected { code: "quota".into(), message: "too many".into() };
+        let failed = (ActionId::new("gate", "0.1.0").unwrap(), failure);
+        let json = json(&Outcome::new(&login, vec![report("gate")], Some(failed)));
+        assert_eq!((&json["decision"], &json["error"]["code"]), (&"failed".into(), &"quota".into()));
+        assert_eq!(json["session"]["metadata"], serde_json::json!({ "locale": "de" }));
+        assert_eq!(json["session"]["metadata_changes"], serde_json::json!({}));
+        assert_eq!(json["user"]["user_metadata"], serde_json::json!({}));
+        assert_eq!(json["transaction"]["metadata"]["step"], 2.0);
+    }
+}

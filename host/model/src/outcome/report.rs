@@ -1,0 +1,271 @@
+//! What is told of each Action of a flow: for its author, the tenant and the operator. Never a secret or the event's own values.
+
+use std::time::Duration;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+use crate::ActionId;
+
+/// How important a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Something failed. What an Action writes to standard error is of this level.
+    Error,
+    /// Something may fail.
+    Warn,
+    /// What went on. What an Action writes to standard output is of this level.
+    Info,
+    /// For somebody who looks for a fault.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+/// A line that an Action has logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// How important it is.
+    pub level: Level,
+    /// The text: one line, in which control characters are escaped.
+    pub message: String,
+}
+
+/// How an Action ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionResult {
+    /// It returned, and the flow went on.
+    Ok,
+    /// It returned, and had denied the login.
+    Denied,
+    /// It returned, and had revoked the session.
+    Revoked,
+    /// It failed.
+    Failed(Failure),
+    /// The flow had stopped before it.
+    NotRun,
+}
+
+impl ActionResult {
+    /// As it stands in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::Revoked => "revoked",
+            Self::Failed(_) => "failed",
+            Self::NotRun => "not_run",
+        }
+    }
+}
+
+/// Why an Action failed. Its text is for the Action's author.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// It returned an error.
+    #[error("{message}")]
+    Returned {
+        /// The Action's own words.
+        message: String,
+    },
+    /// It asked to fail the login with its own error (`validation.error`).
+    #[error("{code}: {message}")]
+    Rejected {
+        /// The Action's own code.
+        code: String,
+        /// The Action's own words.
+        message: String,
+    },
+    /// It broke off with a message on standard error: in Rust, a panic.
+    #[error("it panicked: {message}")]
+    Panicked {
+        /// What it wrote.
+        message: String,
+    },
+    /// It did something that WebAssembly forbids.
+    #[error("it trapped: {reason}")]
+    Trapped {
+        /// What it did.
+        reason: String,
+    },
+    /// It ended itself instead of returning.
+    #[error("it called `exit` instead of returning; return an error to fail the login")]
+    Exited,
+    /// It went over one of its limits.
+    #[error("{limit}")]
+    Limit {
+        /// Which.
+        limit: LimitBroken,
+    },
+    /// The host had no room to run it: not the Action's fault.
+    #[error("the host has no sandbox free; try again, or raise `sandboxes` in the runtime's settings")]
+    Busy,
+    /// The host failed: not the Action's fault.
+    #[error("the host failed: {reason}")]
+    Host {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl Failure {
+    /// As it stands in JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Returned { .. } => "returned",
+            Self::Rejected { .. } => "rejected",
+            Self::Panicked { .. } => "panicked",
+            Self::Trapped { .. } => "trapped",
+            Self::Exited => "exited",
+            Self::Limit { .. } => "limit",
+            Self::Busy => "busy",
+            Self::Host { .. } => "host",
+        }
+    }
+}
+
+impl Serialize for Failure {
+    /// `{kind, message}`, with `code` for an Action's own error and `limit` for a broken limit.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Failure", 3)?;
+        fields.serialize_field("kind", self.kind())?;
+        match self {
+            Self::Rejected { code, message } => {
+                fields.serialize_field("code", code)?;
+                fields.serialize_field("message", message)?;
+            }
+            Self::Limit { limit } => {
+                fields.serialize_field("limit", limit.name())?;
+                fields.serialize_field("message", &limit.to_string())?;
+            }
+            _ => fields.serialize_field("message", &self.to_string())?,
+        }
+        fields.end()
+    }
+}
+
+/// A limit of the sandbox that an Action went over. Values are what is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LimitBroken {
+    /// Time of computing.
+    #[error("it computed for more than {} ms (limit `cpu_time`); is there a loop that doesn't end?", .allowed.as_millis())]
+    CpuTime {
+        /// What is allowed.
+        allowed: Duration,
+    },
+    /// Time from its start, waiting included.
+    #[error("it took longer than {} ms, waiting included (limit `wall_time`)", .allowed.as_millis())]
+    WallTime {
+        /// What is allowed.
+        allowed: Duration,
+    },
+    /// Linear memory.
+    #[error("it asked for {given} bytes of memory, at most {allowed} are allowed (limit `memory`)")]
+    Memory {
+        /// The bytes that it would have.
+        given: usize,
+        /// What is allowed.
+        allowed: usize,
+    },
+    /// Elements of a table.
+    #[error("it asked for a table of {given} elements, at most {allowed} are allowed (limit `table_elements`)")]
+    TableElements {
+        /// The elements that it would have.
+        given: usize,
+        /// What is allowed.
+        allowed: usize,
+    },
+    /// The stack.
+    #[error("its stack grew over {allowed} bytes (limit `stack`); is there a recursion that doesn't end?")]
+    Stack {
+        /// What is allowed.
+        allowed: usize,
+    },
+    /// Calls of the contract's functions.
+    #[error("it made more than {allowed} calls of the host (limit `calls`)")]
+    Calls {
+        /// What is allowed.
+        allowed: u32,
+    },
+    /// Bytes that cross with one call.
+    #[error("it passed more than {allowed} bytes to the host in one call (limit `call_bytes`)")]
+    CallBytes {
+        /// What is allowed.
+        allowed: usize,
+    },
+}
+
+impl LimitBroken {
+    /// The limit's name, as in the table of limits.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CpuTime { .. } => "cpu_time",
+            Self::WallTime { .. } => "wall_time",
+            Self::Memory { .. } => "memory",
+            Self::TableElements { .. } => "table_elements",
+            Self::Stack { .. } => "stack",
+            Self::Calls { .. } => "calls",
+            Self::CallBytes { .. } => "call_bytes",
+        }
+    }
+}
+
+/// What is told of one Action.
+#[derive(Clone, Debug)]
+pub struct ActionReport {
+    /// Which Action.
+    pub action: ActionId,
+    /// How it ended.
+    pub result: ActionResult,
+    /// How long its sandbox lived, making and dropping included.
+    pub duration: Duration,
+    /// WebAssembly instructions that it ran, where they are counted.
+    pub fuel: Option<u64>,
+    /// The most linear memory that it had, in bytes.
+    pub peak_memory_bytes: usize,
+    /// What it logged.
+    pub logs: Vec<LogLine>,
+    /// Whether it logged more than its budget, and the rest was cut.
+    pub logs_cut: bool,
+}
+
+impl ActionReport {
+    /// Of an Action that did not run.
+    pub fn not_run(action: ActionId) -> Self {
+        Self {
+            action,
+            result: ActionResult::NotRun,
+            duration: Duration::ZERO,
+            fuel: None,
+            peak_memory_bytes: 0,
+            logs: Vec::new(),
+            logs_cut: false,
+        }
+    }
+
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.result {
+            ActionResult::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+impl Serialize for ActionReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("ActionReport", 9)?;
+        fields.serialize_field("name", self.action.name())?;
+        fields.serialize_field("version", self.action.version())?;
+        fields.serialize_field("result", self.result.name())?;
+        fields.serialize_field("error", &self.failure())?;
+        fields.serialize_field("duration_us", &u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX))?;
+        fields.serialize_field("fuel", &self.fuel)?;
+        fields.serialize_field("peak_memory_bytes", &self.peak_memory_bytes)?;
+        fields.serialize_field("logs", &self.logs)?;
+        fields.serialize_field("logs_cut", &self.logs_cut)?;
+        fields.end()
+    }
+}

@@ -1,0 +1,111 @@
+//! An Action, compiled and ready to run.
+
+use std::fmt;
+use std::sync::Arc;
+
+use vestibule_model::ActionId;
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker};
+
+use crate::bindings::PostLoginPre;
+use crate::capabilities;
+use crate::error::LoadError;
+use crate::inspect::{CONTRACT, Capabilities, Imports};
+use crate::sandbox::Sandbox;
+
+/// The functions that a post-login Action exports.
+const EXPORTS: [&str; 2] = ["on-execute-post-login", "on-continue-post-login"];
+
+/// How a core module and a component begin (`\0asm`, version, layer).
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+const WASM: &[u8] = b"\0asm";
+
+/// An Action that has been compiled and checked. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Action(Arc<Inner>);
+
+struct Inner {
+    id: ActionId,
+    bytes: usize,
+    capabilities: Capabilities,
+    pre: PostLoginPre<Sandbox>,
+}
+
+impl Action {
+    /// Which Action: its name and version.
+    pub fn id(&self) -> &ActionId {
+        &self.0.id
+    }
+
+    /// The size of its component in bytes.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
+    }
+
+    /// What it can see and do.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    pub(crate) fn pre(&self) -> &PostLoginPre<Sandbox> {
+        &self.0.pre
+    }
+
+    pub(crate) fn load(
+        engine: &Engine,
+        linker: &Linker<Sandbox>,
+        fallback_name: &str,
+        bytes: &[u8],
+        limit: usize,
+    ) -> Result<Self, LoadError> {
+        let name = || fallback_name.to_owned();
+        if bytes.len() > limit {
+            return Err(LoadError::TooLarge { name: name(), given: bytes.len(), limit });
+        }
+        if bytes.starts_with(CORE_MODULE) {
+            return Err(LoadError::CoreModule { name: name() });
+        }
+        if !bytes.starts_with(WASM) {
+            return Err(LoadError::NotWasm { name: name() });
+        }
+        let invalid = |reason: String| LoadError::Invalid { name: name(), reason };
+        let component = Component::from_binary(engine, bytes).map_err(|error| invalid(format!("{error:#}")))?;
+        let id = identity(bytes, fallback_name)?;
+        let name = || id.to_string();
+
+        let imports = Imports::of(&component, engine, &capabilities::is_offered);
+        if let Some(built_for) = imports.other_version {
+            return Err(LoadError::OtherVersion { name: name(), built_for, served: CONTRACT });
+        }
+        if !imports.not_offered.is_empty() {
+            return Err(LoadError::NotOffered { name: name(), imports: imports.not_offered });
+        }
+        let component_type = component.component_type();
+        for export in EXPORTS {
+            let found = component_type.exports(engine).find(|(name, _)| *name == export);
+            if !matches!(found.map(|(_, item)| item.ty), Some(ComponentItem::ComponentFunc(_))) {
+                return Err(LoadError::MissingExport { name: name(), export });
+            }
+        }
+        let other_type = |error: wasmtime::Error| LoadError::OtherType { name: name(), reason: format!("{error:#}") };
+        let pre = linker.instantiate_pre(&component).and_then(PostLoginPre::new).map_err(other_type)?;
+        Ok(Self(Arc::new(Inner { bytes: bytes.len(), capabilities: imports.offered, pre, id })))
+    }
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Action").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}
+
+/// The name and version that the component carries (`vestibule build` writes them), or else the given name and version 0.0.0.
+fn identity(bytes: &[u8], fallback_name: &str) -> Result<ActionId, LoadError> {
+    let metadata = wasm_metadata::Payload::from_binary(bytes).ok();
+    let metadata = metadata.as_ref().map(wasm_metadata::Payload::metadata);
+    let version = metadata.and_then(|metadata| metadata.version.as_ref()).map(ToString::to_string);
+    // A compiler names components, too; only beside a version is the name an Action's.
+    let name = version.as_ref().and(metadata).and_then(|metadata| metadata.name.clone());
+    Ok(ActionId::new(name.as_deref().unwrap_or(fallback_name), version.as_deref().unwrap_or("0.0.0"))?)
+}

@@ -1,0 +1,10 @@
+//! `event-stats`: counters of this user.
+
+use crate::bindings::vestibule::actions::event_stats::Host;
+use crate::sandbox::Sandbox;
+
+impl Host for Sandbox {
+    fn logins_count(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.call()?.event().stats.logins_count)
+    }
+}

@@ -1,0 +1,87 @@
+//! `event-transaction`: what the client has asked for.
+
+use vestibule_model::contract::Cross;
+
+use crate::bindings::vestibule::actions::event_transaction::Host;
+use crate::bindings::vestibule::actions::types::TransactionValue;
+use crate::sandbox::Sandbox;
+
+impl Host for Sandbox {
+    fn id(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.id.clone()))
+    }
+
+    fn protocol(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.protocol.clone()))
+    }
+
+    fn requested_scopes(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.requested_scopes.clone()).unwrap_or_default())
+    }
+
+    fn requested_authorization_details(&mut self) -> wasmtime::Result<Vec<String>> {
+        let transaction = self.call()?.event().transaction.as_ref();
+        Ok(transaction.map(|transaction| super::texts(&transaction.requested_authorization_details)).unwrap_or_default())
+    }
+
+    fn acr_values(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.acr_values.clone()).unwrap_or_default())
+    }
+
+    fn prompt(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.prompt.clone()).unwrap_or_default())
+    }
+
+    fn login_hint(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.login_hint.clone()))
+    }
+
+    fn redirect_uri(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.redirect_uri.clone()))
+    }
+
+    fn response_mode(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.response_mode.clone()))
+    }
+
+    fn response_type(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.response_type.clone()).unwrap_or_default())
+    }
+
+    fn state(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.state.clone()))
+    }
+
+    fn locale(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.locale.clone()))
+    }
+
+    fn ui_locales(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.ui_locales.clone()).unwrap_or_default())
+    }
+
+    fn linking_id(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.linking_id.clone()))
+    }
+
+    fn correlation_id(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.correlation_id.clone()))
+    }
+
+    fn subject_token_type(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.subject_token_type.clone()))
+    }
+
+    fn actor_token_type(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.actor_token_type.clone()))
+    }
+
+    fn metadata_entry(&mut self, key: String) -> wasmtime::Result<Option<TransactionValue>> {
+        Ok(self.call()?.transaction_metadata_entry(&key).cloned().cross())
+    }
+
+    fn metadata(&mut self) -> wasmtime::Result<Vec<(String, TransactionValue)>> {
+        let metadata = self.call()?.transaction_metadata();
+        Ok(metadata.into_iter().map(|(key, value)| (key.to_owned(), value.clone().cross())).collect())
+    }
+}

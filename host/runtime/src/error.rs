@@ -1,0 +1,111 @@
+//! What can go wrong before an Action runs. What goes wrong in one is a [`Failure`](vestibule_model::outcome::Failure).
+
+use thiserror::Error;
+use vestibule_model::{IdError, TenantId};
+
+/// Why a runtime can't be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// wasmtime doesn't take the settings on this machine.
+    #[error("the sandbox can't be set up on this machine: {reason}; fewer `sandboxes` or a smaller `memory` limit may help")]
+    Engine {
+        /// What wasmtime says.
+        reason: String,
+    },
+    /// The thread that keeps deadlines can't be started.
+    #[error("the thread that keeps deadlines can't be started: {reason}")]
+    Ticker {
+        /// What the operating system says.
+        reason: String,
+    },
+}
+
+/// Why a file can't be loaded as an Action.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file's size in bytes.
+    #[error("{name} has {given} bytes, at most {limit} are allowed")]
+    TooLarge {
+        /// Which Action.
+        name: String,
+        /// Its size.
+        given: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// It is no WebAssembly at all.
+    #[error("{name} is not a WebAssembly component; build one with `vestibule build`, or give the folder of an Action's crate")]
+    NotWasm {
+        /// Which Action.
+        name: String,
+    },
+    /// It is WebAssembly, but a core module.
+    #[error("{name} is a core WebAssembly module, not a component; compile it for the target `wasm32-wasip2`")]
+    CoreModule {
+        /// Which Action.
+        name: String,
+    },
+    /// It is damaged, or uses WebAssembly that isn't offered.
+    #[error("{name} can't be compiled: {reason}")]
+    Invalid {
+        /// Which Action.
+        name: String,
+        /// What the validator or the compiler says.
+        reason: String,
+    },
+    /// It wants something that isn't offered to Actions.
+    #[error("{name} imports what Actions are not offered: {}; it is to use the SDK, and neither files, sockets, threads nor processes", imports.join(", "))]
+    NotOffered {
+        /// Which Action.
+        name: String,
+        /// What it imports, sorted.
+        imports: Vec<String>,
+    },
+    /// It was built for another version of the contract.
+    #[error(
+        "{name} was built for vestibule:actions {built_for}, and this host serves {served}; build it with an SDK of that version"
+    )]
+    OtherVersion {
+        /// Which Action.
+        name: String,
+        /// The version that it imports.
+        built_for: String,
+        /// The version that is served.
+        served: &'static str,
+    },
+    /// It lacks an export of a post-login Action.
+    #[error("{name} does not export `{export}`, so it is not a post-login Action; in Rust, `vestibule_sdk::export!` adds it")]
+    MissingExport {
+        /// Which Action.
+        name: String,
+        /// What is missing.
+        export: &'static str,
+    },
+    /// An import or an export has another type than the contract says.
+    #[error("{name} does not fit the contract: {reason}; build it again with the current SDK")]
+    OtherType {
+        /// Which Action.
+        name: String,
+        /// What doesn't fit.
+        reason: String,
+    },
+    /// Its name or its version can't be shown.
+    #[error("an Action can't be called this: {0}")]
+    Name(#[from] IdError),
+}
+
+/// Why a flow can't be run over an event.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The event is another tenant's.
+    #[error("the flow belongs to tenant {flow}, and the event to tenant {event}; run each tenant's events through its own flow")]
+    OtherTenant {
+        /// Whose flow it is.
+        flow: TenantId,
+        /// Whose event it is.
+        event: TenantId,
+    },
+}

@@ -1,0 +1,97 @@
+//! What a component can see and do, read from its type.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+/// The version of the contract that this host serves.
+pub const CONTRACT: &str = "0.1.0";
+
+/// The package of the contract, as imports are named after it.
+const PACKAGE: &str = "vestibule:actions/";
+
+/// One fact that an Action can see, or one effect that it can ask for: a function of the contract.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Capability {
+    /// The function's interface, `event-user` for instance.
+    pub interface: String,
+    /// The function's name, `email` for instance.
+    pub function: String,
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.interface, self.function)
+    }
+}
+
+impl Serialize for Capability {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// All that a component can see and do. It is read from the component's imports, so it can't be wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// The contract's functions that it can call, sorted.
+    pub capabilities: BTreeSet<Capability>,
+    /// The interfaces of WASI that its language's standard library wants, sorted: `wasi:io/streams`, for instance. Behind them there
+    /// are empty arguments, an empty environment and input, the run's log, and the run's own clock and random numbers.
+    pub plumbing: BTreeSet<String>,
+}
+
+/// A component's imports, sorted into what is offered and what is not.
+#[derive(Debug, Default)]
+pub(crate) struct Imports {
+    pub(crate) offered: Capabilities,
+    /// Of an interface or a function that no Action is offered.
+    pub(crate) not_offered: Vec<String>,
+    /// Versions of the contract other than ours.
+    pub(crate) other_version: Option<String>,
+}
+
+impl Imports {
+    /// Reads a component's imports, and compares them with those that `offered` has.
+    pub(crate) fn of(component: &Component, engine: &Engine, offered: &impl Fn(&str, &str) -> bool) -> Self {
+        let mut imports = Self::default();
+        for (name, item) in component.component_type().imports(engine) {
+            let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+            let functions: Vec<String> = match item.ty {
+                ComponentItem::ComponentInstance(instance) => instance
+                    .exports(engine)
+                    .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)))
+                    .map(|(function, _)| function.to_owned())
+                    .collect(),
+                _ => vec![String::new()],
+            };
+            if let Some(ours) = interface.strip_prefix(PACKAGE) {
+                imports.contract(ours, version, functions, offered);
+            } else if crate::plumbing::is_offered(interface, version) {
+                imports.offered.plumbing.insert(interface.to_owned());
+            } else {
+                imports.not_offered.push(name.to_owned());
+            }
+        }
+        imports.not_offered.sort();
+        imports
+    }
+
+    fn contract(&mut self, interface: &str, version: &str, functions: Vec<String>, offered: &impl Fn(&str, &str) -> bool) {
+        if version != CONTRACT {
+            self.other_version.get_or_insert_with(|| version.to_owned());
+            return;
+        }
+        for function in functions {
+            if offered(interface, &function) {
+                self.offered.capabilities.insert(Capability { interface: interface.to_owned(), function });
+            } else {
+                self.not_offered.push(format!("{PACKAGE}{interface}@{version}#{function}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+mod action;
+mod bindings;
+mod capabilities;
+mod context;
+mod crossing;
+mod engine;
+mod error;
+mod failure;
+mod flow;
+mod inspect;
+mod log;
+mod plumbing;
+mod run;
+mod sandbox;
+mod settings;
+
+pub use action::Action;
+pub use capabilities::phrases::{Kind, Phrase, phrase};
+pub use context::Context;
+pub use error::{LoadError, RunError, RuntimeError};
+pub use flow::{Binding, Flow, OnFailure};
+pub use inspect::{CONTRACT, Capabilities, Capability};
+pub use run::Runtime;
+pub use settings::{Limit, Limits, Settings};
+
+/// What an event, a login and an outcome are.
+pub use vestibule_model as model;

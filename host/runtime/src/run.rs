@@ -1,0 +1,156 @@
+//! A flow, from its first Action to its outcome.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use vestibule_model::outcome::{ActionReport, ActionResult, Failure, LimitBroken, Outcome};
+use vestibule_model::{Event, Login};
+use wasmtime::component::Linker;
+use wasmtime::{Engine, Store};
+
+use crate::action::Action;
+use crate::context::Context;
+use crate::error::{LoadError, RunError, RuntimeError};
+use crate::flow::{Binding, Flow, OnFailure};
+use crate::sandbox::Sandbox;
+use crate::settings::Settings;
+use crate::{capabilities, engine, failure, plumbing};
+
+/// Compiles Actions and runs flows of them. Cloning it is cheap; clones share one pool of sandboxes.
+#[derive(Clone)]
+pub struct Runtime(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<Sandbox>,
+    settings: Settings,
+}
+
+impl Runtime {
+    /// A runtime with a pool of sandboxes, and a thread that keeps deadlines for as long as the runtime or one of its Actions lives.
+    ///
+    /// # Errors
+    /// When this machine can't reserve what the settings ask for.
+    pub fn new(settings: Settings) -> Result<Self, RuntimeError> {
+        let engine = engine::engine(&settings)?;
+        let mut linker = Linker::new(&engine);
+        let linked = plumbing::add_to_linker(&mut linker).and_then(|()| capabilities::add_to_linker(&mut linker));
+        linked.map_err(|error| RuntimeError::Engine { reason: format!("{error:#}") })?;
+        Ok(Self(Arc::new(Inner { engine, linker, settings })))
+    }
+
+    /// Compiles a component, and checks that it is a post-login Action that wants nothing but what is offered.
+    ///
+    /// Its name and version are those that `vestibule build` has written into it; `fallback_name` and 0.0.0 where there are none.
+    ///
+    /// This takes milliseconds to seconds of computing: do it when an Action is deployed, away from logins.
+    ///
+    /// # Errors
+    /// When it is no such component: which rule it breaks, and what to do.
+    pub fn load(&self, fallback_name: &str, component: &[u8]) -> Result<Action, LoadError> {
+        let Inner { engine, linker, settings } = &*self.0;
+        Action::load(engine, linker, fallback_name, component, settings.component_bytes)
+    }
+
+    /// Runs a flow over a login, each Action alone in a fresh sandbox.
+    ///
+    /// What goes wrong in an Action is in the outcome, not an error. The future may be dropped at any time: its sandbox ends, and
+    /// nothing of the login is left. It has to be polled on a tokio runtime with its timer enabled.
+    ///
+    /// # Errors
+    /// When the event is not of the flow's tenant.
+    pub async fn run(&self, flow: &Flow, event: Arc<Event>, context: &Context) -> Result<Outcome, RunError> {
+        if event.tenant.id != flow.tenant {
+            return Err(RunError::OtherTenant { flow: flow.tenant.clone(), event: event.tenant.id.clone() });
+        }
+        let mut login = Login::new(event, context.now, flow.lifetimes);
+        let mut reports = Vec::with_capacity(flow.bindings.len());
+        let mut failed = None;
+        for (place, binding) in flow.bindings.iter().enumerate() {
+            if failed.is_some() || login.is_stopped() {
+                reports.push(ActionReport::not_run(binding.action.id().clone()));
+                continue;
+            }
+            let before = login.begin(place);
+            let report;
+            (login, report) = self.run_action(login, binding, context, place).await;
+            if let ActionResult::Failed(failure) = &report.result {
+                login.roll_back(before);
+                if binding.on_failure == OnFailure::FailLogin {
+                    failed = Some((report.action.clone(), failure.clone()));
+                }
+            }
+            reports.push(report);
+        }
+        Ok(Outcome::new(&login, reports, failed))
+    }
+
+    async fn run_action(&self, login: Login, binding: &Binding, context: &Context, place: usize) -> (Login, ActionReport) {
+        let started = Instant::now();
+        let Inner { engine, settings, .. } = &*self.0;
+        let sandbox = Sandbox::new(login, binding.clone(), &settings.limits, context, place);
+        let mut store = Store::new(engine, sandbox);
+        let returned = match self.prepare(&mut store) {
+            Ok(()) => self.execute(&mut store, &binding.action).await,
+            Err(error) => Err(error),
+        };
+        let fuel = settings.count_fuel.then(|| u64::MAX - store.get_fuel().unwrap_or(u64::MAX));
+        // The sandbox is dropped here: whatever it held is gone before its report is made.
+        let Sandbox { login, log, memory, .. } = store.into_data();
+        let (logs, logs_cut) = log.take();
+        let result = match returned {
+            Ok(Ok(())) => match login.rejection() {
+                Some((code, message)) => {
+                    ActionResult::Failed(Failure::Rejected { code: code.to_owned(), message: message.to_owned() })
+                }
+                None if login.is_revoked() => ActionResult::Revoked,
+                None if login.is_stopped() => ActionResult::Denied,
+                None => ActionResult::Ok,
+            },
+            Ok(Err(message)) => ActionResult::Failed(Failure::Returned { message }),
+            Err(error) => ActionResult::Failed(failure::of(&error, &logs, &settings.limits)),
+        };
+        let report = ActionReport {
+            action: binding.action.id().clone(),
+            result,
+            duration: started.elapsed(),
+            fuel,
+            peak_memory_bytes: memory.peak,
+            logs,
+            logs_cut,
+        };
+        (login, report)
+    }
+
+    fn prepare(&self, store: &mut Store<Sandbox>) -> wasmtime::Result<()> {
+        let settings = &self.0.settings;
+        if settings.count_fuel {
+            store.set_fuel(u64::MAX)?;
+        }
+        store.limiter(|sandbox| &mut sandbox.memory);
+        store.set_hostcall_fuel(settings.limits.call_bytes);
+        let slice = store.data_mut().next_slice().unwrap_or_default();
+        store.set_epoch_deadline(slice);
+        store.epoch_deadline_callback(|mut store| store.data_mut().slice_ended());
+        Ok(())
+    }
+
+    /// Makes the instance and calls it. What it gives is the Action's own result.
+    async fn execute(&self, store: &mut Store<Sandbox>, action: &Action) -> wasmtime::Result<Result<(), String>> {
+        let allowed = self.0.settings.limits.wall_time;
+        let run = async {
+            let instance = action.pre().instantiate_async(&mut *store).await?;
+            instance.call_on_execute_post_login(&mut *store).await
+        };
+        match tokio::time::timeout(allowed, run).await {
+            Ok(returned) => returned,
+            Err(_) => Err(LimitBroken::WallTime { allowed }.into()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}
