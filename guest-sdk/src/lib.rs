@@ -1,1 +1,40 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+pub mod api;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod bindings;
+#[cfg(target_arch = "wasm32")]
+mod crossing;
+mod door;
+mod error;
+pub mod event;
+mod export;
+pub mod log;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+
+pub use api::Api;
+pub use error::{Error, Result};
+pub use event::Event;
+pub use export::PostLogin;
+/// JSON, wherever a fact or an effect takes any of it.
+pub use serde_json::{Value, json};
+pub use vestibule_model::event::{
+    Assessment, Connection, CookieMode, Coordinates, Country, DeviceValue, EmailAddress, EnrolledFactor, Identity,
+    IdentityProfile, Method, Organization, PhoneNumber, Place, ProfileNames, RefreshTokenFacts, RiskAssessment, SessionTimes,
+};
+pub use vestibule_model::{
+    AccessError, InvalidKey, LimitExceeded, MetadataError, PastTime, SessionError, StringMap, Timestamp, TokenError,
+    TransactionError, TransactionValue, UserError, ValidationError, ValueTooLong,
+};
+
+/// What `export!` needs. Not for authors: it may change with every version.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::bindings;
+    pub use crate::export::{continued, execute};
+}

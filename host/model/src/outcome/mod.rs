@@ -138,6 +138,27 @@ fn scopes<S: Serializer>(scopes: &BTreeMap<String, ActionId>, serializer: S) -> 
 }
 
 impl Outcome {
+    /// Whether the login goes on.
+    pub fn is_allowed(&self) -> bool {
+        self.decision == Decision::Allow
+    }
+
+    /// Why the login was denied, if it was.
+    pub fn denied(&self) -> Option<&str> {
+        match &self.decision {
+            Decision::Deny { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Why the login failed, if it did.
+    pub fn failed(&self) -> Option<&Failure> {
+        match &self.decision {
+            Decision::Failed { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
     /// What a login has come to, when its flow has ended with these reports, one for each Action of the flow.
     ///
     /// The login fails with the first Action that failed, unless `login` was rolled back to before it and the flow went on: say so

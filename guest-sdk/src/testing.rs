@@ -1,0 +1,173 @@
+//! Logins for an Action's own tests: `cargo test` runs the Action natively, under the very rules that production has.
+//!
+//! ```
+//! use vestibule_sdk::testing::Login;
+//! use vestibule_sdk::{Api, Event, PostLogin, Result, json};
+//!
+//! struct Greeter;
+//!
+//! impl PostLogin for Greeter {
+//!     fn on_execute_post_login(event: &Event, api: &Api) -> Result {
+//!         api.session().set_metadata("country", &event.request().geo_country().code.unwrap_or_default())?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let login = Login::new().with(json!({ "request": { "geoip": { "countryCode": "AT" } } }));
+//! let outcome = login.run::<Greeter>();
+//! assert!(outcome.is_allowed());
+//! assert_eq!(outcome.session.metadata.get("country"), Some("AT"));
+//! ```
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use vestibule_model as model;
+use vestibule_model::outcome::{ActionReport, ActionResult, Failure};
+
+pub use vestibule_model::outcome::Outcome;
+
+use crate::export::PostLogin;
+use crate::native::{self, Run};
+
+/// A login that a test makes up: an event, secrets and configuration.
+#[derive(Clone, Debug)]
+pub struct Login {
+    event: Value,
+    now: model::Timestamp,
+    secrets: model::Settings,
+    configuration: model::Settings,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// When a test's login is, unless it says otherwise: 2026-01-01T00:00:00Z.
+const NOW: model::Timestamp = model::Timestamp::from_millis(1_767_225_600_000);
+
+impl Login {
+    /// A login with a session and a transaction, of a user who has nothing special, at the start of 2026.
+    pub fn new() -> Self {
+        let event = json!({
+            "client": { "client_id": "client", "name": "Client" },
+            "connection": { "id": "con_1", "name": "Username-Password-Authentication", "strategy": "auth0" },
+            "request": { "ip": "203.0.113.1", "method": "POST" },
+            "session": { "id": "session" },
+            "tenant": { "id": "tenant" },
+            "transaction": { "id": "transaction", "protocol": "oidc-basic-profile" },
+            "user": { "user_id": "auth0|user", "created_at": NOW, "updated_at": NOW },
+        });
+        Self::of(event)
+    }
+
+    /// A login with an event as Auth0 documents it, in JSON.
+    ///
+    /// # Panics
+    /// When the text is not JSON.
+    #[allow(clippy::panic, reason = "a test with a broken event is to fail, and this is how tests fail")]
+    pub fn from_json(event: &str) -> Self {
+        Self::of(serde_json::from_str(event).unwrap_or_else(|error| panic!("the event is not JSON: {error}")))
+    }
+
+    fn of(event: Value) -> Self {
+        Self { event, now: NOW, secrets: model::Settings::default(), configuration: model::Settings::default() }
+    }
+
+    /// The same login with other facts: objects are merged member by member, `null` removes a member, all else is replaced.
+    #[must_use]
+    pub fn with(mut self, facts: Value) -> Self {
+        merge(&mut self.event, facts);
+        self
+    }
+
+    /// The same login at another time.
+    #[must_use]
+    pub fn at(mut self, now: model::Timestamp) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// The same login, of an Action with this secret.
+    ///
+    /// # Panics
+    /// When no Action could have such a secret.
+    #[must_use]
+    #[allow(clippy::panic, reason = "a test with an impossible secret is to fail, and this is how tests fail")]
+    pub fn secret(mut self, name: &str, value: &str) -> Self {
+        self.secrets.set(name, value.to_owned()).unwrap_or_else(|error| panic!("secret: {error}"));
+        self
+    }
+
+    /// The same login, of an Action whose binding has this configuration.
+    ///
+    /// # Panics
+    /// When no binding could have such configuration.
+    #[must_use]
+    #[allow(clippy::panic, reason = "a test with impossible configuration is to fail, and this is how tests fail")]
+    pub fn configuration(mut self, name: &str, value: &str) -> Self {
+        self.configuration.set(name, value.to_owned()).unwrap_or_else(|error| panic!("configuration: {error}"));
+        self
+    }
+
+    /// Runs an Action over this login, natively. A panic in the Action is the test's.
+    ///
+    /// # Panics
+    /// When the event is wrong: where, and how.
+    #[allow(clippy::panic, reason = "a test with a wrong event is to fail, and this is how tests fail")]
+    pub fn run<A: PostLogin>(&self) -> Outcome {
+        let event = model::Event::from_json(self.event.to_string().as_bytes());
+        let event = Arc::new(event.unwrap_or_else(|error| panic!("{error}")));
+        let run = Run {
+            login: model::Login::new(event, self.now, model::SessionLifetimes::default()),
+            secrets: self.secrets.clone(),
+            configuration: self.configuration.clone(),
+            logs: Vec::new(),
+        };
+        let started = Instant::now();
+        let (run, returned) = native::during(run, crate::export::execute::<A>);
+        let Run { login, logs, .. } = run;
+        let failure = match (returned, login.rejection()) {
+            (Err(message), _) => Some(Failure::Returned { message }),
+            (Ok(()), Some((code, message))) => Some(Failure::Rejected { code: code.to_owned(), message: message.to_owned() }),
+            (Ok(()), None) => None,
+        };
+        let result = match &failure {
+            Some(failure) => ActionResult::Failed(failure.clone()),
+            None if login.is_revoked() => ActionResult::Revoked,
+            None if login.is_stopped() => ActionResult::Denied,
+            None => ActionResult::Ok,
+        };
+        let action = action_id(std::any::type_name::<A>());
+        let mut report = ActionReport::not_run(action.clone());
+        report.result = result;
+        report.duration = started.elapsed();
+        report.logs = logs;
+        Outcome::new(&login, vec![report], failure.map(|failure| (action, failure)))
+    }
+}
+
+/// An id for an Action of a test: the last word of its type's name.
+#[allow(clippy::panic, reason = "the last word of a type's name is always a name")]
+fn action_id(type_name: &str) -> model::ActionId {
+    let name = type_name.rsplit(|c: char| !c.is_alphanumeric() && c != '_').find(|word| !word.is_empty()).unwrap_or("Action");
+    model::ActionId::new(name, "0.0.0").unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (name, value) in from {
+                if value.is_null() {
+                    into.remove(&name);
+                } else {
+                    merge(into.entry(name).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
