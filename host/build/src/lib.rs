@@ -1,1 +1,176 @@
-//! x
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod target;
+
+pub use error::BuildError;
+
+use std::ffi::OsString;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use cargo_metadata::{CrateType, Message, Metadata, MetadataCommand, Package, TargetKind};
+use wasm_metadata::{AddMetadata, AddMetadataField};
+
+/// The target that Actions are compiled for.
+pub const TARGET: &str = "wasm32-wasip2";
+
+/// Settings of the profile that Actions are compiled with. They are given by command line, since cargo reads profiles from the root of
+/// a workspace only, and these must not become the settings of a host that lives in the same workspace.
+const PROFILE: [&str; 5] = [
+    r#"profile.action.inherits="release""#,
+    r#"profile.action.opt-level="s""#,
+    "profile.action.lto=true",
+    "profile.action.codegen-units=1",
+    "profile.action.strip=true",
+];
+
+/// What a cargo or a clippy above us has set for its own compilers: not for the ones below.
+const NOT_INHERITED: [&str; 3] = ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
+
+/// An Action that was built.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The name of its crate, or of the example in it.
+    pub name: String,
+    /// The version of its crate.
+    pub version: String,
+    /// The component.
+    pub component: Vec<u8>,
+    /// The folder that cargo builds into.
+    pub target_directory: PathBuf,
+}
+
+/// How an Action's crate is built.
+#[derive(Debug)]
+pub struct Builder {
+    folder: PathBuf,
+    target_directory: Option<PathBuf>,
+    quiet: bool,
+}
+
+impl Builder {
+    /// Builds the crate in this folder.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), target_directory: None, quiet: false }
+    }
+
+    /// Has cargo build into this folder instead of its own choice.
+    #[must_use]
+    pub fn target_directory(mut self, target_directory: PathBuf) -> Self {
+        self.target_directory = Some(target_directory);
+        self
+    }
+
+    /// Shows errors alone, and neither cargo's progress nor warnings of other crates.
+    #[must_use]
+    pub fn quiet(mut self, quiet: bool) -> Self {
+        self.quiet = quiet;
+        self
+    }
+
+    /// Builds the crate's library, which is one Action.
+    ///
+    /// # Errors
+    /// When the folder is no crate of an Action, the target can't be had, or cargo fails; cargo has then said why on standard error.
+    pub fn build(&self) -> Result<Built, BuildError> {
+        let metadata = self.metadata()?;
+        let package = self.package(&metadata)?;
+        let is_component = |target: &&cargo_metadata::Target| target.crate_types.contains(&CrateType::CDyLib);
+        if package
+            .targets
+            .iter()
+            .filter(|target| target.is_lib() || target.is_kind(TargetKind::CDyLib))
+            .find(is_component)
+            .is_none()
+        {
+            return Err(BuildError::NoComponent { folder: self.folder.clone() });
+        }
+        let built = self.cargo(&metadata, package, &["--lib"])?;
+        let built = built.into_iter().next().ok_or_else(|| BuildError::NoComponent { folder: self.folder.clone() })?;
+        Ok(Built { name: package.name.to_string(), ..built })
+    }
+
+    /// Builds each of the crate's examples, which are one Action each: small programs for tests.
+    ///
+    /// # Errors
+    /// When the folder is no crate, the target can't be had, or cargo fails; cargo has then said why on standard error.
+    pub fn build_examples(&self) -> Result<Vec<Built>, BuildError> {
+        let metadata = self.metadata()?;
+        self.cargo(&metadata, self.package(&metadata)?, &["--examples"])
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.folder.join("Cargo.toml")
+    }
+
+    fn metadata(&self) -> Result<Metadata, BuildError> {
+        if !self.manifest().is_file() {
+            return Err(BuildError::NotACrate { folder: self.folder.clone() });
+        }
+        let mut command = MetadataCommand::new();
+        command.manifest_path(self.manifest()).no_deps();
+        command.exec().map_err(|error| BuildError::Manifest { folder: self.folder.clone(), reason: error.to_string() })
+    }
+
+    fn package<'a>(&self, metadata: &'a Metadata) -> Result<&'a Package, BuildError> {
+        let manifest = self.manifest().canonicalize().ok();
+        let is_ours = |package: &&Package| package.manifest_path.as_std_path().canonicalize().ok() == manifest;
+        metadata.packages.iter().find(is_ours).ok_or_else(|| BuildError::NotACrate { folder: self.folder.clone() })
+    }
+
+    fn cargo(&self, metadata: &Metadata, package: &Package, what: &[&str]) -> Result<Vec<Built>, BuildError> {
+        target::ensure(&self.folder)?;
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+        command.arg("build").arg("--manifest-path").arg(self.manifest()).args(what);
+        command.args(["--target", TARGET, "--profile", "action", "--message-format", "json-render-diagnostics"]);
+        command.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
+        if self.quiet {
+            command.arg("--quiet");
+        }
+        if let Some(target_directory) = &self.target_directory {
+            command.arg("--target-dir").arg(target_directory);
+        }
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
+        let failed = |reason: String| BuildError::Cargo { folder: self.folder.clone(), reason };
+        let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
+        let mut built = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            for message in Message::parse_stream(BufReader::new(stdout)) {
+                let Message::CompilerArtifact(artifact) = message.map_err(|error| failed(error.to_string()))? else { continue };
+                let is_ours = artifact.package_id == package.id && artifact.target.crate_types.contains(&CrateType::CDyLib);
+                if let Some(file) = artifact.filenames.iter().find(|file| is_ours && file.extension() == Some("wasm")) {
+                    let component = std::fs::read(file).map_err(|error| failed(format!("{file}: {error}")))?;
+                    built.push((artifact.target.name, component));
+                }
+            }
+        }
+        let status = child.wait().map_err(|error| failed(error.to_string()))?;
+        if !status.success() {
+            return Err(BuildError::Compile { folder: self.folder.clone() });
+        }
+        let target_directory = match &self.target_directory {
+            Some(target_directory) => target_directory.clone(),
+            None => metadata.target_directory.clone().into_std_path_buf(),
+        };
+        let version = package.version.to_string();
+        let named = |(name, component): (String, Vec<u8>)| {
+            let component = with_identity(if what == ["--lib"] { &package.name } else { &name }, &version, &component);
+            let component = component.map_err(failed)?;
+            Ok(Built { name, version: version.clone(), component, target_directory: target_directory.clone() })
+        };
+        built.into_iter().map(named).collect()
+    }
+}
+
+/// The component with its name and version written into it, as registries of components expect them.
+fn with_identity(name: &str, version: &str, component: &[u8]) -> Result<Vec<u8>, String> {
+    let mut metadata = AddMetadata::default();
+    metadata.name = AddMetadataField::Set(name.to_owned());
+    metadata.version = AddMetadataField::Set(wasm_metadata::Version::new(version.to_owned()));
+    metadata.to_wasm(component).map_err(|error| format!("{name} is not a component: {error:#}"))
+}

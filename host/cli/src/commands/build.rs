@@ -1,0 +1,39 @@
+//! `vestibule build`: an Action's crate becomes a component file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use vestibule::{Runtime, Settings};
+
+use crate::actions;
+
+/// Build an Action's crate into a component file
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The folder of the Action's crate
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// Where to write the component [default: actions/NAME.wasm in cargo's target folder]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Build {
+    pub(crate) fn execute(self) -> Result<ExitCode> {
+        let built = actions::build(&self.folder)?;
+        // A component that no host would take is an error now, and not at somebody's login.
+        Runtime::new(Settings::default())?.load(&built.name, &built.component)?;
+        let file = match self.output {
+            Some(file) => file,
+            None => built.target_directory.join("actions").join(format!("{}.wasm", built.name)),
+        };
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
+        }
+        std::fs::write(&file, &built.component).with_context(|| format!("can't write {}", file.display()))?;
+        println!("{}", file.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}
