@@ -1,0 +1,44 @@
+//! Compiles the guest programs and the examples' Actions, and writes a constant for each.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use vestibule_build::{Builder, Built};
+
+/// Actions of the examples that tests run.
+const EXAMPLES: [&str; 2] = ["organization-session-metadata", "organization-gate"];
+
+/// What a change of makes the components old.
+const SOURCES: [&str; 6] = ["Cargo.lock", "examples", "guest-sdk", "host/model/src", "tests/guests", "wit"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("this crate lies in tests/artifacts")?;
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    // Beside the folder of this build's profile, so that what guests depend on is compiled once.
+    let target = out.ancestors().nth(5).ok_or("OUT_DIR is TARGET/PROFILE/build/NAME/out")?.join("guests");
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={}", root.join(source).display());
+    }
+
+    let builder = |folder: PathBuf| Builder::new(&folder).target_directory(target.clone()).quiet(true);
+    let guests = builder(root.join("tests/guests")).build_examples()?;
+    let examples: Result<Vec<Built>, _> =
+        EXAMPLES.iter().map(|example| builder(root.join("examples").join(example)).build()).collect();
+
+    let mut code = String::new();
+    for built in examples?.iter().chain(&guests) {
+        let file = out.join(format!("{}.wasm", built.name));
+        std::fs::write(&file, &built.component)?;
+        let name = built.name.replace('-', "_").to_uppercase();
+        writeln!(code, "/// `{}`, as a component.\npub const {name}: &[u8] = include_bytes!({file:?});", built.name)?;
+    }
+    writeln!(code, "/// Calls a macro with the name of each guest program.\n#[macro_export]\nmacro_rules! for_each_guest {{")?;
+    writeln!(code, "    ($each:ident) => {{")?;
+    for guest in &guests {
+        writeln!(code, "        $each!({});", guest.name)?;
+    }
+    writeln!(code, "    }};\n}}")?;
+    std::fs::write(out.join("artifacts.rs"), code)?;
+    Ok(())
+}
