@@ -27,6 +27,11 @@ pub(crate) fn of(error: &wasmtime::Error, logs: &[LogLine], limits: &Limits) -> 
                 return Failure::Panicked { message };
             }
         }
+        // Rust keeps a stack of its own at the start of linear memory, and runs out of it downwards.
+        Some(Trap::MemoryOutOfBounds) => {
+            let reason = "it read or wrote outside of its memory; in Rust that is most often a recursion that doesn't end";
+            return Failure::Trapped { reason: reason.to_owned() };
+        }
         _ => {}
     }
     // The innermost cause says what happened; what is around it is the WebAssembly stack.

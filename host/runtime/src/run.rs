@@ -85,7 +85,9 @@ impl Runtime {
         Ok(Outcome::new(&login, reports, failed))
     }
 
-    async fn run_action(&self, login: Login, binding: &Binding, context: &Context, place: usize) -> (Login, ActionReport) {
+    /// One rung of the ladder that `benches/ladder.rs` measures: one Action over a login, without what is around it in a flow.
+    #[doc(hidden)]
+    pub async fn run_action(&self, login: Login, binding: &Binding, context: &Context, place: usize) -> (Login, ActionReport) {
         let started = Instant::now();
         let Inner { engine, settings, .. } = &*self.0;
         let sandbox = Sandbox::new(login, binding.clone(), &settings.limits, context, place);

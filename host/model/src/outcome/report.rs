@@ -85,7 +85,7 @@ pub enum Failure {
         message: String,
     },
     /// It did something that WebAssembly forbids.
-    #[error("it trapped: {reason}")]
+    #[error("it broke off: {reason}")]
     Trapped {
         /// What it did.
         reason: String,

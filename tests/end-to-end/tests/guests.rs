@@ -1,0 +1,378 @@
+//! Each guest program does what it was written for, and the host does what it promises. A guest without a module here is an error.
+
+use vestibule::model::Outcome;
+use vestibule::model::outcome::{ActionResult, Failure, LimitBroken};
+use vestibule_test_artifacts as artifacts;
+use vestibule_tests::{context, example_event, full_event, limits, load, run, run_guest, runtime, runtime_with, settings};
+
+macro_rules! has_tests {
+    ($guest:ident) => {
+        #[allow(unused_imports, reason = "that it can be imported is the test")]
+        use self::$guest as _;
+    };
+}
+artifacts::for_each_guest!(has_tests);
+
+/// The failure that a login ended with.
+fn failure(outcome: &Outcome) -> &Failure {
+    outcome.failed().unwrap_or_else(|| panic!("the login should have failed: {outcome:?}"))
+}
+
+fn limit_broken(outcome: &Outcome) -> LimitBroken {
+    match failure(outcome) {
+        Failure::Limit { limit } => *limit,
+        other => panic!("a limit should have been broken, not: {other}"),
+    }
+}
+
+/// After whatever has happened, the next login is right, and nothing is left of the one before.
+async fn assert_next_login_passes(runtime: &vestibule::Runtime) {
+    let outcome = run_guest(runtime, artifacts::ORGANIZATION_SESSION_METADATA, &[]).await;
+    assert!(outcome.is_allowed(), "{outcome:?}");
+    assert_eq!(outcome.session.metadata.len(), 3);
+}
+
+fn assert_nothing_is_left(outcome: &Outcome) {
+    assert!(outcome.session.metadata.is_empty() && outcome.session.metadata_changes.is_empty(), "{outcome:?}");
+    assert!(outcome.access_token.is_none() && outcome.user.app_metadata.is_empty());
+}
+
+mod denies {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_denied_login_issues_no_tokens_and_the_rest_stands() {
+        let outcome = run_guest(&runtime(), artifacts::DENIES, &[]).await;
+        assert_eq!(outcome.denied(), Some("not today"));
+        assert!(outcome.access_token.is_none() && outcome.id_token.is_none());
+        assert!(outcome.user.app_metadata.contains_key("attempts"));
+        assert_eq!(outcome.session.metadata.get("after"), Some("denied"));
+        assert_eq!(outcome.actions[0].result, ActionResult::Denied);
+    }
+
+    #[tokio::test]
+    async fn no_later_action_runs() {
+        let runtime = runtime();
+        let actions = [artifacts::DENIES, artifacts::ORGANIZATION_SESSION_METADATA];
+        let bindings = actions.map(|component| vestibule::Binding::new(load(&runtime, component)));
+        let outcome = run(&runtime, bindings.into(), example_event("organization-login")).await;
+        assert_eq!(outcome.actions[1].result, ActionResult::NotRun);
+        assert_eq!(outcome.session.metadata.get("org_id"), None);
+    }
+}
+
+mod revokes {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_session_ends_and_the_login_is_denied() {
+        let outcome = run_guest(&runtime(), artifacts::REVOKES, &[]).await;
+        assert_eq!(outcome.denied(), Some("stolen"));
+        assert!(outcome.session.revoked.as_ref().is_some_and(|revoked| revoked.preserve_refresh_tokens));
+        assert_eq!(outcome.actions[0].result, ActionResult::Revoked);
+    }
+}
+
+mod rejects {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_login_fails_with_the_actions_own_code() {
+        let outcome = run_guest(&runtime(), artifacts::REJECTS, &[]).await;
+        assert_eq!(failure(&outcome), &Failure::Rejected { code: "quota".into(), message: "too many devices".into() });
+        assert_nothing_is_left(&outcome);
+    }
+}
+
+mod returns_an_error {
+    use super::*;
+    use vestibule::{Binding, OnFailure};
+
+    #[tokio::test]
+    async fn the_login_fails_with_the_actions_words_and_nothing_is_left() {
+        let outcome = run_guest(&runtime(), artifacts::RETURNS_AN_ERROR, &[]).await;
+        assert_eq!(failure(&outcome), &Failure::Returned { message: "the directory is closed".into() });
+        assert_nothing_is_left(&outcome);
+    }
+
+    #[tokio::test]
+    async fn where_the_binding_fails_open_the_login_goes_on_as_if_it_had_not_run() {
+        let runtime = runtime();
+        let failing = Binding::new(load(&runtime, artifacts::RETURNS_AN_ERROR)).on_failure(OnFailure::Continue);
+        let next = Binding::new(load(&runtime, artifacts::ORGANIZATION_SESSION_METADATA));
+        let outcome = run(&runtime, vec![failing, next], example_event("organization-login")).await;
+        assert!(outcome.is_allowed());
+        assert!(matches!(outcome.actions[0].result, ActionResult::Failed(_)));
+        assert_eq!(outcome.session.metadata.get("left"), None);
+        assert_eq!(outcome.session.metadata.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_earlier_actions_asked_for_is_gone_too() {
+        let runtime = runtime();
+        let actions = [artifacts::ORGANIZATION_SESSION_METADATA, artifacts::RETURNS_AN_ERROR, artifacts::ORGANIZATION_GATE];
+        let bindings = actions.map(|component| Binding::new(load(&runtime, component)));
+        let outcome = run(&runtime, bindings.into(), example_event("organization-login")).await;
+        assert_nothing_is_left(&outcome);
+        assert_eq!(outcome.actions[0].result, ActionResult::Ok);
+        assert_eq!(outcome.actions[2].result, ActionResult::NotRun);
+    }
+}
+
+mod panics {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_authors_message_and_line_are_told_and_the_next_login_passes() {
+        let runtime = runtime();
+        let outcome = run_guest(&runtime, artifacts::PANICS, &[]).await;
+        let Failure::Panicked { message } = failure(&outcome) else { panic!("{outcome:?}") };
+        assert!(message.starts_with("no such department (at ") && message.contains("panics.rs:"), "{message}");
+        assert_nothing_is_left(&outcome);
+        assert_next_login_passes(&runtime).await;
+    }
+}
+
+mod loops_for_ever {
+    use super::*;
+
+    #[tokio::test]
+    async fn cpu_time_ends_it_and_the_next_login_passes() {
+        let runtime = runtime();
+        let outcome = run_guest(&runtime, artifacts::LOOPS_FOR_EVER, &[]).await;
+        assert_eq!(limit_broken(&outcome), LimitBroken::CpuTime { allowed: limits().cpu_time });
+        assert_nothing_is_left(&outcome);
+        assert_next_login_passes(&runtime).await;
+    }
+
+    #[tokio::test]
+    async fn others_run_on_its_thread_meanwhile() {
+        let runtime = runtime();
+        let looping = run_guest(&runtime, artifacts::LOOPS_FOR_EVER, &[]);
+        let other = run_guest(&runtime, artifacts::ORGANIZATION_SESSION_METADATA, &[]);
+        tokio::pin!(looping);
+        tokio::select! {
+            outcome = other => assert!(outcome.is_allowed()),
+            _ = &mut looping => panic!("the endless loop has held the thread until its end"),
+        }
+        assert!(looping.await.failed().is_some());
+    }
+}
+
+mod sleeps_for_ever {
+    use super::*;
+
+    #[tokio::test]
+    async fn wall_time_ends_it_and_the_next_login_passes() {
+        let runtime = runtime();
+        let outcome = run_guest(&runtime, artifacts::SLEEPS_FOR_EVER, &[]).await;
+        assert_eq!(limit_broken(&outcome), LimitBroken::WallTime { allowed: limits().wall_time });
+        assert_next_login_passes(&runtime).await;
+    }
+}
+
+mod grows_memory {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_just_under_its_limit_passes() {
+        let outcome = run_guest(&runtime(), artifacts::GROWS_MEMORY, &[("mebibytes", "60")]).await;
+        assert_eq!(outcome.session.metadata.get("mebibytes"), Some("60"));
+        assert!(outcome.actions[0].peak_memory_bytes > 60 << 20);
+    }
+
+    #[tokio::test]
+    async fn memory_over_its_limit_fails_and_the_next_login_passes() {
+        let runtime = runtime();
+        let outcome = run_guest(&runtime, artifacts::GROWS_MEMORY, &[]).await;
+        assert!(matches!(limit_broken(&outcome), LimitBroken::Memory { given, allowed } if given > allowed), "{outcome:?}");
+        assert_nothing_is_left(&outcome);
+        assert_next_login_passes(&runtime).await;
+    }
+}
+
+mod recurses {
+    use super::*;
+
+    #[tokio::test]
+    async fn stack_over_its_limit_fails_and_the_next_login_passes() {
+        let runtime = runtime();
+        let outcome = run_guest(&runtime, artifacts::RECURSES, &[]).await;
+        assert_eq!(limit_broken(&outcome), LimitBroken::Stack { allowed: limits().stack });
+        assert_next_login_passes(&runtime).await;
+    }
+
+    #[tokio::test]
+    async fn on_the_stack_in_its_own_memory_it_traps_with_a_hint() {
+        let runtime = runtime();
+        let outcome = run_guest(&runtime, artifacts::RECURSES, &[("memory", "yes")]).await;
+        assert!(failure(&outcome).to_string().contains("a recursion that doesn't end"), "{outcome:?}");
+        assert_next_login_passes(&runtime).await;
+    }
+}
+
+mod calls_the_host {
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_just_under_their_limit_pass_and_one_more_fails() {
+        let runtime = runtime_with(vestibule::Limits { calls: 100, ..limits() });
+        assert!(run_guest(&runtime, artifacts::CALLS_THE_HOST, &[("calls", "100")]).await.is_allowed());
+        let outcome = run_guest(&runtime, artifacts::CALLS_THE_HOST, &[("calls", "101")]).await;
+        assert_eq!(limit_broken(&outcome), LimitBroken::Calls { allowed: 100 });
+    }
+}
+
+mod passes_bytes {
+    use super::*;
+
+    #[tokio::test]
+    async fn call_bytes_just_under_their_limit_reach_the_rule_of_the_effect() {
+        let outcome = run_guest(&runtime(), artifacts::PASSES_BYTES, &[("bytes", "1000000")]).await;
+        let refused = "the value of `k` has 1000000 characters, at most 255 are allowed";
+        assert_eq!(outcome.actions[0].logs[0].message, refused);
+        assert!(outcome.is_allowed());
+    }
+
+    #[tokio::test]
+    async fn call_bytes_over_their_limit_fail_and_the_next_login_passes() {
+        let runtime = runtime();
+        let outcome = run_guest(&runtime, artifacts::PASSES_BYTES, &[("bytes", "1100000")]).await;
+        assert_eq!(limit_broken(&outcome), LimitBroken::CallBytes { allowed: limits().call_bytes });
+        assert_next_login_passes(&runtime).await;
+    }
+}
+
+mod writes_metadata {
+    use super::*;
+
+    async fn message(configuration: &[(&str, &str)]) -> String {
+        let outcome = run_guest(&runtime(), artifacts::WRITES_METADATA, configuration).await;
+        assert_nothing_is_left(&outcome);
+        failure(&outcome).to_string()
+    }
+
+    #[tokio::test]
+    async fn twenty_five_entries_of_255_characters_pass() {
+        let outcome = run_guest(&runtime(), artifacts::WRITES_METADATA, &[("count", "25"), ("length", "255")]).await;
+        assert_eq!(outcome.session.metadata.len(), 25);
+    }
+
+    #[tokio::test]
+    async fn each_rule_that_is_broken_says_which_and_what_is_allowed() {
+        let too_many = "the session's metadata would have 26 entries, at most 25 are allowed; delete one first";
+        assert_eq!(message(&[("count", "26")]).await, too_many);
+        let too_long = "the value of `key0` has 256 characters, at most 255 are allowed";
+        assert_eq!(message(&[("length", "256")]).await, too_long);
+        let empty = "a metadata key is empty; give it at least one character";
+        assert_eq!(message(&[("key", "")]).await, empty);
+        let key = "the metadata key \"org.id\" holds '.'; only letters, digits, `_` and `-` are allowed";
+        assert_eq!(message(&[("key", "org.id")]).await, key);
+    }
+
+    #[tokio::test]
+    async fn a_login_without_a_session_has_no_metadata() {
+        let runtime = runtime();
+        let bindings = vec![vestibule::Binding::new(load(&runtime, artifacts::WRITES_METADATA))];
+        let outcome = run(&runtime, bindings, example_event("refresh-token-exchange")).await;
+        assert!(failure(&outcome).to_string().starts_with("this login has no session"), "{outcome:?}");
+    }
+}
+
+mod floods_the_log {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_log_is_cut_and_a_terminal_is_told_nothing_but_text() {
+        let outcome = run_guest(&runtime(), artifacts::FLOODS_THE_LOG, &[]).await;
+        let report = &outcome.actions[0];
+        assert!(outcome.is_allowed() && report.logs_cut);
+        assert_eq!(report.logs.len(), limits().log_lines);
+        let messages: Vec<&str> = report.logs.iter().map(|line| line.message.as_str()).collect();
+        assert_eq!(messages[..3], ["on standard output", "on standard error", "\\u{1b}[2Jgone\\nforged line"]);
+    }
+}
+
+mod exits {
+    use super::*;
+
+    #[tokio::test]
+    async fn ending_itself_is_not_a_way_to_pass() {
+        let runtime = runtime();
+        let outcome = run_guest(&runtime, artifacts::EXITS, &[]).await;
+        assert_eq!(failure(&outcome), &Failure::Exited);
+        assert_next_login_passes(&runtime).await;
+    }
+}
+
+mod reads_a_file {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_not_even_loaded() {
+        let error = runtime().load("reads_a_file", artifacts::READS_A_FILE).unwrap_err().to_string();
+        assert!(error.contains("reads_a_file@0.1.0 imports what Actions are not offered"), "{error}");
+        assert!(error.contains("wasi:filesystem/types@0.2"), "{error}");
+    }
+}
+
+mod looks_around {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_sees_nothing_of_the_host_and_a_run_can_be_repeated() {
+        let runtime = runtime();
+        let first = run_guest(&runtime, artifacts::LOOKS_AROUND, &[]).await;
+        let again = run_guest(&runtime, artifacts::LOOKS_AROUND, &[]).await;
+        let claims = |outcome: &Outcome| outcome.id_token.as_ref().expect("the login is allowed").claims.clone();
+        assert_eq!(claims(&first), claims(&again));
+        let claims = claims(&first);
+        assert_eq!(claims["environment"].value, 0);
+        assert_eq!(claims["arguments"].value, 0);
+        assert_eq!(claims["now"].value, context().now.as_millis());
+        assert_eq!(claims["time_goes_on"].value, true);
+        assert_eq!(claims["earlier_runs"].value, 0, "a fresh sandbox has no past");
+    }
+}
+
+mod reads_a_secret {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_reads_its_own_and_nothing_of_it_is_in_the_outcome() {
+        let runtime = runtime();
+        let action = load(&runtime, artifacts::READS_A_SECRET);
+        let binding = vestibule::Binding::new(action).secrets(settings(&[("API_KEY", "hunter2")]));
+        assert!(!format!("{binding:?}").contains("hunter2"));
+        let outcome = run(&runtime, vec![binding], example_event("organization-login")).await;
+        assert!(!format!("{outcome:?}").contains("hunter2"));
+        let claims = outcome.id_token.expect("the login is allowed").claims;
+        assert_eq!(claims["secret_length"].value, 7);
+        assert!(claims["other_secret"].value.is_null());
+    }
+}
+
+mod every_fact {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_fact_of_the_contract_is_what_the_event_says() {
+        let runtime = runtime();
+        let binding = vestibule::Binding::new(load(&runtime, artifacts::EVERY_FACT));
+        let binding = binding.secrets(settings(&[("API_KEY", "k")])).configuration(settings(&[("mode", "m")]));
+        let outcome = run(&runtime, vec![binding], full_event()).await;
+        let claims = outcome.id_token.as_ref().map(|token| &token.claims).unwrap_or_else(|| panic!("{outcome:?}"));
+        let facts: std::collections::BTreeMap<_, _> = claims.iter().map(|(name, change)| (name, &change.value)).collect();
+        insta::assert_json_snapshot!(facts);
+    }
+}
+
+mod every_effect {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_effect_is_in_the_outcome_and_each_rule_speaks() {
+        let outcome = run_guest(&runtime(), artifacts::EVERY_EFFECT, &[]).await;
+        insta::assert_json_snapshot!(vestibule_tests::comparable(&outcome));
+    }
+}
