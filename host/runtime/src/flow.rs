@@ -1,5 +1,7 @@
 //! Which Actions run at a login, in which order, and with which settings.
 
+use std::sync::Arc;
+
 use vestibule_model::{SessionLifetimes, Settings, TenantId};
 
 use crate::Action;
@@ -14,32 +16,32 @@ pub enum OnFailure {
     Continue,
 }
 
-/// An Action at its place in a flow.
+/// An Action at its place in a flow. Cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct Binding {
     pub(crate) action: Action,
-    pub(crate) secrets: Settings,
-    pub(crate) configuration: Settings,
+    pub(crate) secrets: Arc<Settings>,
+    pub(crate) configuration: Arc<Settings>,
     pub(crate) on_failure: OnFailure,
 }
 
 impl Binding {
     /// An Action without secrets or configuration, whose failure fails the login.
     pub fn new(action: Action) -> Self {
-        Self { action, secrets: Settings::default(), configuration: Settings::default(), on_failure: OnFailure::default() }
+        Self { action, secrets: Arc::default(), configuration: Arc::default(), on_failure: OnFailure::default() }
     }
 
     /// Secrets that this Action can read by name.
     #[must_use]
     pub fn secrets(mut self, secrets: Settings) -> Self {
-        self.secrets = secrets;
+        self.secrets = Arc::new(secrets);
         self
     }
 
     /// Configuration that this Action can read by name.
     #[must_use]
     pub fn configuration(mut self, configuration: Settings) -> Self {
-        self.configuration = configuration;
+        self.configuration = Arc::new(configuration);
         self
     }
 

@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiView};
 
-use crate::context::Context;
+use crate::context::{Context, Kind};
 use crate::log::{Log, Stream};
 use crate::sandbox::Sandbox;
 
@@ -83,16 +83,15 @@ impl wasmtime::component::HasData for Io {
 
 /// The plumbing of one run.
 pub(crate) fn wasi(log: &Log, context: &Context, action: usize) -> WasiCtx {
-    let mut random = context.random(action);
     let mut builder = WasiCtx::builder();
     builder
         .stdout(Output(log.clone(), Stream::Output))
         .stderr(Output(log.clone(), Stream::Error))
         .wall_clock(Standing(context.now))
         .monotonic_clock(Counting(std::cell::Cell::new(0)))
-        .insecure_random_seed(rand::Rng::next_u64(&mut random).into())
-        .insecure_random(random.clone())
-        .secure_random(random)
+        .insecure_random(context.random(action, Kind::Insecure))
+        .secure_random(context.random(action, Kind::Secure))
+        .insecure_random_seed(context.insecure_seed(action))
         .max_random_size(RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false);
@@ -185,13 +184,5 @@ mod tests {
         assert!(!is_offered("wasi:cli/exit", "0.3.0"));
         assert!(!is_offered("wasi:filesystem/types", "0.2.6"));
         assert!(!is_offered("wasi:sockets/tcp", "0.2.6"));
-    }
-
-    #[test]
-    fn a_run_with_the_same_seed_has_the_same_random_numbers_and_each_action_its_own() {
-        let context = Context { now: Timestamp::default(), seed: [7; 32] };
-        let numbers = |action| rand::Rng::next_u64(&mut context.random(action));
-        assert_eq!(numbers(0), numbers(0));
-        assert_ne!(numbers(0), numbers(1));
     }
 }

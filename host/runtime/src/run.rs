@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::{LoadError, RunError, RuntimeError};
 use crate::flow::{Binding, Flow, OnFailure};
 use crate::sandbox::Sandbox;
-use crate::settings::Settings;
+use crate::settings::{Limits, Settings};
 use crate::{capabilities, engine, failure, plumbing};
 
 /// Compiles Actions and runs flows of them. Cloning it is cheap; clones share one pool of sandboxes.
@@ -24,6 +24,7 @@ struct Inner {
     engine: Engine,
     linker: Linker<Sandbox>,
     settings: Settings,
+    limits: Arc<Limits>,
 }
 
 impl Runtime {
@@ -36,7 +37,8 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         let linked = plumbing::add_to_linker(&mut linker).and_then(|()| capabilities::add_to_linker(&mut linker));
         linked.map_err(|error| RuntimeError::Engine { reason: format!("{error:#}") })?;
-        Ok(Self(Arc::new(Inner { engine, linker, settings })))
+        let limits = Arc::new(settings.limits.clone());
+        Ok(Self(Arc::new(Inner { engine, linker, settings, limits })))
     }
 
     /// Compiles a component, and checks that it is a post-login Action that wants nothing but what is offered.
@@ -48,7 +50,7 @@ impl Runtime {
     /// # Errors
     /// When it is no such component: which rule it breaks, and what to do.
     pub fn load(&self, fallback_name: &str, component: &[u8]) -> Result<Action, LoadError> {
-        let Inner { engine, linker, settings } = &*self.0;
+        let Inner { engine, linker, settings, .. } = &*self.0;
         Action::load(engine, linker, fallback_name, component, settings.component_bytes)
     }
 
@@ -63,7 +65,8 @@ impl Runtime {
         if event.tenant.id != flow.tenant {
             return Err(RunError::OtherTenant { flow: flow.tenant.clone(), event: event.tenant.id.clone() });
         }
-        let mut login = Login::new(event, context.now, flow.lifetimes);
+        // On the heap, so that handing it to a sandbox and back moves a pointer.
+        let mut login = Box::new(Login::new(event, context.now, flow.lifetimes));
         let mut reports = Vec::with_capacity(flow.bindings.len());
         let mut failed = None;
         for (place, binding) in flow.bindings.iter().enumerate() {
@@ -87,10 +90,16 @@ impl Runtime {
 
     /// One rung of the ladder that `benches/ladder.rs` measures: one Action over a login, without what is around it in a flow.
     #[doc(hidden)]
-    pub async fn run_action(&self, login: Login, binding: &Binding, context: &Context, place: usize) -> (Login, ActionReport) {
+    pub async fn run_action(
+        &self,
+        login: Box<Login>,
+        binding: &Binding,
+        context: &Context,
+        place: usize,
+    ) -> (Box<Login>, ActionReport) {
         let started = Instant::now();
-        let Inner { engine, settings, .. } = &*self.0;
-        let sandbox = Sandbox::new(login, binding.clone(), &settings.limits, context, place);
+        let Inner { engine, settings, limits, .. } = &*self.0;
+        let sandbox = Sandbox::new(login, binding.clone(), limits, context, place);
         let mut store = Store::new(engine, sandbox);
         let returned = match self.prepare(&mut store) {
             Ok(()) => self.execute(&mut store, &binding.action).await,
@@ -144,7 +153,7 @@ impl Runtime {
             let instance = action.pre().instantiate_async(&mut *store).await?;
             instance.call_on_execute_post_login(&mut *store).await
         };
-        match tokio::time::timeout(allowed, run).await {
+        match tokio::time::timeout(allowed, std::pin::pin!(run)).await {
             Ok(returned) => returned,
             Err(_) => Err(LimitBroken::WallTime { allowed }.into()),
         }

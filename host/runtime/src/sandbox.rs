@@ -1,5 +1,7 @@
 //! What the host keeps for one run of one Action: the login, the limits that are left, the log, the plumbing.
 
+use std::sync::Arc;
+
 use vestibule_model::Login;
 use vestibule_model::outcome::LimitBroken;
 use wasmtime::component::ResourceTable;
@@ -18,19 +20,19 @@ const SLICE: u64 = 10;
 
 /// The state of one run of one Action.
 pub(crate) struct Sandbox {
-    pub(crate) login: Login,
+    pub(crate) login: Box<Login>,
     pub(crate) binding: Binding,
     pub(crate) log: Log,
     pub(crate) memory: Memory,
     calls_left: u32,
     ticks_left: u64,
-    limits: Limits,
+    limits: Arc<Limits>,
     wasi: WasiCtx,
     table: ResourceTable,
 }
 
 impl Sandbox {
-    pub(crate) fn new(login: Login, binding: Binding, limits: &Limits, context: &Context, action: usize) -> Self {
+    pub(crate) fn new(login: Box<Login>, binding: Binding, limits: &Arc<Limits>, context: &Context, action: usize) -> Self {
         let log = Log::new(limits);
         Self {
             wasi: plumbing::wasi(&log, context, action),
@@ -41,7 +43,7 @@ impl Sandbox {
             memory: Memory { limit: limits.memory, table_elements: limits.table_elements, now: 0, peak: 0 },
             calls_left: limits.calls,
             ticks_left: u64::try_from(limits.cpu_time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1),
-            limits: limits.clone(),
+            limits: Arc::clone(limits),
         }
     }
 

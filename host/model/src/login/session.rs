@@ -1,6 +1,7 @@
 //! `session`: its metadata and its lifetime.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Login, limits};
 use crate::error::{LimitExceeded, MetadataError, PastTime, SessionError};
@@ -22,7 +23,7 @@ pub(crate) struct SessionChanges {
 /// One entry as it was written last: a value, or `None` where it was deleted.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    pub(crate) value: Option<Box<str>>,
+    pub(crate) value: Option<Arc<str>>,
     pub(crate) by: usize,
 }
 
@@ -151,14 +152,11 @@ impl Login {
         if changes.evicted {
             metadata.evict();
         }
-        // Deletions first, so that the number of entries never passes its limit on the way.
-        for (key, _) in changes.entries.iter().filter(|(_, written)| written.value.is_none()) {
-            metadata.delete(key);
-        }
+        // Each change was checked when it was asked for.
         for (key, written) in &changes.entries {
-            if let Some(value) = &written.value {
-                let set = metadata.set(key.clone(), value);
-                debug_assert_eq!(set, Ok(()), "every change was checked when it was asked for");
+            match &written.value {
+                Some(value) => metadata.set_checked(key.clone(), Arc::clone(value)),
+                None => metadata.delete(key),
             }
         }
         metadata

@@ -5,6 +5,7 @@ mod report;
 pub use report::{ActionReport, ActionResult, Failure, Level, LimitBroken, LogLine};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -75,7 +76,7 @@ pub struct SessionOutcome {
     /// All entries of before were removed first (`session.evict-metadata`).
     pub metadata_evicted: bool,
     /// What was changed of its metadata, entry by entry.
-    pub metadata_changes: BTreeMap<MetadataKey, Change<Option<String>>>,
+    pub metadata_changes: BTreeMap<MetadataKey, Change<Option<Arc<str>>>>,
     /// Ends the session then.
     pub expires_at: Option<Timestamp>,
     /// Ends the session then, unless it is used before.
@@ -216,10 +217,10 @@ fn decision(changes: &Changes, names: &impl Fn(usize) -> Option<ActionId>) -> De
 fn session(login: &Login, names: &impl Fn(usize) -> Option<ActionId>) -> SessionOutcome {
     let Some(session) = &login.event().session else { return SessionOutcome::default() };
     let changes = &login.changes().session;
-    let entries = changes.entries.iter().filter_map(|(key, written)| {
-        let value = written.value.as_deref().map(str::to_owned);
-        Some((key.clone(), Change { value, action: names(written.by)? }))
-    });
+    let entries = changes
+        .entries
+        .iter()
+        .filter_map(|(key, written)| Some((key.clone(), Change { value: written.value.clone(), action: names(written.by)? })));
     SessionOutcome {
         id: Some(session.id.clone()),
         metadata: login.session_metadata_map(),

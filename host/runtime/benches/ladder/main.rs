@@ -75,7 +75,7 @@ fn rungs(json: Vec<u8>) -> Vec<Rung> {
     let sandbox = {
         let (runtime, event, context) = (runtime.clone(), Arc::clone(&event), context.clone());
         move |executor: &tokio::runtime::Runtime| {
-            let login = Login::new(Arc::clone(&event), context.now, SessionLifetimes::default());
+            let login = Box::new(Login::new(Arc::clone(&event), context.now, SessionLifetimes::default()));
             black_box(executor.block_on(runtime.run_action(login, &binding, &context, 0)));
         }
     };
