@@ -77,6 +77,6 @@ mod tests {
         let mut table = Table::default();
         table.row(["a", "bc"]);
         table.row(["\u{1b}[2J", "d"]);
-        assert_eq!(table.to_string(), "   a         bc\n   \\u{1b}[2J  d\n");
+        assert_eq!(table.to_string(), "   a          bc\n   \\u{1b}[2J  d\n");
     }
 }

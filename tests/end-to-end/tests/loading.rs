@@ -1,5 +1,7 @@
 //! What can't be loaded, and what is said about it.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that lacks its parts is to fail at once")]
+
 use vestibule::{LoadError, Runtime, Settings};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::runtime;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vestibule_sdk::{Api, CookieMode, Event, PostLogin, Result, Timestamp, json, log};
 
-pub struct EveryEffect;
+pub(crate) struct EveryEffect;
 
 impl PostLogin for EveryEffect {
     fn on_execute_post_login(event: &Event, api: &Api) -> Result {

@@ -2,7 +2,7 @@
 
 use vestibule_sdk::{Api, Event, PostLogin, Result};
 
-pub struct EveryFact;
+pub(crate) struct EveryFact;
 
 impl PostLogin for EveryFact {
     fn on_execute_post_login(event: &Event, api: &Api) -> Result {
