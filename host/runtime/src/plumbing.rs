@@ -82,27 +82,30 @@ impl wasmtime::component::HasData for Io {
 }
 
 /// The plumbing of one run.
-pub(crate) fn wasi(log: &Log, context: &Context, action: usize) -> WasiCtx {
-    let mut builder = WasiCtx::builder();
-    builder
-        .stdout(Output(log.clone(), Stream::Output))
-        .stderr(Output(log.clone(), Stream::Error))
-        .wall_clock(Standing(context.now))
-        .monotonic_clock(Counting(std::cell::Cell::new(0)))
-        .insecure_random(context.random(action, Kind::Insecure))
-        .secure_random(context.random(action, Kind::Secure))
-        .insecure_random_seed(context.insecure_seed(action))
-        .max_random_size(RANDOM_BYTES)
-        .allow_tcp(false)
-        .allow_udp(false);
-    builder.build()
+pub(crate) struct Plumbing {
+    pub(crate) wasi: WasiCtx,
+    /// What holds the run's streams and pollables.
+    pub(crate) table: ResourceTable,
 }
 
-/// What holds a run's streams and pollables.
-pub(crate) fn table() -> ResourceTable {
-    let mut table = ResourceTable::new();
-    table.set_max_capacity(RESOURCES);
-    table
+impl Plumbing {
+    pub(crate) fn new(log: &Log, context: &Context, action: usize) -> Self {
+        let mut builder = WasiCtx::builder();
+        builder
+            .stdout(Output(log.clone(), Stream::Output))
+            .stderr(Output(log.clone(), Stream::Error))
+            .wall_clock(Standing(context.now))
+            .monotonic_clock(Counting(std::cell::Cell::new(0)))
+            .insecure_random(context.random(action, Kind::Insecure))
+            .secure_random(context.random(action, Kind::Secure))
+            .insecure_random_seed(context.insecure_seed(action))
+            .max_random_size(RANDOM_BYTES)
+            .allow_tcp(false)
+            .allow_udp(false);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES);
+        Self { wasi: builder.build(), table }
+    }
 }
 
 /// A wall clock that stands at the login's time.

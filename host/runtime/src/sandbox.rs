@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use vestibule_model::Login;
 use vestibule_model::outcome::LimitBroken;
-use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::context::Context;
 use crate::engine::TICK;
 use crate::flow::Binding;
 use crate::log::Log;
-use crate::plumbing;
+use crate::plumbing::Plumbing;
 use crate::settings::Limits;
 
 /// Ticks that an Action computes before others may run on its thread.
@@ -27,23 +26,25 @@ pub(crate) struct Sandbox {
     calls_left: u32,
     ticks_left: u64,
     limits: Arc<Limits>,
-    wasi: WasiCtx,
-    table: ResourceTable,
+    context: Context,
+    action: usize,
+    /// Made when the guest first asks for some of it: most Actions never do, and it costs a tenth of their run.
+    plumbing: Option<Box<Plumbing>>,
 }
 
 impl Sandbox {
     pub(crate) fn new(login: Box<Login>, binding: Binding, limits: &Arc<Limits>, context: &Context, action: usize) -> Self {
-        let log = Log::new(limits);
         Self {
-            wasi: plumbing::wasi(&log, context, action),
-            table: plumbing::table(),
             login,
             binding,
-            log,
+            log: Log::new(limits),
             memory: Memory { limit: limits.memory, table_elements: limits.table_elements, now: 0, peak: 0 },
             calls_left: limits.calls,
             ticks_left: u64::try_from(limits.cpu_time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1),
             limits: Arc::clone(limits),
+            context: context.clone(),
+            action,
+            plumbing: None,
         }
     }
 
@@ -77,7 +78,8 @@ impl Sandbox {
 
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let plumbing = self.plumbing.get_or_insert_with(|| Box::new(Plumbing::new(&self.log, &self.context, self.action)));
+        WasiCtxView { ctx: &mut plumbing.wasi, table: &mut plumbing.table }
     }
 }
 
