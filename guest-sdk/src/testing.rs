@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use vestibule_model as model;
-use vestibule_model::outcome::{ActionReport, ActionResult, Failure};
+use vestibule_model::outcome::{ActionReport, Failure};
 
 pub use vestibule_model::outcome::Outcome;
 
@@ -130,23 +130,14 @@ impl Login {
         let started = Instant::now();
         let (run, returned) = native::during(run, crate::export::execute::<A>);
         let Run { login, logs, .. } = run;
-        let failure = match (returned, login.rejection()) {
-            (Err(message), _) => Some(Failure::Returned { message }),
-            (Ok(()), Some((code, message))) => Some(Failure::Rejected { code: code.to_owned(), message: message.to_owned() }),
-            (Ok(()), None) => None,
-        };
-        let result = match &failure {
-            Some(failure) => ActionResult::Failed(failure.clone()),
-            None if login.is_revoked() => ActionResult::Revoked,
-            None if login.is_stopped() => ActionResult::Denied,
-            None => ActionResult::Ok,
-        };
+        let result = login.conclude(returned.map_err(|message| Failure::Returned { message }));
         let action = action_id(std::any::type_name::<A>());
         let mut report = ActionReport::not_run(action.clone());
         report.result = result;
         report.duration = started.elapsed();
         report.logs = logs;
-        Outcome::new(&login, vec![report], failure.map(|failure| (action, failure)))
+        let failed = report.failure().cloned().map(|failure| (action, failure));
+        Outcome::new(&login, vec![report], failed)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use vestibule_build::{Builder, Built};
 
@@ -13,12 +13,14 @@ const EXAMPLES: [&str; 2] = ["organization-session-metadata", "organization-gate
 const SOURCES: [&str; 6] = ["Cargo.lock", "examples", "guest-sdk", "host/model/src", "tests/guests", "wit"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("this crate lies in tests/artifacts")?;
+    // Asked when it runs, and not when it is compiled: clones that share a target folder share this program.
+    let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?);
+    let root = manifest.ancestors().nth(2).ok_or("this crate lies in tests/artifacts")?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     // Beside the folder of this build's profile, so that what guests depend on is compiled once.
     let target = out.ancestors().nth(5).ok_or("OUT_DIR is TARGET/PROFILE/build/NAME/out")?.join("guests");
     for source in SOURCES {
-        println!("cargo::rerun-if-changed={}", root.join(source).display());
+        println!("cargo::rerun-if-changed=../../{source}");
     }
 
     let builder = |folder: PathBuf| Builder::new(&folder).target_directory(target.clone()).quiet(true);

@@ -23,7 +23,11 @@ impl Ran {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate lies in host/cli").to_owned()
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"))
+        .ancestors()
+        .nth(2)
+        .expect("this crate lies in host/cli")
+        .to_owned()
 }
 
 fn vestibule(arguments: &[&str]) -> Ran {

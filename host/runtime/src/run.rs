@@ -109,18 +109,11 @@ impl Runtime {
         // The sandbox is dropped here: whatever it held is gone before its report is made.
         let Sandbox { login, log, memory, .. } = store.into_data();
         let (logs, logs_cut) = log.take();
-        let result = match returned {
-            Ok(Ok(())) => match login.rejection() {
-                Some((code, message)) => {
-                    ActionResult::Failed(Failure::Rejected { code: code.to_owned(), message: message.to_owned() })
-                }
-                None if login.is_revoked() => ActionResult::Revoked,
-                None if login.is_stopped() => ActionResult::Denied,
-                None => ActionResult::Ok,
-            },
-            Ok(Err(message)) => ActionResult::Failed(Failure::Returned { message }),
-            Err(error) => ActionResult::Failed(failure::of(&error, &logs, &settings.limits)),
-        };
+        let result = login.conclude(match returned {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(message)) => Err(Failure::Returned { message }),
+            Err(error) => Err(failure::of(&error, &logs, &settings.limits)),
+        });
         let report = ActionReport {
             action: binding.action.id().clone(),
             result,

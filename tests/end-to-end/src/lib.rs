@@ -12,7 +12,11 @@ use vestibule::{Action, Binding, Context, Flow, Limits, Runtime, Settings};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate lies in tests/end-to-end").to_owned()
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"))
+        .ancestors()
+        .nth(2)
+        .expect("this crate lies in tests/end-to-end")
+        .to_owned()
 }
 
 /// A file of `examples/events`.

@@ -41,11 +41,6 @@ impl Login {
         self.changes.rejection.get_or_insert_with(|| Rejection { code: code.to_owned(), message: message.to_owned() });
         Ok(())
     }
-
-    /// The Action's own error, as code and message, where it has asked to fail the login.
-    pub fn rejection(&self) -> Option<(&str, &str)> {
-        self.changes.rejection.as_ref().map(|rejection| (rejection.code.as_str(), rejection.message.as_str()))
-    }
 }
 
 #[cfg(test)]
@@ -53,6 +48,7 @@ mod tests {
     use super::super::tests::login;
     use super::*;
     use crate::error::LimitExceeded;
+    use crate::outcome::{ActionResult, Failure};
 
     #[test]
     fn the_first_denial_counts() {
@@ -78,9 +74,10 @@ mod tests {
         assert_eq!(login.reject("", "m"), Err(ValidationError::EmptyCode));
         assert!(matches!(login.reject(&"c".repeat(256), "m"), Err(ValidationError::CodeTooLong(_))));
         assert!(matches!(login.reject("c", &"m".repeat(1_025)), Err(ValidationError::MessageTooLong(_))));
-        assert_eq!(login.rejection(), None);
+        assert_eq!(login.conclude(Ok(())), ActionResult::Ok);
         login.reject("first", "m").unwrap();
         login.reject("second", "m").unwrap();
-        assert_eq!(login.rejection(), Some(("first", "m")));
+        let first = Failure::Rejected { code: "first".into(), message: "m".into() };
+        assert_eq!(login.conclude(Ok(())), ActionResult::Failed(first));
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Event;
+use crate::outcome::{ActionResult, Failure};
 use crate::{Timestamp, json};
 
 pub(crate) use access::{Denial, Rejection};
@@ -99,9 +100,17 @@ impl Login {
         self.changes.denial.is_some() || self.changes.session.revoked.is_some()
     }
 
-    /// The session's revocation was asked for.
-    pub fn is_revoked(&self) -> bool {
-        self.changes.session.revoked.is_some()
+    /// How an Action has ended that returned, or failed to: what it asked for of the login counts as much as what it returned.
+    pub fn conclude(&self, returned: Result<(), Failure>) -> ActionResult {
+        match (returned, &self.changes.rejection) {
+            (Err(failure), _) => ActionResult::Failed(failure),
+            (Ok(()), Some(Rejection { code, message })) => {
+                ActionResult::Failed(Failure::Rejected { code: code.clone(), message: message.clone() })
+            }
+            (Ok(()), None) if self.changes.session.revoked.is_some() => ActionResult::Revoked,
+            (Ok(()), None) if self.changes.denial.is_some() => ActionResult::Denied,
+            (Ok(()), None) => ActionResult::Ok,
+        }
     }
 
     pub(crate) fn changes(&self) -> &Changes {

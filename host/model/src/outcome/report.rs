@@ -102,12 +102,6 @@ pub enum Failure {
     /// The host had no room to run it: not the Action's fault.
     #[error("the host has no sandbox free; try again, or raise `sandboxes` in the runtime's settings")]
     Busy,
-    /// The host failed: not the Action's fault.
-    #[error("the host failed: {reason}")]
-    Host {
-        /// What happened.
-        reason: String,
-    },
 }
 
 impl Failure {
@@ -121,7 +115,6 @@ impl Failure {
             Self::Exited => "exited",
             Self::Limit { .. } => "limit",
             Self::Busy => "busy",
-            Self::Host { .. } => "host",
         }
     }
 }
