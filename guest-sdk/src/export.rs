@@ -54,14 +54,10 @@ macro_rules! export {
 
 #[doc(hidden)]
 pub fn execute<A: PostLogin>() -> std::result::Result<(), String> {
-    A::on_execute_post_login(&Event::here(), &Api::here()).map_err(text)
+    A::on_execute_post_login(&Event::here(), &Api::here()).map_err(Error::told)
 }
 
 #[doc(hidden)]
 pub fn continued<A: PostLogin>() -> std::result::Result<(), String> {
-    A::on_continue_post_login(&Event::here(), &Api::here()).map_err(text)
-}
-
-fn text(error: Error) -> String {
-    error.to_string()
+    A::on_continue_post_login(&Event::here(), &Api::here()).map_err(Error::told)
 }

@@ -130,10 +130,15 @@ impl Login {
         let started = Instant::now();
         let (run, returned) = native::during(run, crate::export::execute::<A>);
         let Run { login, logs, .. } = run;
-        let result = login.conclude(returned.map_err(|message| Failure::Returned { message }));
+        let (returned, place) = match returned.map_err(|text| model::outcome::Place::part(&text)) {
+            Ok(()) => (Ok(()), None),
+            Err((message, place)) => (Err(Failure::Returned { message }), place),
+        };
+        let result = login.conclude(returned);
         let action = action_id(std::any::type_name::<A>());
         let mut report = ActionReport::not_run(action.clone());
         report.result = result;
+        report.place = place;
         report.duration = started.elapsed();
         report.logs = logs;
         let failed = report.failure().cloned().map(|failure| (action, failure));

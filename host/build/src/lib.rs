@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod strip;
 mod target;
 
 pub use error::BuildError;
@@ -19,12 +20,14 @@ pub const TARGET: &str = "wasm32-wasip2";
 
 /// Settings of the profile that Actions are compiled with. They are given by command line, since cargo reads profiles from the root of
 /// a workspace only, and these must not become the settings of a host that lives in the same workspace.
-const PROFILE: [&str; 5] = [
+const PROFILE: [&str; 6] = [
     r#"profile.action.inherits="release""#,
     r#"profile.action.opt-level="s""#,
     "profile.action.lto=true",
     "profile.action.codegen-units=1",
-    "profile.action.strip=true",
+    // Names and lines, for traces and profiles: they are taken out of the component that is deployed.
+    r#"profile.action.debug="line-tables-only""#,
+    "profile.action.strip=false",
 ];
 
 /// What a cargo or a clippy above us has set for its own compilers: not for the ones below.
@@ -37,8 +40,10 @@ pub struct Built {
     pub name: String,
     /// The version of its crate.
     pub version: String,
-    /// The component.
+    /// The component, to be deployed: without names and debugging information.
     pub component: Vec<u8>,
+    /// The same component with its symbols: what an author runs, and what reads a trace of the other one.
+    pub with_symbols: Vec<u8>,
     /// The folder that cargo builds into.
     pub target_directory: PathBuf,
 }
@@ -158,10 +163,13 @@ impl Builder {
             None => metadata.target_directory.clone().into_std_path_buf(),
         };
         let version = package.version.to_string();
-        let named = |(name, component): (String, Vec<u8>)| {
-            let component = with_identity(if what == ["--lib"] { &package.name } else { &name }, &version, &component);
-            let component = component.map_err(failed)?;
-            Ok(Built { name, version: version.clone(), component, target_directory: target_directory.clone() })
+        let named = |(name, with_symbols): (String, Vec<u8>)| {
+            let called: &str = if what == ["--lib"] { &package.name } else { &name };
+            let stripped =
+                strip::strip(&with_symbols).map_err(|error| failed(format!("{called} is not a component: {error}")))?;
+            let component = with_identity(called, &version, &stripped).map_err(failed)?;
+            let with_symbols = with_identity(called, &version, &with_symbols).map_err(failed)?;
+            Ok(Built { name, version: version.clone(), component, with_symbols, target_directory: target_directory.clone() })
         };
         built.into_iter().map(named).collect()
     }

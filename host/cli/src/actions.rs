@@ -9,18 +9,41 @@ use vestibule_build::{Builder, Built, TARGET};
 
 use crate::table::kilobytes;
 
-/// Loads an Action from a component file, or from the folder of its crate.
-pub(crate) fn load(runtime: &Runtime, path: &Path) -> Result<Action> {
-    if path.is_dir() {
-        let built = build(path)?;
-        return Ok(runtime.load(&built.name, &built.component)?);
-    }
-    let component = std::fs::read(path).with_context(|| format!("can't read the Action {}", path.display()))?;
-    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("action");
-    runtime.load(name, &component).with_context(|| format!("{} can't be loaded", path.display()))
+/// A component that can be loaded.
+pub(crate) struct Component {
+    /// What it is called where it doesn't say so itself.
+    name: String,
+    bytes: Vec<u8>,
 }
 
-/// Builds the Action of a folder, and says so on standard error.
+impl Component {
+    /// Compiles it, and checks that it is an Action.
+    pub(crate) fn load(&self, runtime: &Runtime) -> Result<Action> {
+        Ok(runtime.load(&self.name, &self.bytes)?)
+    }
+}
+
+/// Reads an Action's component from its file, or builds the folder of its crate, with symbols: to run it here.
+pub(crate) fn read(path: &Path) -> Result<Component> {
+    component(path, |built| built.with_symbols)
+}
+
+/// Reads an Action's component from its file, or builds the folder of its crate, without symbols: as it is deployed.
+pub(crate) fn deployed(path: &Path) -> Result<Component> {
+    component(path, |built| built.component)
+}
+
+fn component(path: &Path, bytes: impl Fn(Built) -> Vec<u8>) -> Result<Component> {
+    if path.is_dir() {
+        let built = build(path)?;
+        return Ok(Component { name: built.name.clone(), bytes: bytes(built) });
+    }
+    let bytes = std::fs::read(path).with_context(|| format!("can't read the Action {}", path.display()))?;
+    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("action").to_owned();
+    Ok(Component { name, bytes })
+}
+
+/// Builds the Action of a folder, and says so on standard error, with the size that is deployed.
 pub(crate) fn build(folder: &Path) -> Result<Built> {
     let started = Instant::now();
     let built = Builder::new(folder).quiet(true).build()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails};
 
 use crate::error::RuntimeError;
 use crate::settings::Settings;
@@ -68,6 +68,7 @@ fn config(settings: &Settings) -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
         .consume_fuel(settings.count_fuel)
+        .wasm_backtrace_details(if settings.read_symbols { WasmBacktraceDetails::Enable } else { WasmBacktraceDetails::Disable })
         .max_wasm_stack(limits.stack)
         .async_stack_size(limits.stack + HOST_STACK)
         // Async components are not offered, and their bookkeeping costs a third of a short run.

@@ -108,4 +108,7 @@ pub enum RunError {
         /// Whose event it is.
         event: TenantId,
     },
+    /// A profile was asked for, and fuel isn't counted.
+    #[error("a profile shows where fuel goes, and this runtime doesn't count it; make one with `count_fuel` in its settings")]
+    FuelNotCounted,
 }

@@ -1,7 +1,7 @@
 //! From what wasmtime says to why an Action failed.
 
-use vestibule_model::outcome::{Failure, Level, LimitBroken, LogLine};
-use wasmtime::{PoolConcurrencyLimitError, Trap};
+use vestibule_model::outcome::{Failure, Frame, Level, LimitBroken, LogLine, Place};
+use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::settings::Limits;
@@ -9,8 +9,36 @@ use crate::settings::Limits;
 /// What wasmtime says, without a type, when a call passes more bytes than are allowed (`Store::set_hostcall_fuel`).
 const CALL_BYTES: &str = "fuel allocated for hostcalls has been exhausted";
 
-/// Why an Action failed, from the error that ended its run and what it had logged.
-pub(crate) fn of(error: &wasmtime::Error, logs: &[LogLine], limits: &Limits) -> Failure {
+/// How a run has ended: whether and why it failed, where in the Action's source, and which functions were running.
+#[derive(Default)]
+pub(crate) struct End {
+    pub(crate) failure: Option<Failure>,
+    pub(crate) place: Option<Place>,
+    pub(crate) trace: Vec<Frame>,
+}
+
+impl End {
+    /// The Action has returned an error, whose text may tell where it comes from.
+    pub(crate) fn returned(text: &str) -> Self {
+        let (message, place) = Place::part(text);
+        Self { failure: Some(Failure::Returned { message }), place, trace: Vec::new() }
+    }
+}
+
+/// How an Action's run broke off, from the error that ended it and what it had logged.
+pub(crate) fn of(error: &wasmtime::Error, logs: &[LogLine], limits: &Limits) -> End {
+    let trace: Vec<Frame> =
+        error.downcast_ref::<WasmBacktrace>().map(|trace| trace.frames().iter().flat_map(frames).collect()).unwrap_or_default();
+    let own = trace.iter().find(|frame| frame.is_own()).and_then(|frame| frame.place.clone());
+    // A panic is the only trap that tells its place by itself: that needs no symbols.
+    let is_abort = matches!(error.downcast_ref::<Trap>(), Some(Trap::UnreachableCodeReached));
+    match panic(logs).filter(|_| is_abort) {
+        Some((message, place)) => End { failure: Some(Failure::Panicked { message }), place: place.or(own), trace },
+        None => End { failure: Some(why(error, limits)), place: own, trace },
+    }
+}
+
+fn why(error: &wasmtime::Error, limits: &Limits) -> Failure {
     if let Some(limit) = error.downcast_ref::<LimitBroken>() {
         return Failure::Limit { limit: *limit };
     }
@@ -22,11 +50,6 @@ pub(crate) fn of(error: &wasmtime::Error, logs: &[LogLine], limits: &Limits) -> 
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => return Failure::Limit { limit: LimitBroken::Stack { allowed: limits.stack } },
-        Some(Trap::UnreachableCodeReached) => {
-            if let Some(message) = panic_message(logs) {
-                return Failure::Panicked { message };
-            }
-        }
         // Rust keeps a stack of its own at the start of linear memory, and runs out of it downwards.
         Some(Trap::MemoryOutOfBounds) => {
             let reason = "it read or wrote outside of its memory; in Rust that is most often a recursion that doesn't end";
@@ -42,12 +65,36 @@ pub(crate) fn of(error: &wasmtime::Error, logs: &[LogLine], limits: &Limits) -> 
     Failure::Trapped { reason }
 }
 
+/// One frame of WebAssembly; with symbols, the functions that the compiler has put into it as well, the innermost first.
+pub(crate) fn frames(info: &FrameInfo) -> Vec<Frame> {
+    let offset = info.func_offset().and_then(|offset| u32::try_from(offset).ok()).unwrap_or_default();
+    let frame =
+        |function: Option<&str>, place| Frame { index: info.func_index(), offset, function: function.map(readable), place };
+    if info.symbols().is_empty() {
+        return vec![frame(info.func_name(), None)];
+    }
+    let symbols = info.symbols().iter().map(|symbol| {
+        let file = symbol.file().map(str::to_owned);
+        let place = file.zip(symbol.line()).map(|(file, line)| Place { file, line, column: symbol.column() });
+        frame(symbol.name(), place)
+    });
+    symbols.collect()
+}
+
+/// A function's name without the hash that Rust's compiler puts behind it.
+fn readable(name: &str) -> String {
+    let demangled = format!("{:#}", rustc_demangle::demangle(name));
+    let hash =
+        demangled.rsplit_once("::h").filter(|(_, hash)| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    hash.map_or(demangled.clone(), |(name, _)| name.to_owned())
+}
+
 /// A panic as Rust's standard library writes it: `thread '…' panicked at FILE:LINE:COLUMN:`, then the message, then a note.
-fn panic_message(logs: &[LogLine]) -> Option<String> {
+fn panic(logs: &[LogLine]) -> Option<(String, Option<Place>)> {
     let mut lines = logs.iter().filter(|line| line.level == Level::Error).map(|line| line.message.as_str());
-    let place = lines.find_map(|line| line.split_once(" panicked at "))?.1.trim_end_matches(':').to_owned();
+    let place = lines.find_map(|line| line.split_once(" panicked at "))?.1.trim_end_matches(':');
     let message: Vec<&str> = lines.take_while(|line| !line.starts_with("note: ")).collect();
-    Some(if message.is_empty() { format!("at {place}") } else { format!("{} (at {place})", message.join(" ")) })
+    Some((message.join(" "), Place::parse(place)))
 }
 
 #[cfg(test)]
@@ -62,7 +109,15 @@ mod tests {
             line("no such organization"),
             line("note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace"),
         ];
-        assert_eq!(panic_message(&logs).as_deref(), Some("no such organization (at src/lib.rs:14:9)"));
-        assert_eq!(panic_message(&logs[1..]), None);
+        let place = Place { file: "src/lib.rs".into(), line: 14, column: Some(9) };
+        assert_eq!(panic(&logs), Some(("no such organization".to_owned(), Some(place))));
+        assert_eq!(panic(&logs[1..]), None);
+    }
+
+    #[test]
+    fn names_are_shown_without_their_hash() {
+        assert_eq!(readable("gate::department::h0123456789abcdef"), "gate::department");
+        assert_eq!(readable("_ZN4gate10department17h0123456789abcdefE"), "gate::department");
+        assert_eq!(readable("main"), "main");
     }
 }

@@ -13,6 +13,7 @@ mod flow;
 mod inspect;
 mod log;
 mod plumbing;
+mod profile;
 mod run;
 mod sandbox;
 mod settings;
@@ -23,6 +24,7 @@ pub use context::Context;
 pub use error::{LoadError, RunError, RuntimeError};
 pub use flow::{Binding, Flow, OnFailure};
 pub use inspect::{CONTRACT, Capabilities, Capability};
+pub use profile::{Function, Profile, Share};
 pub use run::Runtime;
 pub use settings::{Limit, Limits, Settings};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vestibule_model::Login;
 use vestibule_model::outcome::LimitBroken;
-use wasmtime::{ResourceLimiter, UpdateDeadline};
+use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::context::Context;
@@ -12,6 +12,7 @@ use crate::engine::TICK;
 use crate::flow::Binding;
 use crate::log::Log;
 use crate::plumbing::Plumbing;
+use crate::profile::Recorder;
 use crate::settings::Limits;
 
 /// Ticks that an Action computes before others may run on its thread.
@@ -23,6 +24,8 @@ pub(crate) struct Sandbox {
     pub(crate) binding: Binding,
     pub(crate) log: Log,
     pub(crate) memory: Memory,
+    /// What records a profile, where one was asked for.
+    pub(crate) recorder: Option<Box<Recorder>>,
     calls_left: u32,
     ticks_left: u64,
     limits: Arc<Limits>,
@@ -39,6 +42,7 @@ impl Sandbox {
             binding,
             log: Log::new(limits),
             memory: Memory { limit: limits.memory, table_elements: limits.table_elements, now: 0, peak: 0 },
+            recorder: None,
             calls_left: limits.calls,
             ticks_left: u64::try_from(limits.cpu_time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1),
             limits: Arc::clone(limits),
@@ -67,8 +71,16 @@ impl Sandbox {
         (slice > 0).then_some(slice)
     }
 
+    /// What happens when the epoch's deadline is reached: a slice has ended or, where a profile is recorded, a point is reached.
+    pub(crate) fn deadline(mut store: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
+        let Some(mut recorder) = store.data_mut().recorder.take() else { return store.data_mut().slice_ended() };
+        let recorded = recorder.point(&mut store);
+        store.data_mut().recorder = Some(recorder);
+        recorded.map(|()| UpdateDeadline::Continue(0))
+    }
+
     /// What happens when a slice has ended: others may run, and then this Action again.
-    pub(crate) fn slice_ended(&mut self) -> wasmtime::Result<UpdateDeadline> {
+    fn slice_ended(&mut self) -> wasmtime::Result<UpdateDeadline> {
         match self.next_slice() {
             Some(slice) => Ok(UpdateDeadline::YieldCustom(slice, Box::pin(tokio::task::yield_now()))),
             None => Err(LimitBroken::CpuTime { allowed: self.limits.cpu_time }.into()),

@@ -86,6 +86,9 @@ pub struct Settings {
     pub component_bytes: usize,
     /// Whether the instructions that an Action runs are counted: the number that authors compare. It costs some speed.
     pub count_fuel: bool,
+    /// Whether a component's debugging information is read when it breaks off, so that its trace has files and lines. It is the
+    /// guest's own data, and reading it takes time: for an author's machine, not for a host that runs code of strangers.
+    pub read_symbols: bool,
 }
 
 impl Default for Settings {
@@ -96,6 +99,7 @@ impl Default for Settings {
             // An Action in Rust has 50 kB, one in Python 18 MB.
             component_bytes: 32 << 20,
             count_fuel: false,
+            read_symbols: false,
         }
     }
 }

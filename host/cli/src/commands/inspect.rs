@@ -34,7 +34,7 @@ struct Inspection<'a> {
 impl Inspect {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let runtime = Runtime::new(Settings::default())?;
-        let action = actions::load(&runtime, &self.action)?;
+        let action = actions::deployed(&self.action)?.load(&runtime)?;
         if self.json {
             let inspection = Inspection {
                 name: action.id().name(),

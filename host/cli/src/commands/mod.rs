@@ -3,4 +3,6 @@
 pub(crate) mod build;
 pub(crate) mod inspect;
 mod picture;
+mod profile;
+mod repeat;
 pub(crate) mod run;

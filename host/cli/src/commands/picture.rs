@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use vestibule::model::outcome::{ActionReport, ActionResult, Decision, Level, SessionOutcome, TokenOutcome};
+use vestibule::model::outcome::{ActionReport, ActionResult, Decision, Frame, Level, Place, SessionOutcome, TokenOutcome};
 use vestibule::model::{ActionId, Event, Outcome};
 
 use crate::table::{Table, megabytes, printable, thousands};
@@ -35,6 +35,33 @@ pub(crate) fn of(event: &Event, outcome: &Outcome) -> String {
     }
     picture.push('\n');
     picture
+}
+
+/// Where a failed Action's own code has failed, and what it was doing there: the lines under its error.
+pub(crate) fn trace(report: &ActionReport) -> String {
+    let mut text = String::new();
+    if let Some(place) = &report.place {
+        let _ = writeln!(text, "    at {}", printable(&near(place)));
+    }
+    let mut frames: Vec<&Frame> = report.trace.iter().filter(|frame| frame.is_own()).collect();
+    if frames.is_empty() {
+        // Without symbols nobody can tell whose code it is.
+        frames = report.trace.iter().filter(|frame| frame.place.is_none()).collect();
+    }
+    for frame in frames {
+        let place = frame.place.as_ref().map(|place| format!(" ({})", near(place))).unwrap_or_default();
+        let name = frame.function.clone().unwrap_or_else(|| frame.code());
+        let _ = writeln!(text, "    in {}", printable(&format!("{name}{place}")));
+    }
+    text
+}
+
+/// A place, as a path from here where it lies below.
+fn near(place: &Place) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let file = std::path::Path::new(&place.file);
+    let file = file.strip_prefix(&here).unwrap_or(file).display().to_string();
+    Place { file, ..place.clone() }.to_string()
 }
 
 fn headline(event: &Event, outcome: &Outcome) -> String {

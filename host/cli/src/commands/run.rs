@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use vestibule::model::outcome::Decision;
-use vestibule::model::{self, Event, Outcome};
+use vestibule::model::{self, Event, Outcome, Timestamp};
 use vestibule::{Binding, Context, Flow, Runtime, Settings};
 
-use super::picture;
-use crate::actions;
-use crate::table::printable;
+use super::repeat::Distribution;
+use super::{picture, profile};
+use crate::actions::{self, Component};
+use crate::table::{printable, thousands};
 
 /// The exit code of a login that was denied.
 const DENIED: u8 = 3;
@@ -34,6 +36,15 @@ pub(crate) struct Run {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// The time of the login, in ISO 8601 [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Write where the Actions spend their fuel, by function: .json for Firefox's profiler, .svg for a flame graph, else folded stacks
+    #[arg(long, value_name = "OUT", conflicts_with = "repeat")]
+    profile: Option<PathBuf>,
+    /// Run the flow so often, and show how long it takes as a distribution
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "json")]
+    repeat: Option<u32>,
     /// A secret that the Actions can read
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     secret: Vec<(String, String)>,
@@ -67,22 +78,49 @@ impl Run {
         let event = Arc::new(event(&self.event)?);
         let secrets = settings(self.secret, "secret")?;
         let configuration = settings(self.configuration, "configuration value")?;
-        let runtime = Runtime::new(Settings { count_fuel: true, ..Settings::default() })?;
-        let bindings: Result<Vec<Binding>> = self
-            .actions
-            .iter()
-            .map(|path| {
-                let action = actions::load(&runtime, path)?;
-                Ok(Binding::new(action).secrets(secrets.clone()).configuration(configuration.clone()))
-            })
-            .collect();
-        let flow = Flow::new(event.tenant.id.clone(), bindings?);
+        let actions: Vec<Component> = self.actions.iter().map(|path| actions::read(path)).collect::<Result<_>>()?;
+        let flow = |runtime: &Runtime| -> Result<Flow> {
+            let bindings: Result<Vec<Binding>> = actions
+                .iter()
+                .map(|action| {
+                    Ok(Binding::new(action.load(runtime)?).secrets(secrets.clone()).configuration(configuration.clone()))
+                })
+                .collect();
+            Ok(Flow::new(event.tenant.id.clone(), bindings?))
+        };
+        let context = Context { now: self.at.unwrap_or_else(Timestamp::now), ..Context::live() };
         let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let outcome = executor.block_on(runtime.run(&flow, Arc::clone(&event), &Context::live()))?;
+
+        let runtime = Runtime::new(Settings { count_fuel: true, read_symbols: true, ..Settings::default() })?;
+        let first = flow(&runtime)?;
+        let (outcome, profiles) = match &self.profile {
+            Some(_) => executor.block_on(runtime.profile(&first, Arc::clone(&event), &context))?,
+            None => (executor.block_on(runtime.run(&first, Arc::clone(&event), &context))?, Vec::new()),
+        };
         if self.json {
             println!("{}", serde_json::to_string_pretty(&outcome)?);
         } else {
             print!("{}", picture::of(&event, &outcome));
+        }
+        if let Some(file) = &self.profile {
+            profile::write(&profiles, file)?;
+            if !self.json {
+                print!("{}", profile::table(&profiles));
+            }
+            eprintln!("    Profile {}", file.display());
+        }
+        if let Some(times) = self.repeat {
+            // Timed as a host runs it: fuel isn't counted, and symbols aren't read.
+            let runtime = Runtime::new(Settings::default())?;
+            let flow = flow(&runtime)?;
+            let mut durations = Vec::new();
+            for _ in 0..times {
+                let started = Instant::now();
+                executor.block_on(runtime.run(&flow, Arc::clone(&event), &context))?;
+                durations.push(started.elapsed());
+            }
+            println!("   Time of {} runs of the flow, one after the other\n", thousands(u64::from(times)));
+            println!("{}", Distribution::new(durations));
         }
         Ok(conclusion(&outcome))
     }
@@ -94,8 +132,10 @@ fn conclusion(outcome: &Outcome) -> ExitCode {
         Decision::Allow => ExitCode::SUCCESS,
         Decision::Deny { .. } => ExitCode::from(DENIED),
         Decision::Failed { error, action } => {
-            let error = anyhow!("Action {action} failed, so the login fails\n  → {}", printable(&error.to_string()));
-            eprintln!("error: {error}");
+            eprintln!("error: Action {action} failed, so the login fails\n  → {}", printable(&error.to_string()));
+            if let Some(report) = outcome.actions.iter().find(|report| report.failure().is_some() && report.action == *action) {
+                eprint!("{}", picture::trace(report));
+            }
             ExitCode::from(FAILED)
         }
     }

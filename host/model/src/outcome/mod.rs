@@ -1,7 +1,9 @@
 //! What a flow has come to: what the platform does now, and what is told of each Action.
 
+mod place;
 mod report;
 
+pub use place::{Frame, Place};
 pub use report::{ActionReport, ActionResult, Failure, Level, LimitBroken, LogLine};
 
 use std::collections::BTreeMap;

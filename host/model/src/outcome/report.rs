@@ -6,6 +6,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
+use super::{Frame, Place};
 use crate::ActionId;
 
 /// How important a line of the log is.
@@ -143,13 +144,13 @@ impl Serialize for Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum LimitBroken {
     /// Time of computing.
-    #[error("it computed for more than {} ms (limit `cpu_time`); is there a loop that doesn't end?", .allowed.as_millis())]
+    #[error("it has used {0} ms of computing and was not done, at most {0} ms are allowed (limit `cpu_time`); is there a loop that doesn't end?", .allowed.as_millis())]
     CpuTime {
         /// What is allowed.
         allowed: Duration,
     },
     /// Time from its start, waiting included.
-    #[error("it took longer than {} ms, waiting included (limit `wall_time`)", .allowed.as_millis())]
+    #[error("it has taken {0} ms and was not done, at most {0} ms are allowed, waiting included (limit `wall_time`)", .allowed.as_millis())]
     WallTime {
         /// What is allowed.
         allowed: Duration,
@@ -171,19 +172,23 @@ pub enum LimitBroken {
         allowed: usize,
     },
     /// The stack.
-    #[error("its stack grew over {allowed} bytes (limit `stack`); is there a recursion that doesn't end?")]
+    #[error(
+        "it has used all of its {allowed} bytes of stack and wants more (limit `stack`); is there a recursion that doesn't end?"
+    )]
     Stack {
         /// What is allowed.
         allowed: usize,
     },
     /// Calls of the contract's functions.
-    #[error("it made more than {allowed} calls of the host (limit `calls`)")]
+    #[error("it has made {allowed} calls of the host and wants more, at most {allowed} are allowed (limit `calls`)")]
     Calls {
         /// What is allowed.
         allowed: u32,
     },
     /// Bytes that cross with one call.
-    #[error("it passed more than {allowed} bytes to the host in one call (limit `call_bytes`)")]
+    #[error(
+        "it wants to pass more than {allowed} bytes to the host in one call, at most {allowed} are allowed (limit `call_bytes`)"
+    )]
     CallBytes {
         /// What is allowed.
         allowed: usize,
@@ -212,6 +217,10 @@ pub struct ActionReport {
     pub action: ActionId,
     /// How it ended.
     pub result: ActionResult,
+    /// Where in its source it failed, if it did and that is known.
+    pub place: Option<Place>,
+    /// The functions that were running when it broke off, the innermost first.
+    pub trace: Vec<Frame>,
     /// How long its sandbox lived, making and dropping included.
     pub duration: Duration,
     /// WebAssembly instructions that it ran, where they are counted.
@@ -230,6 +239,8 @@ impl ActionReport {
         Self {
             action,
             result: ActionResult::NotRun,
+            place: None,
+            trace: Vec::new(),
             duration: Duration::ZERO,
             fuel: None,
             peak_memory_bytes: 0,
@@ -249,11 +260,13 @@ impl ActionReport {
 
 impl Serialize for ActionReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("ActionReport", 9)?;
+        let mut fields = serializer.serialize_struct("ActionReport", 11)?;
         fields.serialize_field("name", self.action.name())?;
         fields.serialize_field("version", self.action.version())?;
         fields.serialize_field("result", self.result.name())?;
         fields.serialize_field("error", &self.failure())?;
+        fields.serialize_field("place", &self.place)?;
+        fields.serialize_field("trace", &self.trace)?;
         fields.serialize_field("duration_us", &u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX))?;
         fields.serialize_field("fuel", &self.fuel)?;
         fields.serialize_field("peak_memory_bytes", &self.peak_memory_bytes)?;

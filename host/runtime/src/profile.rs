@@ -1,0 +1,178 @@
+//! Where an Action's fuel goes, by function: for its author, on a run of its own that is slower than others.
+//!
+//! WebAssembly asks whether its time is up wherever a function begins and a loop turns. While a profile is recorded the answer is
+//! always yes, so each of these points is seen, with the fuel that is left and the stack. What was used since the last point is put
+//! down to the stack at that point. So what a function runs between the return of one call and the next point counts for the callee.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use vestibule_model::ActionId;
+use vestibule_model::outcome::{LimitBroken, Place};
+use wasmtime::{AsContextMut, WasmBacktrace};
+
+use crate::failure;
+use crate::settings::Limits;
+
+/// How much slower than `cpu_time` a profiled run may be: a point takes some microseconds, in which a guest would run some hundred
+/// instructions.
+const PATIENCE: u32 = 20;
+
+/// Points after which only every second one is looked at closely, then every fourth, and so on: a profile stays small and quick.
+const CLOSE_LOOKS: u32 = 20_000;
+
+/// A function of a profile.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// The file that it stands in, where the component tells it.
+    pub file: Option<String>,
+}
+
+/// How much of the fuel a function has used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Which function: its place in [`Profile::functions`].
+    pub function: usize,
+    /// The fuel that it used itself.
+    pub own: u64,
+    /// The fuel that it used with all that it called.
+    pub total: u64,
+}
+
+/// Where one run of an Action spent its fuel.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Which Action.
+    pub action: ActionId,
+    /// The functions that were seen.
+    pub functions: Vec<Function>,
+    /// Fuel by stack, in the order in which the stacks were first seen. A stack names functions, the outermost first.
+    pub stacks: Vec<(Vec<usize>, u64)>,
+}
+
+impl Profile {
+    /// All fuel that was used.
+    pub fn fuel(&self) -> u64 {
+        self.stacks.iter().map(|(_, fuel)| fuel).sum()
+    }
+
+    /// Each function's share; the function that used most of its own comes first.
+    pub fn shares(&self) -> Vec<Share> {
+        let mut shares: Vec<Share> = (0..self.functions.len()).map(|function| Share { function, own: 0, total: 0 }).collect();
+        for (stack, fuel) in &self.stacks {
+            if let Some(share) = stack.last().and_then(|function| shares.get_mut(*function)) {
+                share.own += fuel;
+            }
+            for (depth, function) in stack.iter().enumerate() {
+                // A recursive function stands in a stack more than once, and has used its fuel once.
+                if let Some(share) = shares.get_mut(*function).filter(|_| !stack[..depth].contains(function)) {
+                    share.total += fuel;
+                }
+            }
+        }
+        shares.sort_by(|a, b| (b.own, b.total).cmp(&(a.own, a.total)));
+        shares
+    }
+}
+
+/// Records the profile of one run.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    started: Instant,
+    allowed: Duration,
+    functions: HashMap<Function, usize>,
+    stacks: HashMap<Vec<usize>, usize>,
+    fuel: Vec<(Vec<usize>, u64)>,
+    /// The stack at the last point, as its place in `fuel`; none before the first.
+    last: Option<usize>,
+    /// The fuel that was left at the last point.
+    left: u64,
+    seen: u32,
+}
+
+impl Recorder {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            started: Instant::now(),
+            allowed: limits.cpu_time,
+            functions: HashMap::new(),
+            stacks: HashMap::new(),
+            fuel: Vec::new(),
+            last: None,
+            left: u64::MAX,
+            seen: 0,
+        }
+    }
+
+    /// A point is reached: puts down what was used since the last one, and looks at the stack.
+    ///
+    /// # Errors
+    /// When the run takes too long even for one that is profiled.
+    pub(crate) fn point(&mut self, mut store: impl AsContextMut) -> wasmtime::Result<()> {
+        if self.started.elapsed() > self.allowed.saturating_mul(PATIENCE) {
+            return Err(LimitBroken::CpuTime { allowed: self.allowed }.into());
+        }
+        self.seen += 1;
+        let every = (self.seen / CLOSE_LOOKS).checked_ilog2().map_or(1, |halvings| 2_u32 << halvings);
+        if !self.seen.is_multiple_of(every) {
+            return Ok(());
+        }
+        let store = store.as_context_mut();
+        self.put_down(store.get_fuel()?);
+        let trace = WasmBacktrace::force_capture(&store);
+        let mut stack = Vec::new();
+        for frame in trace.frames().iter().flat_map(failure::frames) {
+            let name = frame.function.unwrap_or_else(|| format!("func[{}]", frame.index));
+            stack.push(self.function(Function { name, file: frame.place.map(|Place { file, .. }| file) }));
+        }
+        stack.reverse();
+        let next = self.fuel.len();
+        let last = *self.stacks.entry(stack.clone()).or_insert(next);
+        if last == next {
+            self.fuel.push((stack, 0));
+        }
+        self.last = Some(last);
+        Ok(())
+    }
+
+    fn put_down(&mut self, left: u64) {
+        if let Some((_, fuel)) = self.last.and_then(|last| self.fuel.get_mut(last)) {
+            *fuel += self.left.saturating_sub(left);
+        }
+        self.left = left;
+    }
+
+    fn function(&mut self, function: Function) -> usize {
+        let next = self.functions.len();
+        *self.functions.entry(function).or_insert(next)
+    }
+
+    /// The profile, when the run has ended with so much fuel left.
+    pub(crate) fn finish(mut self, action: ActionId, left: u64) -> Profile {
+        self.put_down(left);
+        let mut functions: Vec<(Function, usize)> = self.functions.into_iter().collect();
+        functions.sort_by_key(|(_, place)| *place);
+        let functions = functions.into_iter().map(|(function, _)| function).collect();
+        Profile { action, functions, stacks: self.fuel.into_iter().filter(|(_, fuel)| *fuel > 0).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_that_calls_itself_has_used_its_fuel_once() {
+        let function = |name: &str| Function { name: name.into(), file: None };
+        let profile = Profile {
+            action: ActionId::new("gate", "0.1.0").unwrap(),
+            functions: vec![function("walk"), function("leaf")],
+            stacks: vec![(vec![0], 10), (vec![0, 0], 5), (vec![0, 0, 1], 100)],
+        };
+        assert_eq!(profile.fuel(), 115);
+        let leaf = Share { function: 1, own: 100, total: 100 };
+        assert_eq!(profile.shares(), [leaf, Share { function: 0, own: 15, total: 115 }]);
+    }
+}
