@@ -28,13 +28,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let examples: Result<Vec<Built>, _> =
         EXAMPLES.iter().map(|example| builder(root.join("examples").join(example)).build()).collect();
 
+    let examples = examples?;
     let mut code = String::new();
-    for built in examples?.iter().chain(&guests) {
-        let file = out.join(format!("{}.wasm", built.name));
-        std::fs::write(&file, &built.component)?;
+    let mut with_symbols = String::new();
+    for built in examples.iter().chain(&guests) {
         let name = built.name.replace('-', "_").to_uppercase();
-        writeln!(code, "/// `{}`, as a component.\npub const {name}: &[u8] = include_bytes!({file:?});", built.name)?;
+        let constant = |code: &mut String, component: &[u8], suffix: &str, words: &str| -> Result<(), Box<dyn Error>> {
+            let file = out.join(format!("{}{suffix}", built.name));
+            std::fs::write(&file, component)?;
+            writeln!(code, "/// `{}`, {words}.\npub const {name}: &[u8] = include_bytes!({file:?});", built.name)?;
+            Ok(())
+        };
+        constant(&mut code, &built.component, ".wasm", "as it is deployed")?;
+        constant(&mut with_symbols, &built.with_symbols, ".symbols.wasm", "with its symbols")?;
     }
+    writeln!(code, "/// The same components with their symbols.\npub mod with_symbols {{\n{with_symbols}}}")?;
     writeln!(code, "/// Calls a macro with the name of each guest program.\n#[macro_export]\nmacro_rules! for_each_guest {{")?;
     writeln!(code, "    ($each:ident) => {{")?;
     for guest in &guests {

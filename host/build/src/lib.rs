@@ -3,9 +3,11 @@
 
 mod error;
 mod strip;
+mod symbols;
 mod target;
 
 pub use error::BuildError;
+pub use symbols::{Symbol, Symbols, SymbolsError};
 
 use std::ffi::OsString;
 use std::io::BufReader;

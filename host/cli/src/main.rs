@@ -25,6 +25,7 @@ enum Command {
     Run(commands::run::Run),
     Build(commands::build::Build),
     Inspect(commands::inspect::Inspect),
+    Trace(commands::trace::Trace),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Build(build) => build.execute(),
         Command::Inspect(inspect) => inspect.execute(),
+        Command::Trace(trace) => trace.execute(),
     };
     returned.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -143,7 +143,7 @@ fn a_failure_is_told_on_standard_error_and_changes_nothing() {
     let folder = folder();
     let failing: [(&str, &[u8], &str); 5] = [
         ("returns.wasm", artifacts::RETURNS_AN_ERROR, "the directory is closed"),
-        ("panics.wasm", artifacts::PANICS, "it panicked: no such department (at "),
+        ("panics.wasm", artifacts::PANICS, "it panicked: no such department\n    at "),
         ("loops.wasm", artifacts::LOOPS_FOR_EVER, "limit `cpu_time`"),
         ("grows.wasm", artifacts::GROWS_MEMORY, "limit `memory`"),
         ("recurses.wasm", artifacts::RECURSES, "limit `stack`"),

@@ -145,6 +145,11 @@ impl Recorder {
     }
 
     fn function(&mut self, function: Function) -> usize {
+        // Code that the compiler has made itself has no place; it belongs to the function of that name all the same.
+        let same_name = |known: &&Function| function.file.is_none() && known.name == function.name;
+        if let Some(known) = self.functions.keys().find(same_name) {
+            return self.functions.get(known).copied().unwrap_or_default();
+        }
         let next = self.functions.len();
         *self.functions.entry(function).or_insert(next)
     }

@@ -29,6 +29,9 @@ struct Inner {
     limits: Arc<Limits>,
 }
 
+/// A loop counts its fuel in a register. While a profile is recorded, it has to write it down whenever it has used so much.
+const FUEL_READ: u64 = 1_000;
+
 impl Runtime {
     /// A runtime with a pool of sandboxes, and a thread that keeps deadlines for as long as the runtime or one of its Actions lives.
     ///
@@ -173,6 +176,9 @@ impl Runtime {
         let settings = &self.0.settings;
         if settings.count_fuel {
             store.set_fuel(u64::MAX)?;
+        }
+        if store.data().recorder.is_some() {
+            store.fuel_async_yield_interval(Some(FUEL_READ))?;
         }
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(settings.limits.call_bytes);

@@ -6,3 +6,4 @@ mod picture;
 mod profile;
 mod repeat;
 pub(crate) mod run;
+pub(crate) mod trace;

@@ -63,8 +63,9 @@ pub struct Frame {
     pub place: Option<Place>,
 }
 
-/// Where sources lie that are not the Action's own: Rust's standard library, crates of a registry or a repository, and the SDK.
-const FOREIGN: [&str; 6] = ["/rustc/", "/library/std/", "/.cargo/registry/", "/.cargo/git/", "guest-sdk/src/", "vestibule-sdk"];
+/// Where sources lie that are not the Action's own: Rust's standard library, C's, crates of a registry or a repository, and the SDK.
+const FOREIGN: [&str; 7] =
+    ["/rustc/", "/library/std/", "wasi-libc", "/.cargo/registry/", "/.cargo/git/", "guest-sdk/src/", "vestibule-sdk"];
 
 impl Frame {
     /// Whether this is the Action's own code, as far as its file's name tells.
