@@ -54,10 +54,20 @@ macro_rules! export {
 
 #[doc(hidden)]
 pub fn execute<A: PostLogin>() -> std::result::Result<(), String> {
+    begin();
     A::on_execute_post_login(&Event::here(), &Api::here()).map_err(Error::told)
 }
 
 #[doc(hidden)]
 pub fn continued<A: PostLogin>() -> std::result::Result<(), String> {
+    begin();
     A::on_continue_post_login(&Event::here(), &Api::here()).map_err(Error::told)
+}
+
+/// What comes before the Action's own code.
+fn begin() {
+    #[cfg(feature = "log")]
+    crate::log_macros::install();
+    #[cfg(feature = "tracing")]
+    crate::tracing_macros::install();
 }

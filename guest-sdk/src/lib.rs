@@ -11,10 +11,14 @@ mod error;
 pub mod event;
 mod export;
 pub mod log;
+#[cfg(feature = "log")]
+mod log_macros;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+#[cfg(feature = "tracing")]
+mod tracing_macros;
 
 pub use api::Api;
 pub use error::{Error, Result};

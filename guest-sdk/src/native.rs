@@ -26,6 +26,15 @@ pub(crate) fn with<T>(ask: impl FnOnce(&mut Run) -> T) -> T {
     })
 }
 
+/// Adds a line to the current run's log. Outside of a run there is none: other crates of a test's process may log at any time.
+pub(crate) fn log(line: LogLine) {
+    RUN.with_borrow_mut(|run| {
+        if let Some(run) = run {
+            run.logs.push(line);
+        }
+    });
+}
+
 /// Makes this the current run while an Action runs, and gives it back.
 pub(crate) fn during<T>(run: Run, action: impl FnOnce() -> T) -> (Run, T) {
     RUN.set(Some(run));

@@ -10,7 +10,8 @@ use vestibule_build::{Builder, Built};
 const EXAMPLES: [&str; 2] = ["organization-session-metadata", "organization-gate"];
 
 /// What a change of makes the components old.
-const SOURCES: [&str; 6] = ["Cargo.lock", "examples", "guest-sdk", "host/model/src", "tests/guests", "wit"];
+const SOURCES: [&str; 7] =
+    ["Cargo.lock", "examples", "guest-sdk", "host/model/src", "tests/guests", "tests/logging-guests", "wit"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Asked when it runs, and not when it is compiled: clones that share a target folder share this program.
@@ -24,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let builder = |folder: PathBuf| Builder::new(&folder).target_directory(target.clone()).quiet(true);
-    let guests = builder(root.join("tests/guests")).build_examples()?;
+    let mut guests = builder(root.join("tests/guests")).build_examples()?;
+    guests.extend(builder(root.join("tests/logging-guests")).build_examples()?);
     let examples: Result<Vec<Built>, _> =
         EXAMPLES.iter().map(|example| builder(root.join("examples").join(example)).build()).collect();
 

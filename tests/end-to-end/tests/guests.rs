@@ -296,6 +296,30 @@ mod floods_the_log {
     }
 }
 
+mod logs_with_every_macro {
+    use super::*;
+    use vestibule::model::outcome::Level;
+
+    #[tokio::test]
+    async fn each_way_to_log_arrives_with_its_level_in_order() {
+        let outcome = run_guest(&runtime(), artifacts::LOGS_WITH_EVERY_MACRO, &[]).await;
+        let lines: Vec<(Level, &str)> = outcome.actions[0].logs.iter().map(|line| (line.level, line.message.as_str())).collect();
+        let login = example_event("organization-login").stats.logins_count;
+        let expected = [
+            (Level::Info, format!("println {login}")),
+            (Level::Error, format!("eprintln {login}")),
+            (Level::Info, format!("sdk {login}")),
+            (Level::Warn, "sdk function".to_owned()),
+            (Level::Error, format!("log {login}")),
+            (Level::Trace, "log trace".to_owned()),
+            (Level::Info, format!("tracing {login} login={login} kind=plain")),
+            (Level::Debug, "lookup table=roles: rows=2".to_owned()),
+            (Level::Warn, "outside".to_owned()),
+        ];
+        assert_eq!(lines, expected.each_ref().map(|(level, text)| (*level, text.as_str())));
+    }
+}
+
 mod exits {
     use super::*;
 

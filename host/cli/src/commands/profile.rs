@@ -76,7 +76,8 @@ fn short(file: &str) -> String {
             return rest.to_owned();
         }
     }
-    file.to_owned()
+    // The C library tells of a machine that nobody has.
+    file.rsplit_once("/wasi-libc/").map_or_else(|| file.to_owned(), |(_, rest)| format!("wasi-libc/{rest}"))
 }
 
 fn folded(profiles: &[Profile]) -> String {
