@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+mod case;
 mod commands;
+mod seen;
 mod table;
 
 use std::process::ExitCode;
@@ -22,6 +24,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Test(commands::test::Test),
     Run(commands::run::Run),
     Build(commands::build::Build),
     Inspect(commands::inspect::Inspect),
@@ -30,6 +33,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let returned = match Arguments::parse().command {
+        Command::Test(test) => test.execute(),
         Command::Run(run) => run.execute(),
         Command::Build(build) => build.execute(),
         Command::Inspect(inspect) => inspect.execute(),

@@ -6,4 +6,5 @@ mod picture;
 mod profile;
 mod repeat;
 pub(crate) mod run;
+pub(crate) mod test;
 pub(crate) mod trace;

@@ -1,0 +1,57 @@
+//! The command, run as a person runs it.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "each test file uses some of this; and a test that lacks its parts is to fail at once"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+pub const LOGIN: &str = "examples/events/organization-login.json";
+
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+    }
+}
+
+pub fn root() -> PathBuf {
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"))
+        .ancestors()
+        .nth(2)
+        .expect("this crate lies in host/cli")
+        .to_owned()
+}
+
+pub fn vestibule(arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    let output = command.args(arguments).current_dir(root()).output().expect("the command runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the command writes text");
+    let ran = Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
+    assert!(!ran.stderr.contains("panicked at host/"), "the command itself must never panic:\n{}", ran.stderr);
+    ran
+}
+
+/// A component as a file, for as long as the folder is kept.
+pub fn file(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).expect("the folder can be written");
+    path.to_str().expect("a path that is text").to_owned()
+}
+
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
