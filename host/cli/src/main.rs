@@ -9,6 +9,7 @@ mod case;
 mod commands;
 mod seen;
 mod table;
+mod template;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(commands::new::New),
     Test(commands::test::Test),
     Run(commands::run::Run),
     Build(commands::build::Build),
@@ -33,6 +35,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let returned = match Arguments::parse().command {
+        Command::New(new) => new.execute(),
         Command::Test(test) => test.execute(),
         Command::Run(run) => run.execute(),
         Command::Build(build) => build.execute(),

@@ -15,6 +15,7 @@ use crate::table::{Table, kilobytes};
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// A component file, or the folder of an Action's crate
+    #[arg(default_value = ".")]
     action: PathBuf,
     /// Print one JSON object
     #[arg(long)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod inspect;
+pub(crate) mod new;
 mod picture;
 mod profile;
 mod repeat;
