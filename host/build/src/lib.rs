@@ -109,16 +109,42 @@ impl Builder {
         self.cargo(&metadata, self.package(&metadata)?, &["--examples"])
     }
 
+    /// The folders of the crate and of all that it depends on by path: what it is built from on this machine.
+    ///
+    /// # Errors
+    /// When the folder is no crate, or cargo can't tell what it depends on.
+    pub fn source_folders(&self) -> Result<Vec<PathBuf>, BuildError> {
+        let metadata = self.metadata_of(&mut MetadataCommand::new())?;
+        let package = self.package(&metadata)?;
+        let nodes = metadata.resolve.as_ref().map(|resolve| resolve.nodes.as_slice()).unwrap_or_default();
+        let mut reached = vec![&package.id];
+        let mut next = 0;
+        while let Some(id) = reached.get(next).copied() {
+            let node = nodes.iter().find(|node| node.id == *id);
+            for dependency in node.into_iter().flat_map(|node| &node.dependencies) {
+                if !reached.contains(&dependency) {
+                    reached.push(dependency);
+                }
+            }
+            next += 1;
+        }
+        let local = metadata.packages.iter().filter(|package| package.source.is_none() && reached.contains(&&package.id));
+        Ok(local.filter_map(|package| Some(package.manifest_path.parent()?.as_std_path().to_owned())).collect())
+    }
+
     fn manifest(&self) -> PathBuf {
         self.folder.join("Cargo.toml")
     }
 
     fn metadata(&self) -> Result<Metadata, BuildError> {
+        self.metadata_of(MetadataCommand::new().no_deps())
+    }
+
+    fn metadata_of(&self, command: &mut MetadataCommand) -> Result<Metadata, BuildError> {
         if !self.manifest().is_file() {
             return Err(BuildError::NotACrate { folder: self.folder.clone() });
         }
-        let mut command = MetadataCommand::new();
-        command.manifest_path(self.manifest()).no_deps();
+        command.manifest_path(self.manifest());
         command.exec().map_err(|error| BuildError::Manifest { folder: self.folder.clone(), reason: error.to_string() })
     }
 
@@ -130,6 +156,11 @@ impl Builder {
 
     fn cargo(&self, metadata: &Metadata, package: &Package, what: &[&str]) -> Result<Vec<Built>, BuildError> {
         target::ensure(&self.folder)?;
+        let target_directory = match &self.target_directory {
+            Some(target_directory) => target_directory.clone(),
+            None => metadata.target_directory.clone().into_std_path_buf(),
+        };
+        forget_others(&target_directory, package);
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
         command.arg("build").arg("--manifest-path").arg(self.manifest()).args(what);
         command.args(["--target", TARGET, "--profile", "action", "--message-format", "json-render-diagnostics"]);
@@ -160,10 +191,6 @@ impl Builder {
         if !status.success() {
             return Err(BuildError::Compile { folder: self.folder.clone() });
         }
-        let target_directory = match &self.target_directory {
-            Some(target_directory) => target_directory.clone(),
-            None => metadata.target_directory.clone().into_std_path_buf(),
-        };
         let version = package.version.to_string();
         let named = |(name, with_symbols): (String, Vec<u8>)| {
             let called: &str = if what == ["--lib"] { &package.name } else { &name };
@@ -174,6 +201,24 @@ impl Builder {
             Ok(Built { name, version: version.clone(), component, with_symbols, target_directory: target_directory.clone() })
         };
         built.into_iter().map(named).collect()
+    }
+}
+
+/// Removes what another crate of the same name has been built into in the same folder, as clones that share one do. cargo knows the two
+/// apart and gives both the same file: it would call ours fresh, and show the other's.
+fn forget_others(target_directory: &Path, package: &Package) {
+    let folder = package.manifest_path.parent().map(|folder| folder.as_str()).unwrap_or_default();
+    let built = target_directory.join(TARGET).join("action");
+    for target in &package.targets {
+        let name = target.name.replace('-', "_");
+        let file = if target.is_example() { built.join("examples").join(&name) } else { built.join(&name) };
+        let Ok(sources) = std::fs::read_to_string(file.with_extension("d")) else { continue };
+        if !sources.contains(folder) {
+            for folder in [&built, &built.join("deps"), &built.join("examples")] {
+                // What isn't there needs no removing; what can't be removed, cargo will tell.
+                let _ = std::fs::remove_file(folder.join(&name).with_extension("wasm"));
+            }
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use serde_json::Value;
 use vestibule::model::{Event, Settings, Timestamp};
 use vestibule::{Action, Binding, Context, Flow};
 
+use crate::binding;
+
 /// When a case's login is, unless its context says otherwise: 2026-01-01T00:00:00Z, as in native tests.
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
@@ -60,15 +62,17 @@ impl Case {
 
     /// The event, a flow of the Action alone, and the context of its run: the same each time.
     pub(crate) fn prepare(&self, action: &Action) -> Result<(Arc<Event>, Flow, Context)> {
-        let file = self.folder.join("event.json");
-        let json = std::fs::read(&file).with_context(|| format!("can't read the event {}", file.display()))?;
-        let event = Event::from_json(&json).with_context(|| file.display().to_string())?;
+        let event = binding::event(&self.event_file())?;
         let Surroundings { at, secrets, configuration } = self.surroundings()?;
         let binding = Binding::new(action.clone())
             .secrets(settings(secrets).with_context(|| format!("a secret in {}", self.folder.join("context.json").display()))?)
             .configuration(settings(configuration).with_context(|| format!("{}", self.folder.join("context.json").display()))?);
         let flow = Flow::new(event.tenant.id.clone(), vec![binding]);
         Ok((Arc::new(event), flow, Context { now: at.unwrap_or(AT), seed: [0; 32] }))
+    }
+
+    pub(crate) fn event_file(&self) -> PathBuf {
+        self.folder.join("event.json")
     }
 
     fn surroundings(&self) -> Result<Surroundings> {

@@ -1,10 +1,11 @@
-//! The command `vestibule`: builds, inspects and runs Actions on the author's own machine.
+//! The command `vestibule`: makes, tests, runs, inspects and builds Actions on the author's own machine.
 //!
 //! Exit codes: 0 done, or the login is allowed; 1 something is wrong; 2 wrong arguments; 3 the login is denied; 4 the login failed.
 
 #![forbid(unsafe_code)]
 
 mod actions;
+mod binding;
 mod case;
 mod commands;
 mod seen;
@@ -13,34 +14,58 @@ mod template;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-/// Post-login Actions, each alone in a WebAssembly sandbox.
+/// Post-login Actions, each alone in a WebAssembly sandbox
+///
+/// An Action is a small program that runs after a user has proved who they are: it reads the login event, writes session metadata, adds
+/// claims, or denies the login. This command takes one from an idea to a tested component, on your own machine.
 #[derive(Debug, Parser)]
-#[command(name = "vestibule", version, max_term_width = 100)]
+#[command(
+    name = "vestibule",
+    version,
+    max_term_width = 100,
+    after_help = "\
+The author's day:
+  vestibule new device-name                  make a crate, with a test and a case
+  vestibule dev                              build and run it again at each change
+  vestibule test                             run its cases in the sandbox
+  vestibule run . --event login.json         run it over a login, or several as one flow
+  vestibule run . --event login.json --profile out.svg
+                                             see where its fuel goes
+  vestibule inspect                          see what it can see and do
+  vestibule build --release                  build what is deployed
+
+Exit codes: 0 done, or the login is allowed; 1 something is wrong; 2 wrong arguments; 3 the login is denied; 4 the login failed."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+/// In the order of an author's day.
 #[derive(Debug, Subcommand)]
 enum Command {
     New(commands::new::New),
+    Dev(commands::dev::Dev),
     Test(commands::test::Test),
     Run(commands::run::Run),
-    Build(commands::build::Build),
     Inspect(commands::inspect::Inspect),
+    Build(commands::build::Build),
     Trace(commands::trace::Trace),
+    Completions(commands::completions::Completions),
 }
 
 fn main() -> ExitCode {
     let returned = match Arguments::parse().command {
         Command::New(new) => new.execute(),
+        Command::Dev(dev) => dev.execute(),
         Command::Test(test) => test.execute(),
         Command::Run(run) => run.execute(),
-        Command::Build(build) => build.execute(),
         Command::Inspect(inspect) => inspect.execute(),
+        Command::Build(build) => build.execute(),
         Command::Trace(trace) => trace.execute(),
+        Command::Completions(completions) => completions.execute(Arguments::command()),
     };
     returned.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -122,7 +122,7 @@ mod tests {
         let difference = difference(&json!({ "decision": "allow", "n": 1 }), &json!({ "decision": "deny", "n": 1 }));
         assert_eq!(
             difference,
-            "     {\n   -   \"decision\": \"allow\",\n   +   \"decision\": \"deny\",\n         \"n\": 1\n     }\n"
+            "     {\n   -   \"decision\": \"allow\",\n   +   \"decision\": \"deny\",\n       \"n\": 1\n     }\n"
         );
     }
 }

@@ -1,6 +1,8 @@
 //! One file for each subcommand.
 
 pub(crate) mod build;
+pub(crate) mod completions;
+pub(crate) mod dev;
 pub(crate) mod inspect;
 pub(crate) mod new;
 mod picture;

@@ -1,19 +1,20 @@
 //! `vestibule run`: a flow of Actions over an event.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
+use vestibule::model::Outcome;
 use vestibule::model::outcome::Decision;
-use vestibule::model::{self, Event, Outcome, Timestamp};
-use vestibule::{Binding, Context, Flow, Runtime, Settings};
+use vestibule::{Action, Runtime, Settings};
 
 use super::repeat::Distribution;
 use super::{picture, profile};
 use crate::actions::{self, Component};
+use crate::binding::{self, Given};
 use crate::table::{printable, thousands};
 
 /// The exit code of a login that was denied.
@@ -23,9 +24,16 @@ const FAILED: u8 = 4;
 
 /// Run Actions over a login event, and show what they did
 ///
-/// Several Actions form one flow, in this order: a later one sees what an earlier one has set. The exit code is 0 when the login is
-/// allowed, 3 when it is denied, 4 when it failed, and 1 when it could not be run.
+/// Several Actions form one flow, in this order: a later one sees what an earlier one has set.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vestibule run . --event cases/a-login/event.json
+  vestibule run first second.wasm --event login.json --configuration suspended=initech
+  vestibule run . --event login.json --profile out.svg     where its fuel goes, as a flame graph
+  vestibule run . --event login.json --repeat 10000        how long it takes, as a distribution
+
+Exit codes: 0 the login is allowed; 1 it could not be run; 3 it is denied; 4 it failed.")]
 pub(crate) struct Run {
     /// Component files, or folders of Actions' crates, which are built first
     #[arg(required = true, value_name = "ACTION")]
@@ -36,63 +44,30 @@ pub(crate) struct Run {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// The time of the login, in ISO 8601 [default: now]
-    #[arg(long, value_name = "TIME")]
-    at: Option<Timestamp>,
     /// Write where the Actions spend their fuel, by function: .json for Firefox's profiler, .svg for a flame graph, else folded stacks
     #[arg(long, value_name = "OUT", conflicts_with = "repeat")]
     profile: Option<PathBuf>,
     /// Run the flow so often, and show how long it takes as a distribution
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "json")]
     repeat: Option<u32>,
-    /// A secret that the Actions can read
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    secret: Vec<(String, String)>,
-    /// A configuration value that the Actions can read
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    configuration: Vec<(String, String)>,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    // The text may be a secret, so the error must not repeat it.
-    let (name, value) = text.split_once('=').ok_or("it has no `=`; write NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-fn settings(pairs: Vec<(String, String)>, what: &str) -> Result<model::Settings> {
-    let mut settings = model::Settings::default();
-    for (name, value) in pairs {
-        settings.set(&name, value).with_context(|| format!("a {what} can't be like this"))?;
-    }
-    Ok(settings)
-}
-
-fn event(file: &Path) -> Result<Event> {
-    let json = std::fs::read(file).with_context(|| format!("can't read the event {}", file.display()))?;
-    Event::from_json(&json).with_context(|| file.display().to_string())
+    #[command(flatten)]
+    given: Given,
 }
 
 impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         // The event first: what is wrong with it is told before anything is built.
-        let event = Arc::new(event(&self.event)?);
-        let secrets = settings(self.secret, "secret")?;
-        let configuration = settings(self.configuration, "configuration value")?;
-        let actions: Vec<Component> = self.actions.iter().map(|path| actions::read(path)).collect::<Result<_>>()?;
-        let flow = |runtime: &Runtime| -> Result<Flow> {
-            let bindings: Result<Vec<Binding>> = actions
-                .iter()
-                .map(|action| {
-                    Ok(Binding::new(action.load(runtime)?).secrets(secrets.clone()).configuration(configuration.clone()))
-                })
-                .collect();
-            Ok(Flow::new(event.tenant.id.clone(), bindings?))
+        let event = Arc::new(binding::event(&self.event)?);
+        self.given.check()?;
+        let components: Vec<Component> = self.actions.iter().map(|path| actions::read(path)).collect::<Result<_>>()?;
+        let flow = |runtime: &Runtime| {
+            let actions: Result<Vec<Action>> = components.iter().map(|component| component.load(runtime)).collect();
+            self.given.flow(&event, actions?)
         };
-        let context = Context { now: self.at.unwrap_or_else(Timestamp::now), ..Context::live() };
         let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 
         let runtime = Runtime::new(Settings { count_fuel: true, read_symbols: true, ..Settings::default() })?;
-        let first = flow(&runtime)?;
+        let (first, context) = flow(&runtime)?;
         let (outcome, profiles) = match &self.profile {
             Some(_) => executor.block_on(runtime.profile(&first, Arc::clone(&event), &context))?,
             None => (executor.block_on(runtime.run(&first, Arc::clone(&event), &context))?, Vec::new()),
@@ -112,7 +87,7 @@ impl Run {
         if let Some(times) = self.repeat {
             // Timed as a host runs it: fuel isn't counted, and symbols aren't read.
             let runtime = Runtime::new(Settings::default())?;
-            let flow = flow(&runtime)?;
+            let (flow, context) = flow(&runtime)?;
             let mut durations = Vec::new();
             for _ in 0..times {
                 let started = Instant::now();

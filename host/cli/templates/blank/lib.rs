@@ -17,6 +17,7 @@ mod tests {
 
     #[test]
     fn a_login_is_allowed() {
-        assert!(Login::new().run::<{{Name}}>().is_allowed());
+        let outcome = Login::new().run::<{{Name}}>();
+        assert!(outcome.is_allowed());
     }
 }

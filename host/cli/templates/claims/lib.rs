@@ -28,14 +28,18 @@ mod tests {
 
     #[test]
     fn the_tokens_tell_the_users_roles() {
-        let outcome = Login::new().with(json!({ "authorization": { "roles": ["editor"] } })).run::<{{Name}}>();
+        let login = Login::new().with(json!({ "authorization": { "roles": ["editor"] } }));
+        let outcome = login.run::<{{Name}}>();
         let token = outcome.id_token.expect("an allowed login has an ID token");
         assert_eq!(token.claims[ROLES].value, json!(["editor"]));
     }
 
     #[test]
     fn without_an_organization_there_is_no_claim_of_one() {
-        let token = Login::new().run::<{{Name}}>().access_token.expect("an allowed login has an access token");
+        let outcome = Login::new().run::<{{Name}}>();
+        let token = outcome
+            .access_token
+            .expect("an allowed login has an access token");
         assert!(!token.claims.contains_key(ORGANIZATION));
     }
 }

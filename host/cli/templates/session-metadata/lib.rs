@@ -37,6 +37,7 @@ mod tests {
 
     #[test]
     fn a_login_from_nowhere_leaves_nothing_behind() {
-        assert!(Login::new().run::<{{Name}}>().session.metadata.is_empty());
+        let outcome = Login::new().run::<{{Name}}>();
+        assert!(outcome.session.metadata.is_empty());
     }
 }

@@ -38,7 +38,13 @@ pub fn root() -> PathBuf {
 
 pub fn vestibule(arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
-    let output = command.args(arguments).current_dir(root()).output().expect("the command runs");
+    command.args(arguments).current_dir(root());
+    ran(command)
+}
+
+/// What has become of a command.
+pub fn ran(mut command: Command) -> Ran {
+    let output = command.output().expect("the command runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the command writes text");
     let ran = Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
     assert!(!ran.stderr.contains("panicked at host/"), "the command itself must never panic:\n{}", ran.stderr);

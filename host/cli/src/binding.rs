@@ -1,0 +1,60 @@
+//! What is given to Actions on the command line: secrets, configuration, and the time of the login.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use vestibule::model::{self, Event, Timestamp};
+use vestibule::{Action, Binding, Context, Flow};
+
+/// What is given to Actions.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Given {
+    /// A secret that the Actions can read
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    secret: Vec<(String, String)>,
+    /// A configuration value that the Actions can read
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    configuration: Vec<(String, String)>,
+    /// The time of the login, in ISO 8601 [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+}
+
+impl Given {
+    /// These Actions as one flow of the event's tenant, each with all that is given, and the context of a run.
+    pub(crate) fn flow(&self, event: &Arc<Event>, actions: Vec<Action>) -> Result<(Flow, Context)> {
+        let secrets = settings(&self.secret, "secret")?;
+        let configuration = settings(&self.configuration, "configuration value")?;
+        let binding = |action| Binding::new(action).secrets(secrets.clone()).configuration(configuration.clone());
+        let flow = Flow::new(event.tenant.id.clone(), actions.into_iter().map(binding).collect());
+        Ok((flow, Context { now: self.at.unwrap_or_else(Timestamp::now), ..Context::live() }))
+    }
+
+    /// Whether all of it can be given: to be asked before anything is built.
+    pub(crate) fn check(&self) -> Result<()> {
+        settings(&self.secret, "secret")?;
+        settings(&self.configuration, "configuration value").map(drop)
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    // The text may be a secret, so the error must not repeat it.
+    let (name, value) = text.split_once('=').ok_or("it has no `=`; write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn settings(pairs: &[(String, String)], what: &str) -> Result<model::Settings> {
+    let mut settings = model::Settings::default();
+    for (name, value) in pairs {
+        settings.set(name, value.clone()).with_context(|| format!("a {what} can't be like this"))?;
+    }
+    Ok(settings)
+}
+
+/// Reads a login event from its file.
+pub(crate) fn event(file: &Path) -> Result<Event> {
+    let json = std::fs::read(file).with_context(|| format!("can't read the event {}", file.display()))?;
+    Event::from_json(&json).with_context(|| file.display().to_string())
+}

@@ -1,0 +1,185 @@
+//! An author's day in an empty folder outside of the repository: new, test, dev.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
+
+mod common;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use common::{Ran, folder, ran};
+
+/// What the crates of these tests are built into: one folder, so that the SDK is compiled once.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("authoring")
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target());
+    command
+}
+
+fn vestibule(folder: &Path, arguments: &[&str]) -> Ran {
+    ran(command(folder, arguments))
+}
+
+fn cargo(folder: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target()).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    ran(command)
+}
+
+fn replace(file: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(file).expect("the file is there");
+    assert!(text.contains(from), "{} has no {from:?}:\n{text}", file.display());
+    std::fs::write(file, text.replace(from, to)).expect("the file can be written");
+}
+
+#[test]
+fn every_template_builds_tests_and_runs_as_it_is_without_a_warning() {
+    let folder = folder();
+    for template in ["session-metadata", "claims", "deny", "blank"] {
+        let name = format!("my-{template}");
+        let made = vestibule(folder.path(), &["new", &name, "--template", template]);
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        let crate_folder = folder.path().join(&name);
+        let tested = vestibule(&crate_folder, &["test"]);
+        assert_eq!(tested.code, Some(0), "{}{}", tested.stdout, tested.stderr);
+        assert!(tested.stdout.contains(" 0 failed") && !tested.stderr.contains("warning"), "{}", tested.stderr);
+        let native = cargo(&crate_folder, &["test", "--quiet"]);
+        assert!(native.code == Some(0) && native.stdout.contains("test result: ok"), "{}{}", native.stdout, native.stderr);
+        assert!(!native.stderr.contains("warning"), "{}", native.stderr);
+        let formatted = cargo(&crate_folder, &["fmt", "--check"]);
+        assert_eq!(formatted.code, Some(0), "{}", formatted.stdout);
+    }
+}
+
+#[test]
+fn nothing_is_overwritten_and_a_bad_name_is_told_its_rule() {
+    let folder = folder();
+    assert_eq!(vestibule(folder.path(), &["new", "gate", "--template", "blank"]).code, Some(0));
+    let again = vestibule(folder.path(), &["new", "gate"]);
+    assert!(again.code == Some(1) && again.stderr.contains("gate exists already; choose another name"), "{}", again.stderr);
+    for (name, words) in
+        [("2fa", "begins with a letter"), ("Gate", "letters a to z"), ("test", "Rust has something of that name")]
+    {
+        let refused = vestibule(folder.path(), &["new", name]);
+        assert!(refused.code == Some(1) && refused.stderr.contains(words), "{name}: {}", refused.stderr);
+        assert!(!folder.path().join(name).exists());
+    }
+    let sdk = vestibule(folder.path(), &["new", "other", "--sdk", "nowhere"]);
+    assert!(sdk.code == Some(1) && sdk.stderr.contains("neither a version nor the folder"), "{}", sdk.stderr);
+}
+
+#[test]
+fn the_sdk_is_a_version_or_a_folder_as_it_is_asked_for() {
+    let folder = folder();
+    assert_eq!(vestibule(folder.path(), &["new", "gate", "--sdk", "0.1.7"]).code, Some(0));
+    let manifest = std::fs::read_to_string(folder.path().join("gate/Cargo.toml")).expect("the manifest is there");
+    assert!(manifest.contains("vestibule-sdk = \"0.1.7\""), "{manifest}");
+}
+
+#[test]
+fn a_case_that_fails_shows_what_differs_and_blessing_expects_it() {
+    let folder = folder();
+    vestibule(folder.path(), &["new", "judged", "--template", "deny"]);
+    let gate = folder.path().join("judged");
+    replace(&gate.join("src/lib.rs"), "your work address", "your office address");
+    let ran = vestibule(&gate, &["test"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("another-address  FAILED") && ran.stdout.contains("1 passed, 1 failed"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("-   \"reason\": \"Please log in with your work address.\""), "{}", ran.stdout);
+    assert!(ran.stdout.contains("+   \"reason\": \"Please log in with your office address.\""), "{}", ran.stdout);
+    assert!(vestibule(&gate, &["test", "--bless"]).stdout.contains("another-address  blessed"));
+    assert_eq!(vestibule(&gate, &["test"]).code, Some(0));
+
+    std::fs::write(gate.join("cases/another-address/event.json"), "{").expect("the case can be written");
+    std::fs::remove_file(gate.join("cases/a-work-address/expected.json")).expect("the case is there");
+    let ran = vestibule(&gate, &["test"]);
+    assert!(ran.stdout.contains("event.json: the event is wrong"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("nothing is expected yet; `--bless` writes this"), "{}", ran.stdout);
+    let context = gate.join("cases/a-work-address/context.json");
+    std::fs::write(&context, r#"{ "configuration": { "domain": "acme.example" } }"#).expect("the case can be written");
+    let ran = vestibule(&gate, &["test", "--case", "a-work-address"]);
+    assert!(ran.stdout.contains("not of acme.example"), "{}", ran.stdout);
+    std::fs::write(&context, r#"{ "time": "noon" }"#).expect("the case can be written");
+    let ran = vestibule(&gate, &["test", "--case", "a-work-address"]);
+    assert!(ran.stdout.contains("it can have `at`, `secrets` and `configuration`"), "{}", ran.stdout);
+    let ran = vestibule(&gate, &["test", "--case", "no-such"]);
+    assert!(ran.stderr.contains("has no case no-such; it has a-work-address, another-address"), "{}", ran.stderr);
+    std::fs::remove_dir_all(gate.join("cases")).expect("the cases are there");
+    let ran = vestibule(&gate, &["test"]);
+    assert!(ran.stderr.contains("put a login event into cases/NAME/event.json"), "{}", ran.stderr);
+}
+
+/// A running `vestibule dev`, ended when the test ends.
+struct Dev {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Dev {
+    fn start(folder: &Path, errors: &Path) -> Self {
+        let errors = std::fs::File::create(errors).expect("the folder can be written");
+        let mut child =
+            command(folder, &["dev"]).stdout(Stdio::piped()).stderr(Stdio::from(errors)).spawn().expect("the command runs");
+        let stdout = child.stdout.take().expect("it has been asked for");
+        Self { child, lines: BufReader::new(stdout).lines() }
+    }
+
+    /// What it shows until it waits for the next change.
+    fn shown(&mut self) -> String {
+        let mut shown = String::new();
+        for line in self.lines.by_ref() {
+            let line = line.expect("the command writes text");
+            if line == "── waiting for a change" {
+                return shown;
+            }
+            shown.push_str(&line);
+            shown.push('\n');
+        }
+        panic!("it has ended:\n{shown}");
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn dev_shows_what_a_change_of_the_source_or_the_event_makes_different() {
+    let folder = folder();
+    vestibule(folder.path(), &["new", "watched", "--template", "deny"]);
+    let gate = folder.path().join("watched");
+    let mut dev = Dev::start(&gate, &folder.path().join("errors.txt"));
+    assert!(dev.shown().contains("allowed"));
+    replace(&gate.join("cases/a-work-address/event.json"), "user@example.com", "user@elsewhere.example");
+    let shown = dev.shown();
+    assert!(shown.contains("-   \"decision\": \"allow\"") && shown.contains("+   \"decision\": \"deny\""), "{shown}");
+    replace(&gate.join("src/lib.rs"), "        if !email", "        if false && !email");
+    let shown = dev.shown();
+    assert!(shown.contains("after a change of lib.rs") && shown.contains("+   \"decision\": \"allow\""), "{shown}");
+    replace(&gate.join("src/lib.rs"), "        if false ", "        if fals ");
+    assert!(!dev.shown().contains("decision"));
+    let errors = std::fs::read_to_string(folder.path().join("errors.txt")).expect("the errors are there");
+    assert!(errors.contains("cannot find value `fals`"), "{errors}");
+    replace(&gate.join("src/lib.rs"), "        if fals ", "        if false ");
+    let shown = dev.shown();
+    assert!(shown.contains("the outcome is the same"), "{shown}");
+}
+
+#[test]
+fn completions_know_every_command() {
+    let folder = folder();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = vestibule(folder.path(), &["completions", shell]);
+        for name in ["new", "dev", "test", "run", "inspect", "build", "trace"] {
+            assert!(ran.stdout.contains(name), "{shell} {name}");
+        }
+    }
+}
