@@ -8,6 +8,7 @@ macro_rules! cross {
     (
         records { $($module:ident $theirs:ident $ours:ident { $($field:ident)* })* }
         variants { $($place:ident $variant:ident { $($unit:ident)* ; $($case:ident)* })* }
+        given { $($from:ident $given:ident { $($of_unit:ident)* ; $($of_case:ident)* })* }
     ) => {
         $(impl Cross<contract::$ours> for actions::$module::$theirs {
             fn cross(self) -> contract::$ours {
@@ -22,26 +23,15 @@ macro_rules! cross {
                 }
             }
         })*
+        $(impl Cross<actions::$from::$given> for contract::$given {
+            fn cross(self) -> actions::$from::$given {
+                match self {
+                    $(Self::$of_unit => actions::$from::$given::$of_unit,)*
+                    $(Self::$of_case(value) => actions::$from::$given::$of_case(value.cross()),)*
+                }
+            }
+        })*
     };
 }
 
 vestibule_model::contract_types!(cross);
-
-impl Cross<actions::types::CookieMode> for contract::CookieMode {
-    fn cross(self) -> actions::types::CookieMode {
-        match self {
-            Self::Persistent => actions::types::CookieMode::Persistent,
-            Self::NonPersistent => actions::types::CookieMode::NonPersistent,
-        }
-    }
-}
-
-impl Cross<actions::types::TransactionValue> for contract::TransactionValue {
-    fn cross(self) -> actions::types::TransactionValue {
-        match self {
-            Self::Text(text) => actions::types::TransactionValue::Text(text),
-            Self::Number(number) => actions::types::TransactionValue::Number(number),
-            Self::Boolean(boolean) => actions::types::TransactionValue::Boolean(boolean),
-        }
-    }
-}

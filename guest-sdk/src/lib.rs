@@ -27,11 +27,13 @@ pub use export::PostLogin;
 /// JSON, wherever a fact or an effect takes any of it.
 pub use serde_json::{Value, json};
 pub use vestibule_model::event::{
-    Assessment, Connection, CookieMode, Coordinates, Country, DeviceValue, EmailAddress, EnrolledFactor, Identity,
-    IdentityProfile, Method, Organization, PhoneNumber, Place, ProfileNames, RefreshTokenFacts, RiskAssessment, SessionTimes,
+    Assessment, Connection, CookieMode, Coordinates, Country, DeviceValue, EmailAddress, EnrolledFactor, Group, Identity,
+    IdentityProfile, Method, Organization, PhoneNumber, Place, ProfileNames, RefreshTokenFacts, RiskAssessment, Role,
+    SessionTimes,
 };
 pub use vestibule_model::{
-    AccessError, InvalidKey, LimitExceeded, MetadataError, PastTime, SessionError, StringMap, Timestamp, TokenError,
+    AccessError, CacheEntry, CacheError, DigestAlgorithm, EncryptionAlgorithm, InvalidKey, LimitExceeded, MetadataError,
+    PastTime, Provider, RefreshTokenError, SamlError, SessionError, SignatureAlgorithm, StringMap, Timestamp, TokenError,
     TransactionError, TransactionValue, UserError, ValidationError, ValueTooLong,
 };
 

@@ -3,12 +3,22 @@
 //! An effect is checked when it is asked for. With `?` its error fails the login; without, the Action can go on.
 
 mod access;
+mod cache;
+mod membership;
+mod multifactor;
+mod refresh_token;
+mod saml_response;
 mod session;
 mod tokens;
 mod transaction;
 mod user;
 
 pub use access::{Access, Validation};
+pub use cache::Cache;
+pub use membership::{Groups, Roles};
+pub use multifactor::Multifactor;
+pub use refresh_token::RefreshToken;
+pub use saml_response::SamlResponse;
 pub use session::Session;
 pub use tokens::{AccessToken, IdToken};
 pub use transaction::Transaction;
@@ -38,6 +48,36 @@ impl Api {
     /// The ID token that will be issued.
     pub fn id_token(&self) -> IdToken {
         IdToken(())
+    }
+
+    /// Short-lived values that the Actions of one trigger share over many logins of a tenant.
+    pub fn cache(&self) -> Cache {
+        Cache(())
+    }
+
+    /// The groups that the user is in.
+    pub fn groups(&self) -> Groups {
+        Groups(())
+    }
+
+    /// Whether a second factor is required when the flow has ended.
+    pub fn multifactor(&self) -> Multifactor {
+        Multifactor(())
+    }
+
+    /// The metadata and the lifetime of the refresh token that is exchanged.
+    pub fn refresh_token(&self) -> RefreshToken {
+        RefreshToken(())
+    }
+
+    /// The roles that the user has, by themselves or by a group.
+    pub fn roles(&self) -> Roles {
+        Roles(())
+    }
+
+    /// What the response that answers a SAML login is made of.
+    pub fn saml_response(&self) -> SamlResponse {
+        SamlResponse(())
     }
 
     /// The session's metadata and lifetime.

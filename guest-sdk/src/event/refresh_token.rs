@@ -58,12 +58,9 @@ impl RefreshToken {
 
     /// The token's metadata.
     pub fn metadata(&self) -> StringMap {
-        read!(event_refresh_token::metadata(), |login| login
-            .event()
-            .refresh_token
-            .as_ref()
-            .map(|token| token.metadata().clone())
-            .unwrap_or_default())
+        read!(event_refresh_token::metadata(), |login| {
+            login.refresh_token_metadata().map(|(key, value)| (key.as_str(), value)).collect()
+        })
     }
 
     /// The resource servers that it was issued for, JSON objects.

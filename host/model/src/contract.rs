@@ -3,6 +3,7 @@
 
 pub use crate::error::*;
 pub use crate::event::*;
+pub use crate::login::{CacheEntry, DigestAlgorithm, EncryptionAlgorithm, Lifetime, Provider, SignatureAlgorithm};
 pub use crate::{StringMap, Timestamp, TransactionValue};
 
 /// A value that crosses the contract: the same fact, in the other spelling.
@@ -21,7 +22,7 @@ macro_rules! same {
     };
 }
 
-same!(bool, char, f64, u32, u64, String);
+same!((), bool, char, f64, u32, u64, String);
 
 impl<A: Cross<B>, B> Cross<Option<B>> for Option<A> {
     fn cross(self) -> Option<B> {
@@ -78,7 +79,8 @@ impl Cross<serde_json::Value> for String {
     }
 }
 
-/// Calls `$each!` with every type of the contract: where it stands in the bindings, its name in both spellings, and its members.
+/// Calls `$each!` with every type of the contract: where it stands in the bindings, its name in both spellings, and its members. Records
+/// and variants are what the host tells, `given` is what Actions give.
 #[macro_export]
 macro_rules! contract_types {
     ($each:ident) => {
@@ -88,7 +90,8 @@ macro_rules! contract_types {
                 types LimitExceeded LimitExceeded { given limit }
                 types ValueTooLong ValueTooLong { key given limit }
                 types InvalidKey InvalidKey { key character }
-                session PastTime PastTime { given now }
+                types PastTime PastTime { given now }
+                cache CacheEntry CacheEntry { value expires_at }
                 event_authentication Method Method { name timestamp kind }
                 event_authentication Assessment Assessment { name confidence code details }
                 event_authentication RiskAssessment RiskAssessment { confidence version assessments }
@@ -103,6 +106,8 @@ macro_rules! contract_types {
                 event_session SessionTimes SessionTimes {
                     created_at updated_at authenticated_at last_interacted_at idle_expires_at expires_at
                 }
+                groups Group Group { id name description }
+                roles Role Role { id name description }
                 event_user EmailAddress EmailAddress { address verified }
                 event_user PhoneNumber PhoneNumber { number verified }
                 event_user ProfileNames ProfileNames { name given_name family_name nickname username }
@@ -114,7 +119,7 @@ macro_rules! contract_types {
                 types CookieMode { Persistent NonPersistent ; }
                 types TransactionValue { ; Text Number Boolean }
                 types MetadataError {
-                    Unavailable EmptyKey ; KeyTooLong KeyNotAllowed ValueTooLong TooManyEntries
+                    Unavailable NoRefreshToken EmptyKey ; KeyTooLong KeyNotAllowed ValueTooLong TooManyEntries
                 }
                 types TokenError { EmptyName ; NameTooLong ReservedClaim InvalidJson InvalidScope TooLarge }
                 session SessionError { Unavailable ; InThePast ReasonTooLong }
@@ -124,6 +129,18 @@ macro_rules! contract_types {
                     Unavailable EmptyKey ; KeyTooLong ValueTooLong NumberNotFinite TooLarge
                 }
                 validation ValidationError { EmptyCode ; CodeTooLong MessageTooLong }
+                refresh_token RefreshTokenError { Unavailable ; InThePast ReasonTooLong }
+                cache CacheError { EmptyKey ; KeyTooLong ValueTooLong TooManyEntries TooLarge InThePast }
+                saml_response SamlError { EmptyName ; ValueTooLong InvalidJson TooLarge }
+            }
+            given {
+                types CookieMode { Persistent NonPersistent ; }
+                types TransactionValue { ; Text Number Boolean }
+                cache Lifetime { ; Milliseconds Until }
+                multifactor Provider { Any Duo GoogleAuthenticator Guardian None ; }
+                saml_response SignatureAlgorithm { RsaSha256 RsaSha1 ; }
+                saml_response DigestAlgorithm { Sha256 Sha1 ; }
+                saml_response EncryptionAlgorithm { Aes256Gcm Aes256Cbc ; }
             }
         }
     };

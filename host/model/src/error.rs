@@ -44,12 +44,15 @@ pub struct PastTime {
     pub now: Timestamp,
 }
 
-/// Why an entry of session metadata was refused.
+/// Why an entry of the session's or the refresh token's metadata was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MetadataError {
     /// This login has no session that could carry metadata: an exchange of a refresh token, for instance.
     #[error("this login has no session, so it can't carry metadata; look at `event.session()` first")]
     Unavailable,
+    /// This login exchanges no refresh token that could carry metadata.
+    #[error("this login exchanges no refresh token, so it can't carry metadata; look at `event.refresh_token()` first")]
+    NoRefreshToken,
     /// A key has at least one character.
     #[error("a metadata key is empty; give it at least one character")]
     EmptyKey,
@@ -63,7 +66,7 @@ pub enum MetadataError {
     #[error("the value of `{}` has {} characters, at most {} are allowed", .0.key, .0.given, .0.limit)]
     ValueTooLong(ValueTooLong),
     /// The number of entries that there would be.
-    #[error("the session's metadata would have {} entries, at most {} are allowed; delete one first", .0.given, .0.limit)]
+    #[error("the metadata would have {} entries, at most {} are allowed; delete one first", .0.given, .0.limit)]
     TooManyEntries(LimitExceeded),
 }
 
@@ -164,4 +167,58 @@ pub enum ValidationError {
     /// The message's length in characters.
     #[error("the error's message has {} characters, at most {} are allowed", .0.given, .0.limit)]
     MessageTooLong(LimitExceeded),
+}
+
+/// Why a change of the refresh token was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RefreshTokenError {
+    /// This login exchanges no refresh token.
+    #[error("this login exchanges no refresh token that could be changed; look at `event.refresh_token()` first")]
+    Unavailable,
+    /// The time is not later than this login.
+    #[error("{} is not later than this login, which is at {}; times are milliseconds since 1970", .0.given, .0.now)]
+    InThePast(PastTime),
+    /// The reason's length in characters.
+    #[error("the reason has {} characters, at most {} are allowed", .0.given, .0.limit)]
+    ReasonTooLong(LimitExceeded),
+}
+
+/// Why a value was not cached.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CacheError {
+    /// A key has at least one byte.
+    #[error("a cache key is empty; give it at least one character")]
+    EmptyKey,
+    /// The key's length in bytes.
+    #[error("a cache key has {} bytes, at most {} are allowed", .0.given, .0.limit)]
+    KeyTooLong(LimitExceeded),
+    /// The value's length in bytes.
+    #[error("the cached value of {:?} has {} bytes, at most {} are allowed", .0.key, .0.given, .0.limit)]
+    ValueTooLong(ValueTooLong),
+    /// The number of entries that there would be.
+    #[error("the cache would have {} entries, at most {} are allowed; delete one first", .0.given, .0.limit)]
+    TooManyEntries(LimitExceeded),
+    /// The bytes that all keys and values would take.
+    #[error("the cache would take {} bytes, at most {} are allowed; delete something first", .0.given, .0.limit)]
+    TooLarge(LimitExceeded),
+    /// The time is not later than this login.
+    #[error("{} is not later than this login, which is at {}; times are milliseconds since 1970", .0.given, .0.now)]
+    InThePast(PastTime),
+}
+
+/// Why something of the SAML response was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SamlError {
+    /// An attribute's name has at least one character.
+    #[error("a SAML attribute's name is empty; give it at least one character")]
+    EmptyName,
+    /// The length of a name or a value in characters, and what it is of.
+    #[error("the {} of the SAML response has {} characters, at most {} are allowed", .0.key, .0.given, .0.limit)]
+    ValueTooLong(ValueTooLong),
+    /// An attribute's value is not one JSON value.
+    #[error("the SAML attribute's value is not JSON: {0}")]
+    InvalidJson(String),
+    /// The bytes of JSON that all attributes would take.
+    #[error("the SAML attributes would take {} bytes of JSON, at most {} are allowed", .0.given, .0.limit)]
+    TooLarge(LimitExceeded),
 }

@@ -16,12 +16,15 @@ mod timestamp;
 mod transaction;
 
 pub use error::{
-    AccessError, InvalidKey, LimitExceeded, MetadataError, PastTime, SessionError, TokenError, TransactionError, UserError,
-    ValidationError, ValueTooLong,
+    AccessError, CacheError, InvalidKey, LimitExceeded, MetadataError, PastTime, RefreshTokenError, SamlError, SessionError,
+    TokenError, TransactionError, UserError, ValidationError, ValueTooLong,
 };
 pub use event::{Event, EventError};
 pub use ids::{ActionId, IdError, SessionId, TenantId, UserId};
-pub use login::{Checkpoint, Login, SessionLifetimes, limits};
+pub use login::{
+    CacheEntries, CacheEntry, Checkpoint, DigestAlgorithm, EncryptionAlgorithm, Lifetime, Login, Provider, SamlCertificate,
+    SamlFlag, SamlResponse, SamlText, SessionLifetimes, SignatureAlgorithm, limits,
+};
 pub use metadata::{Metadata, MetadataKey};
 pub use outcome::Outcome;
 pub use secret::{Secret, SecretError, Settings};

@@ -39,6 +39,11 @@ pub enum SecretError {
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    /// A secret with this value.
+    pub(crate) fn new(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
     /// The value itself: for the Action that it belongs to, and for nobody else.
     pub fn expose(&self) -> &str {
         &self.0

@@ -29,6 +29,7 @@ struct Inner {
     id: ActionId,
     bytes: usize,
     capabilities: Capabilities,
+    caches: bool,
     pre: PostLoginPre<Sandbox>,
 }
 
@@ -46,6 +47,11 @@ impl Action {
     /// What it can see and do.
     pub fn capabilities(&self) -> &Capabilities {
         &self.0.capabilities
+    }
+
+    /// Whether it can ask for its tenant's cache.
+    pub(crate) fn caches(&self) -> bool {
+        self.0.caches
     }
 
     pub(crate) fn pre(&self) -> &PostLoginPre<Sandbox> {
@@ -90,7 +96,8 @@ impl Action {
         }
         let other_type = |error: wasmtime::Error| LoadError::OtherType { name: name(), reason: format!("{error:#}") };
         let pre = linker.instantiate_pre(&component).and_then(PostLoginPre::new).map_err(other_type)?;
-        Ok(Self(Arc::new(Inner { bytes: bytes.len(), capabilities: imports.offered, pre, id })))
+        let caches = imports.offered.capabilities.iter().any(|capability| capability.interface == "cache");
+        Ok(Self(Arc::new(Inner { bytes: bytes.len(), capabilities: imports.offered, caches, pre, id })))
     }
 }
 

@@ -8,6 +8,7 @@ macro_rules! cross {
     (
         records { $($module:ident $theirs:ident $ours:ident { $($field:ident)* })* }
         variants { $($place:ident $variant:ident { $($unit:ident)* ; $($case:ident)* })* }
+        given { $($from:ident $given:ident { $($of_unit:ident)* ; $($of_case:ident)* })* }
     ) => {
         $(impl Cross<actions::$module::$theirs> for contract::$ours {
             fn cross(self) -> actions::$module::$theirs {
@@ -22,26 +23,15 @@ macro_rules! cross {
                 }
             }
         })*
+        $(impl Cross<contract::$given> for actions::$from::$given {
+            fn cross(self) -> contract::$given {
+                match self {
+                    $(Self::$of_unit => contract::$given::$of_unit,)*
+                    $(Self::$of_case(value) => contract::$given::$of_case(value.cross()),)*
+                }
+            }
+        })*
     };
 }
 
 vestibule_model::contract_types!(cross);
-
-impl Cross<contract::CookieMode> for actions::types::CookieMode {
-    fn cross(self) -> contract::CookieMode {
-        match self {
-            Self::Persistent => contract::CookieMode::Persistent,
-            Self::NonPersistent => contract::CookieMode::NonPersistent,
-        }
-    }
-}
-
-impl Cross<contract::TransactionValue> for actions::types::TransactionValue {
-    fn cross(self) -> contract::TransactionValue {
-        match self {
-            Self::Text(text) => contract::TransactionValue::Text(text),
-            Self::Number(number) => contract::TransactionValue::Number(number),
-            Self::Boolean(boolean) => contract::TransactionValue::Boolean(boolean),
-        }
-    }
-}

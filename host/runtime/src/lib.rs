@@ -3,6 +3,7 @@
 
 mod action;
 mod bindings;
+mod cache;
 mod capabilities;
 mod context;
 mod crossing;
@@ -19,6 +20,7 @@ mod sandbox;
 mod settings;
 
 pub use action::Action;
+pub use cache::{Cache, CacheFuture, MemoryCache};
 pub use capabilities::phrases::{Kind, Phrase, phrase};
 pub use context::Context;
 pub use error::{LoadError, RunError, RuntimeError};

@@ -9,6 +9,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 
 use crate::action::Action;
+use crate::cache::{Cache, MemoryCache};
 use crate::context::Context;
 use crate::error::{LoadError, RunError, RuntimeError};
 use crate::failure::{self, End};
@@ -27,6 +28,7 @@ struct Inner {
     linker: Linker<Sandbox>,
     settings: Settings,
     limits: Arc<Limits>,
+    cache: Arc<dyn Cache>,
 }
 
 /// A loop counts its fuel in a register. While a profile is recorded, it has to write it down whenever it has used so much.
@@ -38,12 +40,20 @@ impl Runtime {
     /// # Errors
     /// When this machine can't reserve what the settings ask for.
     pub fn new(settings: Settings) -> Result<Self, RuntimeError> {
+        Self::with_cache(settings, Arc::new(MemoryCache::default()))
+    }
+
+    /// The same, with a cache of the platform's own: one that several hosts share, for instance.
+    ///
+    /// # Errors
+    /// When this machine can't reserve what the settings ask for.
+    pub fn with_cache(settings: Settings, cache: Arc<dyn Cache>) -> Result<Self, RuntimeError> {
         let engine = engine::engine(&settings)?;
         let mut linker = Linker::new(&engine);
         let linked = plumbing::add_to_linker(&mut linker).and_then(|()| capabilities::add_to_linker(&mut linker));
         linked.map_err(|error| RuntimeError::Engine { reason: format!("{error:#}") })?;
         let limits = Arc::new(settings.limits.clone());
-        Ok(Self(Arc::new(Inner { engine, linker, settings, limits })))
+        Ok(Self(Arc::new(Inner { engine, linker, settings, limits, cache })))
     }
 
     /// Compiles a component, and checks that it is a post-login Action that wants nothing but what is offered.
@@ -96,6 +106,10 @@ impl Runtime {
         }
         // On the heap, so that handing it to a sandbox and back moves a pointer.
         let mut login = Box::new(Login::new(event, context.now, flow.lifetimes));
+        let cache = flow.bindings.iter().any(|binding| binding.action.caches()).then_some(&self.0.cache);
+        if let Some(cache) = cache {
+            *login = login.with_cache(cache.load(&flow.tenant, context.now).await);
+        }
         let mut reports = Vec::with_capacity(flow.bindings.len());
         let mut failed = None;
         for (place, binding) in flow.bindings.iter().enumerate() {
@@ -114,7 +128,11 @@ impl Runtime {
             }
             reports.push(report);
         }
-        Ok(Outcome::new(&login, reports, failed))
+        let outcome = Outcome::new(&login, reports, failed);
+        if let Some(cache) = cache.filter(|_| !outcome.cache.changes.is_empty()) {
+            cache.store(&flow.tenant, &outcome.cache, context.now).await;
+        }
+        Ok(outcome)
     }
 
     /// One rung of the ladder that `benches/ladder.rs` measures: one Action over a login, without what is around it in a flow.

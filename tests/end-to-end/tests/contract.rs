@@ -83,7 +83,7 @@ async fn in_the_sandbox(component: &[u8], mode: &str) -> serde_json::Value {
 async fn the_sandbox_and_native_tests_are_two_doors_to_one_login() {
     let natively = comparable(&login().configuration("mode", "m").run::<every_fact::EveryFact>());
     assert_eq!(in_the_sandbox(artifacts::EVERY_FACT, "m").await, natively);
-    for mode in ["m", "reject"] {
+    for mode in ["m", "reject", "revoke"] {
         let natively = comparable(&login().configuration("mode", mode).run::<every_effect::EveryEffect>());
         assert_eq!(in_the_sandbox(artifacts::EVERY_EFFECT, mode).await, natively, "mode {mode}");
     }

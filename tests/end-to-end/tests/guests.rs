@@ -263,7 +263,7 @@ mod writes_metadata {
 
     #[tokio::test]
     async fn each_rule_that_is_broken_says_which_and_what_is_allowed() {
-        let too_many = "the session's metadata would have 26 entries, at most 25 are allowed; delete one first";
+        let too_many = "the metadata would have 26 entries, at most 25 are allowed; delete one first";
         assert_eq!(message(&[("count", "26")]).await, too_many);
         let too_long = "the value of `key0` has 256 characters, at most 255 are allowed";
         assert_eq!(message(&[("length", "256")]).await, too_long);

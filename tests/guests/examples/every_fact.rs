@@ -60,6 +60,12 @@ impl PostLogin for EveryFact {
             "session.metadata" = session.metadata("device");
             "session.times" = session.times();
             "session.user_id" = session.user_id();
+            "groups.get_user_groups" = api.groups().get_user_groups();
+            "groups.has_group_membership" = api.groups().has_group_membership(&["staff", "grp_2"]);
+            "roles.get_user_effective_roles" = api.roles().get_user_effective_roles();
+            "roles.get_user_effective_roles_by_ids" = api.roles().get_user_effective_roles_by_ids(&["rol_2"]);
+            "roles.get_user_effective_roles_by_names" = api.roles().get_user_effective_roles_by_names(&["buyer"]);
+            "cache.get" = api.cache().get("rates");
             "stats.logins_count" = event.logins_count();
             "tenant.id" = event.tenant_id();
             "transaction.acr_values" = transaction.acr_values();

@@ -93,6 +93,30 @@ impl Authentication {
     }
 }
 
+/// A group that the user is in.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Group {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
+/// A role that the user has, by themselves or by a group.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Role {
+    /// Its id; its name, where the event tells names alone.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
 /// What the user may do.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(expecting = "an object")]
@@ -100,4 +124,53 @@ pub struct Authorization {
     /// `event-authorization.roles`.
     #[serde(default, deserialize_with = "or_default")]
     pub roles: Vec<String>,
+    /// `groups.get-user-groups`. Auth0's event has no groups: this member is ours.
+    #[serde(default, deserialize_with = "or_default")]
+    pub groups: Vec<Group>,
+    #[serde(default)]
+    effective_roles: Option<Vec<Role>>,
+}
+
+impl Authorization {
+    /// `groups.has-group-membership`: the groups that have one of these ids or names.
+    pub fn group_membership(&self, groups: &[String]) -> Vec<Group> {
+        self.groups.iter().filter(|group| groups.contains(&group.id) || groups.contains(&group.name)).cloned().collect()
+    }
+
+    /// `roles.get-user-effective-roles`. The event tells them in `effective_roles`, a member of ours, or else in `roles` by name.
+    pub fn effective_roles(&self) -> Vec<Role> {
+        match &self.effective_roles {
+            Some(roles) => roles.clone(),
+            None => self.roles.iter().map(|name| Role { id: name.clone(), name: name.clone(), description: None }).collect(),
+        }
+    }
+
+    /// `roles.get-user-effective-roles-by-ids`.
+    pub fn effective_roles_by_ids(&self, ids: &[String]) -> Vec<Role> {
+        self.effective_roles().into_iter().filter(|role| ids.contains(&role.id)).collect()
+    }
+
+    /// `roles.get-user-effective-roles-by-names`.
+    pub fn effective_roles_by_names(&self, names: &[String]) -> Vec<Role> {
+        self.effective_roles().into_iter().filter(|role| names.contains(&role.name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_event_tells_names_alone_a_roles_id_is_its_name() {
+        let authorization = Authorization { roles: vec!["editor".into()], ..Authorization::default() };
+        assert_eq!(authorization.effective_roles_by_ids(&["editor".into()]), authorization.effective_roles());
+        let told: Authorization = serde_json::from_str(
+            r#"{ "roles": ["editor"], "effective_roles": [{ "id": "rol_1", "name": "admin" }], "groups": [{ "id": "grp_1", "name": "staff" }] }"#,
+        )
+        .unwrap();
+        assert_eq!(told.effective_roles_by_names(&["admin".into(), "editor".into()]).len(), 1);
+        assert!(told.effective_roles_by_ids(&["admin".into()]).is_empty());
+        assert_eq!(told.group_membership(&["staff".into(), "grp_1".into()]).len(), 1);
+        assert!(told.group_membership(&["other".into()]).is_empty());
+    }
 }

@@ -17,7 +17,7 @@ mod session;
 mod transaction;
 mod user;
 
-pub use authentication::{Assessment, Authentication, Authorization, Method, RiskAssessment};
+pub use authentication::{Assessment, Authentication, Authorization, Group, Method, RiskAssessment, Role};
 pub use client::{Client, ResourceServer, SecurityContext, Stats, Tenant};
 pub use connection::Connection;
 pub use error::EventError;

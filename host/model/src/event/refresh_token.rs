@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::parts::{Device, DeviceValue, or_default};
 use crate::json::Object;
-use crate::{StringMap, Timestamp};
+use crate::{Metadata, Timestamp};
 
 /// What the contract's record holds of a refresh token: never the token's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct RefreshToken {
     #[serde(default, deserialize_with = "or_default")]
     device: Device,
     #[serde(default, deserialize_with = "or_default")]
-    metadata: StringMap,
+    metadata: Metadata,
     #[serde(default, deserialize_with = "or_default")]
     resource_servers: Vec<Object>,
 }
@@ -83,8 +83,8 @@ impl RefreshToken {
         self.device.user_agent()
     }
 
-    /// `event-refresh-token.metadata`.
-    pub fn metadata(&self) -> &StringMap {
+    /// The metadata before the flow; with its changes it is [`crate::Login::refresh_token_metadata`].
+    pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 

@@ -26,3 +26,19 @@ pub const TRANSACTION_KEY_CHARACTERS: u32 = 64;
 pub const TRANSACTION_VALUE_BYTES: u32 = 8_192;
 /// Bytes of all keys and values of transaction metadata (Auth0: 16 kB).
 pub const TRANSACTION_BYTES: u32 = 16_384;
+/// Entries of a tenant's cache for one trigger (Auth0, *Actions Limitations*).
+pub const CACHE_ENTRIES: u32 = 20;
+/// Bytes of a cache key (Auth0).
+pub const CACHE_KEY_BYTES: u32 = 64;
+/// Bytes of a cached value (Auth0: 4 kB).
+pub const CACHE_VALUE_BYTES: u32 = 4_096;
+/// Bytes of all keys and values of a cache (Auth0: 8 kB).
+pub const CACHE_BYTES: u32 = 8_192;
+/// How long a value is cached where it isn't said, in milliseconds (Auth0: 15 minutes).
+pub const CACHE_DEFAULT_MILLISECONDS: u64 = 15 * 60 * 1_000;
+/// How long a value is cached at most, in milliseconds (Auth0: 24 hours).
+pub const CACHE_LONGEST_MILLISECONDS: u64 = 24 * 60 * 60 * 1_000;
+/// Characters of one text of a SAML response (ours).
+pub const SAML_TEXT_CHARACTERS: u32 = 4_096;
+/// Characters of a certificate or a key of a SAML response (ours: a chain of several fits).
+pub const SAML_PEM_CHARACTERS: u32 = 16_384;

@@ -3,7 +3,12 @@
 //! Every rule of every effect is here, once. The sandbox is one door to it, the SDK on a native target the other.
 
 mod access;
+mod cache;
 pub mod limits;
+mod multifactor;
+mod overlay;
+mod refresh_token;
+mod saml;
 mod session;
 mod tokens;
 mod transaction;
@@ -16,7 +21,16 @@ use crate::event::Event;
 use crate::outcome::{ActionResult, Failure};
 use crate::{Timestamp, json};
 
+pub use cache::{CacheEntries, CacheEntry, Lifetime};
+pub use multifactor::Provider;
+pub use saml::{DigestAlgorithm, EncryptionAlgorithm, SamlCertificate, SamlFlag, SamlResponse, SamlText, SignatureAlgorithm};
+
 pub(crate) use access::{Denial, Rejection};
+pub(crate) use cache::CacheChanges;
+pub(crate) use multifactor::MultifactorChange;
+pub(crate) use overlay::{MetadataChanges, Written};
+pub(crate) use refresh_token::RefreshTokenChanges;
+pub(crate) use saml::SamlChanges;
 pub(crate) use session::SessionChanges;
 pub(crate) use tokens::TokenChanges;
 pub(crate) use transaction::TransactionChanges;
@@ -47,6 +61,10 @@ pub(crate) struct Changes {
     pub(crate) user_metadata: json::ObjectChanges,
     pub(crate) app_metadata: json::ObjectChanges,
     pub(crate) transaction: TransactionChanges,
+    pub(crate) refresh_token: RefreshTokenChanges,
+    pub(crate) cache: CacheChanges,
+    pub(crate) multifactor: Option<MultifactorChange>,
+    pub(crate) saml: SamlChanges,
     pub(crate) denial: Option<Denial>,
     pub(crate) rejection: Option<Rejection>,
 }
@@ -60,6 +78,7 @@ pub struct Login {
     event: Arc<Event>,
     now: Timestamp,
     lifetimes: SessionLifetimes,
+    cache: Arc<CacheEntries>,
     changes: Changes,
     action: usize,
 }
@@ -71,7 +90,7 @@ pub struct Checkpoint(Changes);
 impl Login {
     /// A login at this time, with nothing asked for yet.
     pub fn new(event: Arc<Event>, now: Timestamp, lifetimes: SessionLifetimes) -> Self {
-        Self { event, now, lifetimes, changes: Changes::default(), action: 0 }
+        Self { event, now, lifetimes, cache: Arc::default(), changes: Changes::default(), action: 0 }
     }
 
     /// The event as the platform has sent it.
@@ -95,9 +114,13 @@ impl Login {
         self.changes = checkpoint.0;
     }
 
-    /// Whether no later Action may run: the login has been denied, or its session revoked.
+    /// Whether no later Action may run: the login has been denied, or its session or refresh token revoked.
     pub fn is_stopped(&self) -> bool {
-        self.changes.denial.is_some() || self.changes.session.revoked.is_some()
+        self.changes.denial.is_some() || self.has_revoked()
+    }
+
+    fn has_revoked(&self) -> bool {
+        self.changes.session.revoked.is_some() || self.changes.refresh_token.revoked.is_some()
     }
 
     /// How an Action has ended that returned, or failed to: what it asked for of the login counts as much as what it returned.
@@ -107,7 +130,7 @@ impl Login {
             (Ok(()), Some(Rejection { code, message })) => {
                 ActionResult::Failed(Failure::Rejected { code: code.clone(), message: message.clone() })
             }
-            (Ok(()), None) if self.changes.session.revoked.is_some() => ActionResult::Revoked,
+            (Ok(()), None) if self.has_revoked() => ActionResult::Revoked,
             (Ok(()), None) if self.changes.denial.is_some() => ActionResult::Denied,
             (Ok(()), None) => ActionResult::Ok,
         }

@@ -1,30 +1,19 @@
 //! `session`: its metadata and its lifetime.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
+use super::overlay::MetadataChanges;
 use super::{Login, limits};
-use crate::error::{LimitExceeded, MetadataError, PastTime, SessionError};
+use crate::error::{MetadataError, PastTime, SessionError};
 use crate::event::CookieMode;
-use crate::metadata::{at_most, check_value, size};
+use crate::metadata::at_most;
 use crate::{Metadata, MetadataKey, Timestamp};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SessionChanges {
-    /// The entries of the event were removed before `entries` were written.
-    pub(crate) evicted: bool,
-    pub(crate) entries: BTreeMap<MetadataKey, Written>,
+    pub(crate) metadata: MetadataChanges,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) idle_expires_at: Option<Timestamp>,
     pub(crate) cookie_mode: Option<CookieMode>,
     pub(crate) revoked: Option<Revocation>,
-}
-
-/// One entry as it was written last: a value, or `None` where it was deleted.
-#[derive(Clone, Debug)]
-pub(crate) struct Written {
-    pub(crate) value: Option<Arc<str>>,
-    pub(crate) by: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -35,23 +24,18 @@ pub(crate) struct Revocation {
 }
 
 impl Login {
+    fn metadata_before(&self) -> Option<&Metadata> {
+        self.event.session.as_ref().map(|session| &session.metadata)
+    }
+
     /// `event-session.metadata-entry`: one entry, with the changes so far.
     pub fn session_metadata_entry(&self, key: &str) -> Option<&str> {
-        let changes = &self.changes.session;
-        if let Some(written) = changes.entries.get(key) {
-            return written.value.as_deref();
-        }
-        if changes.evicted { None } else { self.event.session.as_ref()?.metadata.get(key) }
+        self.changes.session.metadata.entry(self.metadata_before(), key)
     }
 
     /// `event-session.metadata`: all entries, with the changes so far, sorted by key.
     pub fn session_metadata(&self) -> impl Iterator<Item = (&MetadataKey, &str)> {
-        let changes = &self.changes.session;
-        let before = self.event.session.iter().filter(|_| !changes.evicted).flat_map(|session| session.metadata.iter());
-        let kept = before.filter(|(key, _)| !changes.entries.contains_key(*key));
-        let written = changes.entries.iter().filter_map(|(key, written)| Some((key, written.value.as_deref()?)));
-        let all: BTreeMap<&MetadataKey, &str> = kept.chain(written).collect();
-        all.into_iter()
+        self.changes.session.metadata.all(self.metadata_before()).into_iter()
     }
 
     /// `session.set-metadata`: sets one entry.
@@ -59,17 +43,8 @@ impl Login {
     /// # Errors
     /// When there is no session, the key or the value breaks a rule, or there would be too many entries.
     pub fn set_session_metadata(&mut self, key: &str, value: &str) -> Result<(), MetadataError> {
-        let key = self.metadata_key(key)?;
-        check_value(&key, value)?;
-        if self.session_metadata_entry(key.as_str()).is_none() {
-            let (given, limit) = (size(self.session_metadata_entries() + 1), limits::METADATA_ENTRIES);
-            if given > limit {
-                return Err(MetadataError::TooManyEntries(LimitExceeded { given, limit }));
-            }
-        }
-        let written = Written { value: Some(value.into()), by: self.action };
-        self.changes.session.entries.insert(key, written);
-        Ok(())
+        let session = self.event.session.as_ref().ok_or(MetadataError::Unavailable)?;
+        self.changes.session.metadata.set(&session.metadata, key, value, self.action)
     }
 
     /// `session.delete-metadata`: removes one entry; nothing happens where there is none.
@@ -77,11 +52,8 @@ impl Login {
     /// # Errors
     /// When there is no session, or no entry can have such a key.
     pub fn delete_session_metadata(&mut self, key: &str) -> Result<(), MetadataError> {
-        let key = self.metadata_key(key)?;
-        if self.session_metadata_entry(key.as_str()).is_some() {
-            self.changes.session.entries.insert(key, Written { value: None, by: self.action });
-        }
-        Ok(())
+        let session = self.event.session.as_ref().ok_or(MetadataError::Unavailable)?;
+        self.changes.session.metadata.delete(&session.metadata, key, self.action)
     }
 
     /// `session.evict-metadata`: removes all entries.
@@ -90,10 +62,7 @@ impl Login {
     /// When there is no session.
     pub fn evict_session_metadata(&mut self) -> Result<(), MetadataError> {
         let session = self.event.session.as_ref().ok_or(MetadataError::Unavailable)?;
-        let by = self.action;
-        self.changes.session.evicted = true;
-        self.changes.session.entries =
-            session.metadata.iter().map(|(key, _)| (key.clone(), Written { value: None, by })).collect();
+        self.changes.session.metadata.evict(&session.metadata, self.action);
         Ok(())
     }
 
@@ -147,33 +116,7 @@ impl Login {
 
     /// The session's metadata with the changes so far, as one map.
     pub(crate) fn session_metadata_map(&self) -> Metadata {
-        let mut metadata = self.event.session.as_ref().map(|session| session.metadata.clone()).unwrap_or_default();
-        let changes = &self.changes.session;
-        if changes.evicted {
-            metadata.evict();
-        }
-        // Each change was checked when it was asked for.
-        for (key, written) in &changes.entries {
-            match &written.value {
-                Some(value) => metadata.set_checked(key.clone(), Arc::clone(value)),
-                None => metadata.delete(key),
-            }
-        }
-        metadata
-    }
-
-    fn session_metadata_entries(&self) -> usize {
-        let changes = &self.changes.session;
-        let written = changes.entries.values().filter(|written| written.value.is_some()).count();
-        let before = self.event.session.iter().filter(|_| !changes.evicted).flat_map(|session| session.metadata.iter());
-        written + before.filter(|(key, _)| !changes.entries.contains_key(*key)).count()
-    }
-
-    fn metadata_key(&self, key: &str) -> Result<MetadataKey, MetadataError> {
-        if self.event.session.is_none() {
-            return Err(MetadataError::Unavailable);
-        }
-        key.parse()
+        self.changes.session.metadata.apply(self.metadata_before())
     }
 
     fn must_have_session(&self) -> Result<(), SessionError> {
@@ -193,6 +136,7 @@ impl Login {
 mod tests {
     use super::super::tests::{login, login_of};
     use super::*;
+    use crate::error::LimitExceeded;
 
     fn without_session() -> Login {
         let mut event: serde_json::Value = serde_json::from_str(include_str!("../../tests/event.json")).unwrap();

@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use crate::event::CookieMode;
 use crate::json::ObjectChanges;
-use crate::login::{Changes, TokenChanges};
-use crate::{ActionId, Login, Metadata, MetadataKey, SessionId, Timestamp, TransactionValue};
+use crate::login::{CacheChanges, Changes, MetadataChanges, MultifactorChange, SamlChanges, TokenChanges, Written};
+use crate::{ActionId, CacheEntry, Login, Metadata, MetadataKey, Provider, SamlResponse, SessionId, Timestamp, TransactionValue};
 
 /// Whether the login goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,6 +64,15 @@ pub struct Outcome {
     pub user: UserOutcome,
     /// What the Actions of this transaction share.
     pub transaction: TransactionOutcome,
+    /// What becomes of the refresh token that is exchanged; `None` where the login exchanges none, or has failed.
+    pub refresh_token: Option<RefreshTokenOutcome>,
+    /// The second factor that the user has to prove themselves with before tokens are issued; `None` where none is required.
+    pub multifactor: Option<Multifactor>,
+    /// What was asked for of the SAML response; `None` where nothing was, or nothing is issued. A platform whose login has no SAML
+    /// response leaves it out.
+    pub saml_response: Option<SamlOutcome>,
+    /// What is kept for other logins.
+    pub cache: CacheOutcome,
     /// What is told of each Action, in the order of the flow.
     pub actions: Vec<ActionReport>,
 }
@@ -125,6 +134,61 @@ pub struct UserOutcome {
     pub app_metadata: BTreeMap<String, Change<Option<Value>>>,
 }
 
+/// What becomes of the refresh token that is exchanged.
+#[derive(Clone, Debug, Serialize)]
+pub struct RefreshTokenOutcome {
+    /// Which.
+    pub id: String,
+    /// Its metadata after the flow.
+    pub metadata: Metadata,
+    /// All entries of before were removed first (`refresh-token.evict-metadata`).
+    pub metadata_evicted: bool,
+    /// What was changed of its metadata, entry by entry.
+    pub metadata_changes: BTreeMap<MetadataKey, Change<Option<Arc<str>>>>,
+    /// Ends it then.
+    pub expires_at: Option<Timestamp>,
+    /// Ends it then, unless it is exchanged before.
+    pub idle_expires_at: Option<Timestamp>,
+    /// It is to end now: why.
+    pub revoked: Option<Change<String>>,
+}
+
+/// A second factor that is required.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Multifactor {
+    /// What asks for it.
+    pub provider: Provider,
+    /// Whether the browser may be remembered.
+    pub allow_remember_browser: bool,
+    /// The Action that has said so last.
+    pub action: ActionId,
+}
+
+/// What was asked for of the SAML response.
+#[derive(Clone, Debug, Serialize)]
+pub struct SamlOutcome {
+    /// Attributes of the assertion: set, or (`null`) left out.
+    #[serde(serialize_with = "values")]
+    pub attributes: BTreeMap<String, Change<Option<Value>>>,
+    /// All else.
+    #[serde(flatten)]
+    pub response: SamlResponse,
+}
+
+/// What is kept for other logins of this tenant: entries set, or (`null`) removed.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CacheOutcome {
+    /// Entry by entry.
+    pub changes: BTreeMap<String, Change<Option<CacheEntry>>>,
+}
+
+impl CacheOutcome {
+    /// The changes, as [`CacheEntries::apply`](crate::CacheEntries::apply) takes them.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, Option<&CacheEntry>)> {
+        self.changes.iter().map(|(key, change)| (key.as_str(), change.value.as_ref()))
+    }
+}
+
 /// What the Actions of this transaction share.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TransactionOutcome {
@@ -183,6 +247,10 @@ impl Outcome {
                 transaction: TransactionOutcome {
                     metadata: before.map(|transaction| transaction.metadata.clone()).unwrap_or_default(),
                 },
+                refresh_token: None,
+                multifactor: None,
+                saml_response: None,
+                cache: CacheOutcome::default(),
                 actions,
             };
         }
@@ -192,6 +260,10 @@ impl Outcome {
         let issued = decision == Decision::Allow;
         Self {
             session: session(login, &names),
+            refresh_token: refresh_token(login, &names),
+            multifactor: changes.multifactor.as_ref().filter(|_| issued).and_then(|change| multifactor(change, &names)),
+            saml_response: issued.then(|| saml_response(&changes.saml, &names)).flatten(),
+            cache: CacheOutcome { changes: cache(&changes.cache, &names) },
             access_token: issued.then(|| token(&changes.access_token, &names)),
             id_token: issued.then(|| token(&changes.id_token, &names)),
             user: UserOutcome {
@@ -210,7 +282,8 @@ impl Outcome {
 fn decision(changes: &Changes, names: &impl Fn(usize) -> Option<ActionId>) -> Decision {
     let denied = changes.denial.as_ref().map(|denial| (&denial.reason, denial.by));
     let revoked = changes.session.revoked.as_ref().map(|revoked| (&revoked.reason, revoked.by));
-    match denied.or(revoked).and_then(|(reason, by)| Some((reason, names(by)?))) {
+    let token_revoked = changes.refresh_token.revoked.as_ref().map(|(reason, by)| (reason, *by));
+    match denied.or(revoked).or(token_revoked).and_then(|(reason, by)| Some((reason, names(by)?))) {
         Some((reason, action)) => Decision::Deny { reason: reason.clone(), action },
         None => Decision::Allow,
     }
@@ -219,15 +292,11 @@ fn decision(changes: &Changes, names: &impl Fn(usize) -> Option<ActionId>) -> De
 fn session(login: &Login, names: &impl Fn(usize) -> Option<ActionId>) -> SessionOutcome {
     let Some(session) = &login.event().session else { return SessionOutcome::default() };
     let changes = &login.changes().session;
-    let entries = changes
-        .entries
-        .iter()
-        .filter_map(|(key, written)| Some((key.clone(), Change { value: written.value.clone(), action: names(written.by)? })));
     SessionOutcome {
         id: Some(session.id.clone()),
         metadata: login.session_metadata_map(),
-        metadata_evicted: changes.evicted,
-        metadata_changes: entries.collect(),
+        metadata_evicted: changes.metadata.evicted,
+        metadata_changes: entries(&changes.metadata, names),
         expires_at: changes.expires_at,
         idle_expires_at: changes.idle_expires_at,
         cookie_mode: changes.cookie_mode,
@@ -239,6 +308,50 @@ fn session(login: &Login, names: &impl Fn(usize) -> Option<ActionId>) -> Session
             })
         }),
     }
+}
+
+fn entries(
+    changes: &MetadataChanges,
+    names: &impl Fn(usize) -> Option<ActionId>,
+) -> BTreeMap<MetadataKey, Change<Option<Arc<str>>>> {
+    let change = |written: &Written| Some(Change { value: written.value.clone(), action: names(written.by)? });
+    changes.entries.iter().filter_map(|(key, written)| Some((key.clone(), change(written)?))).collect()
+}
+
+fn refresh_token(login: &Login, names: &impl Fn(usize) -> Option<ActionId>) -> Option<RefreshTokenOutcome> {
+    let token = login.event().refresh_token.as_ref()?;
+    let changes = &login.changes().refresh_token;
+    let revoked = changes.revoked.as_ref();
+    Some(RefreshTokenOutcome {
+        id: token.facts().id,
+        metadata: login.refresh_token_metadata_map(),
+        metadata_evicted: changes.metadata.evicted,
+        metadata_changes: entries(&changes.metadata, names),
+        expires_at: changes.expires_at,
+        idle_expires_at: changes.idle_expires_at,
+        revoked: revoked.and_then(|(reason, by)| Some(Change { value: reason.clone(), action: names(*by)? })),
+    })
+}
+
+/// What is required: an Action that asks for none has taken back what another has asked for.
+fn multifactor(change: &MultifactorChange, names: &impl Fn(usize) -> Option<ActionId>) -> Option<Multifactor> {
+    let MultifactorChange { provider, allow_remember_browser, by } = *change;
+    (provider != Provider::None).then_some(())?;
+    Some(Multifactor { provider, allow_remember_browser, action: names(by)? })
+}
+
+fn saml_response(changes: &SamlChanges, names: &impl Fn(usize) -> Option<ActionId>) -> Option<SamlOutcome> {
+    let attributes = members(&changes.attributes, names, Clone::clone);
+    let is_asked = changes.response.is_some() || !attributes.is_empty();
+    is_asked.then(|| SamlOutcome { attributes, response: changes.response.as_deref().cloned().unwrap_or_default() })
+}
+
+fn cache(changes: &CacheChanges, names: &impl Fn(usize) -> Option<ActionId>) -> BTreeMap<String, Change<Option<CacheEntry>>> {
+    let named = changes.iter().filter_map(|(key, (value, by))| {
+        let change = Change { value: value.clone(), action: names(*by)? };
+        Some((key.to_string(), change))
+    });
+    named.collect()
 }
 
 fn token(changes: &TokenChanges, names: &impl Fn(usize) -> Option<ActionId>) -> TokenOutcome {

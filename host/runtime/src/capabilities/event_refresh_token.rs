@@ -31,8 +31,8 @@ impl Host for Sandbox {
     }
 
     fn metadata(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        let token = self.call()?.event().refresh_token.as_ref();
-        Ok(token.map(|token| token.metadata().clone()).unwrap_or_default().cross())
+        let entries = self.call()?.refresh_token_metadata();
+        Ok(entries.map(|(key, value)| (key.to_string(), value.to_owned())).collect())
     }
 
     fn resource_servers(&mut self) -> wasmtime::Result<Vec<String>> {

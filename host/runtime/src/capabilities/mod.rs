@@ -5,6 +5,7 @@
 
 mod access;
 mod access_token;
+mod cache;
 mod configuration;
 mod event_authentication;
 mod event_authorization;
@@ -21,9 +22,14 @@ mod event_stats;
 mod event_tenant;
 mod event_transaction;
 mod event_user;
+mod groups;
 mod id_token;
 mod log;
+mod multifactor;
 pub(crate) mod phrases;
+mod refresh_token;
+mod roles;
+mod saml_response;
 mod secrets;
 mod session;
 mod transaction;
