@@ -37,6 +37,15 @@ pub use vestibule_model::{
     TransactionError, TransactionValue, UserError, ValidationError, ValueTooLong,
 };
 
+/// The time of the login. In the sandbox every clock stands at it, so `SystemTime::now()` gives it, too; in a test it is what
+/// `testing::Login::at` has said, and `SystemTime::now()` the machine's own.
+pub fn now() -> Timestamp {
+    #[cfg(target_arch = "wasm32")]
+    return Timestamp::now();
+    #[cfg(not(target_arch = "wasm32"))]
+    native::with(|run| run.login.now())
+}
+
 /// What `export!` needs. Not for authors: it may change with every version.
 #[doc(hidden)]
 pub mod __private {

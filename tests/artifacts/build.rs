@@ -7,7 +7,18 @@ use std::path::PathBuf;
 use vestibule_build::{Builder, Built};
 
 /// Actions of the examples that tests run.
-const EXAMPLES: [&str; 2] = ["organization-session-metadata", "organization-gate"];
+const EXAMPLES: [&str; 10] = [
+    "business-hours",
+    "device-name",
+    "email-domain-allow-list",
+    "login-counter",
+    "network-gate",
+    "organization-gate",
+    "organization-session-metadata",
+    "roles-claims",
+    "session-lifetime-by-tier",
+    "step-up-new-country",
+];
 
 /// What a change of makes the components old.
 const SOURCES: [&str; 7] =

@@ -16,12 +16,16 @@ pub(crate) fn seen(outcome: &Outcome) -> Value {
     json.remove("action");
     let log: Vec<Value> = outcome.actions.iter().flat_map(|report| &report.logs).map(line).collect();
     json.insert("log".to_owned(), Value::Array(log));
-    if let Some(Value::Object(session)) = json.get_mut("session") {
-        session.remove("id");
+    for of in ["session", "refresh_token"] {
+        if let Some(Value::Object(of)) = json.get_mut(of) {
+            of.remove("id");
+        }
     }
     let mut json: Map<String, Value> = json.into_iter().filter_map(|(name, value)| Some((name, essence(value)?))).collect();
-    if let Some(Value::Object(session)) = json.get_mut("session") {
-        changes_alone(session);
+    for of in ["session", "refresh_token"] {
+        if let Some(Value::Object(of)) = json.get_mut(of) {
+            changes_alone(of);
+        }
     }
     json.retain(|_, value| !is_empty(value));
     Value::Object(json)

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use vestibule::model::outcome::{ActionReport, ActionResult, Decision, Frame, Level, Place, SessionOutcome, TokenOutcome};
+use vestibule::model::outcome::{
+    ActionReport, ActionResult, Decision, Frame, Level, Multifactor, Place, SessionOutcome, TokenOutcome,
+};
 use vestibule::model::{ActionId, Event, Outcome};
 
 use crate::table::{Table, megabytes, printable, thousands};
@@ -18,6 +20,7 @@ pub(crate) fn of(event: &Event, outcome: &Outcome) -> String {
     let user = &outcome.user;
     members(&mut changes, "user metadata", user.user_metadata.iter().map(|(name, change)| (name, &change.value, &change.action)));
     members(&mut changes, "app metadata", user.app_metadata.iter().map(|(name, change)| (name, &change.value, &change.action)));
+    rest(&mut changes, outcome);
     let changes = changes.to_string();
     if changes.is_empty() {
         picture.push_str("   nothing changes\n");
@@ -139,6 +142,41 @@ fn members<'a>(table: &mut Table, what: &str, members: impl Iterator<Item = (&'a
             table.row([what, "", "", ""]);
         }
         table.row([name, "", &value.as_ref().map_or("(removed)".to_owned(), text), &author(action)]);
+    }
+}
+
+/// What fewer Actions ask for: of the refresh token, a second factor, the SAML response and the cache.
+fn rest(table: &mut Table, outcome: &Outcome) {
+    if let Some(token) = &outcome.refresh_token {
+        for (key, change) in &token.metadata_changes {
+            let value = change.value.as_deref().unwrap_or("(deleted)");
+            table.row([&format!("refresh token {key}"), "", value, &author(&change.action)]);
+        }
+        let times = [("refresh token expires", token.expires_at), ("refresh token expires if idle", token.idle_expires_at)];
+        for (what, at) in times {
+            if let Some(at) = at {
+                table.row([what, "", &at.to_string(), ""]);
+            }
+        }
+        if let Some(revoked) = &token.revoked {
+            table.row(["refresh token revoked", "", &revoked.value, &author(&revoked.action)]);
+        }
+    }
+    if let Some(Multifactor { provider, action, .. }) = &outcome.multifactor {
+        let provider = text(&serde_json::to_value(provider).unwrap_or_default());
+        table.row(["second factor required", "", &provider, &author(action)]);
+    }
+    if let Some(saml) = &outcome.saml_response {
+        members(table, "SAML attributes", saml.attributes.iter().map(|(name, change)| (name, &change.value, &change.action)));
+        if let Ok(Value::Object(asked)) = serde_json::to_value(&saml.response) {
+            for (name, value) in &asked {
+                table.row([&format!("SAML {}", name.replace('_', " ")), "", &text(value), ""]);
+            }
+        }
+    }
+    for (key, change) in &outcome.cache.changes {
+        let value = change.value.as_ref().map_or("(deleted)", |entry| entry.value.as_str());
+        table.row([&format!("cache {key}"), "", value, &author(&change.action)]);
     }
 }
 
