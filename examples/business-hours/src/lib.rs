@@ -1,8 +1,7 @@
 //! Denies a login outside of business hours, in the time zone of the user.
 
 use jiff::civil::{Time, Weekday};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use vestibule_sdk::{Api, Error, Event, PostLogin, Result};
 
 struct BusinessHours;
@@ -10,7 +9,7 @@ struct BusinessHours;
 impl PostLogin for BusinessHours {
     fn on_execute_post_login(event: &Event, api: &Api) -> Result {
         let now = i64::try_from(vestibule_sdk::now().as_millis())?;
-        let now = Timestamp::from_millisecond(now)?.to_zoned(TimeZone::get(&zone(event))?);
+        let now = Timestamp::from_millisecond(now)?.in_tz(&zone(event))?;
         if !is_open(event, &now)? {
             api.access().deny("Please come back during business hours.")?;
         }
@@ -27,7 +26,7 @@ fn zone(event: &Event) -> String {
         .unwrap_or_else(|| "UTC".to_owned())
 }
 
-fn is_open(event: &Event, now: &Zoned) -> Result<bool> {
+fn is_open(event: &Event, now: &ZonedDateTime) -> Result<bool> {
     let time = |name: &str, default: &str| -> Result<Time> {
         let text = event.configuration(name).unwrap_or_else(|| default.to_owned());
         text.parse().map_err(|error| Error::new(format!("configuration `{name}`: {error}")))

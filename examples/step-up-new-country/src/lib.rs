@@ -59,7 +59,7 @@ mod tests {
     fn a_new_country_requires_a_second_factor_and_is_remembered() {
         let outcome = login("FR", "AT,DE").run::<StepUpNewCountry>();
         assert_eq!(
-            (countries(&outcome), outcome.multifactor.map(|required| required.provider)),
+            (countries(&outcome), outcome.multifactor.as_ref().map(|required| required.provider)),
             (Some("AT,DE,FR"), Some(Provider::Any))
         );
     }

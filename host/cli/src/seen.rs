@@ -21,7 +21,7 @@ pub(crate) fn seen(outcome: &Outcome) -> Value {
             of.remove("id");
         }
     }
-    let mut json: Map<String, Value> = json.into_iter().filter_map(|(name, value)| Some((name, essence(value)?))).collect();
+    let mut json: Map<String, Value> = json.into_iter().filter_map(member).collect();
     for of in ["session", "refresh_token"] {
         if let Some(Value::Object(of)) = json.get_mut(of) {
             changes_alone(of);
@@ -36,6 +36,15 @@ fn line(line: &vestibule::model::outcome::LogLine) -> Value {
     Value::String(format!("{}: {}", level.as_str().unwrap_or_default(), line.message))
 }
 
+/// Members whose values are Actions' own: an empty list or a `null` that an Action has set says something.
+const SET_BY_ACTIONS: [&str; 4] = ["claims", "user_metadata", "app_metadata", "attributes"];
+
+fn member((name, value): (String, Value)) -> Option<(String, Value)> {
+    let value =
+        if SET_BY_ACTIONS.contains(&name.as_str()) { Some(value).filter(|value| !is_empty(value)) } else { essence(value) };
+    Some((name, value?))
+}
+
 /// The value without what is empty; a change as what it changes to.
 fn essence(value: Value) -> Option<Value> {
     let value = match value {
@@ -48,7 +57,7 @@ fn essence(value: Value) -> Option<Value> {
             if members.get("metadata_evicted") == Some(&Value::Bool(false)) {
                 members.remove("metadata_evicted");
             }
-            Value::Object(members.into_iter().filter_map(|(name, value)| Some((name, essence(value)?))).collect())
+            Value::Object(members.into_iter().filter_map(member).collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().filter_map(essence).collect()),
         other => other,
@@ -119,6 +128,13 @@ mod tests {
             "revoked": { "reason": "stolen", "preserve_refresh_tokens": false },
         });
         assert_eq!(Value::Object(session), expected);
+    }
+
+    #[test]
+    fn what_an_action_has_set_is_told_though_it_is_empty() {
+        let value = json!({ "claims": { "roles": [], "none": null }, "added_scopes": [] });
+        assert_eq!(essence(value), Some(json!({ "claims": { "roles": [], "none": null } })));
+        assert_eq!(essence(json!({ "claims": {} })), None);
     }
 
     #[test]

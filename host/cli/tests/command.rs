@@ -175,3 +175,18 @@ fn a_crate_that_makes_no_component_or_does_not_compile_is_told() {
     assert!(ran.code == Some(1) && ran.stderr.contains("mismatched types"), "{}", ran.stderr);
     assert!(ran.stderr.contains("doesn't compile; the compiler's errors stand above"), "{}", ran.stderr);
 }
+
+#[test]
+fn every_case_of_every_example_is_as_expected() {
+    let examples = std::fs::read_dir(root().join("examples")).expect("the examples are there");
+    let folders: Vec<String> = examples
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.to_owned()))
+        .filter(|name| root().join("examples").join(name).join("cases").is_dir())
+        .map(|name| format!("examples/{name}"))
+        .collect();
+    let mut arguments = vec!["test"];
+    arguments.extend(folders.iter().map(String::as_str));
+    let ran = vestibule(&arguments);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(folders.len() >= 10 && ran.stdout.contains(" 0 failed"), "{}", ran.stdout);
+}

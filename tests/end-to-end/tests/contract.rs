@@ -58,14 +58,6 @@ fn every_function_has_an_sdk_method_and_a_case() {
     assert!(missing.is_empty(), "call these in tests/guests/examples/every_fact.rs or every_effect.rs: {missing:?}");
 }
 
-#[test]
-fn an_actions_capabilities_are_what_its_code_names_and_nothing_else() {
-    let names = |component| capabilities_of(&[component]).iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(names(artifacts::ORGANIZATION_SESSION_METADATA), ["event-organization.get", "session.set-metadata"]);
-    let gate = ["access.deny", "access-token.set-custom-claim", "configuration.get", "event-session.metadata-entry", "log.write"];
-    assert_eq!(names(artifacts::ORGANIZATION_GATE), gate);
-}
-
 /// The event that has every fact, for both doors.
 fn login() -> Login {
     let event = std::fs::read_to_string(root().join("tests/end-to-end/events/every-fact.json")).expect("the event is there");

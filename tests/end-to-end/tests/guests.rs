@@ -226,6 +226,51 @@ mod calls_the_host {
     }
 }
 
+mod counts_in_the_cache {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use vestibule::{Binding, Context, Flow, Runtime};
+
+    /// Runs it for a tenant, so many minutes after the first login, and gives what it found.
+    async fn runs_before(runtime: &Runtime, tenant: &str, minutes: u64, then: &str) -> Option<u64> {
+        let mut event = example_event("organization-login");
+        event.tenant.id = tenant.parse().expect("a tenant's id");
+        let binding = Binding::new(load(runtime, artifacts::COUNTS_IN_THE_CACHE)).configuration(settings(&[("then", then)]));
+        let flow = Flow::new(event.tenant.id.clone(), vec![binding]);
+        let first = context();
+        let context = Context { now: first.now.plus(Duration::from_secs(minutes * 60)), ..first };
+        let outcome = runtime.run(&flow, Arc::new(event), &context).await.expect("the tenants are one");
+        outcome.id_token.and_then(|token| token.claims["runs_before"].value.as_u64())
+    }
+
+    #[tokio::test]
+    async fn what_a_login_has_cached_the_next_one_finds_until_it_is_gone() {
+        let runtime = runtime();
+        assert_eq!(runs_before(&runtime, "acme", 0, "").await, Some(0));
+        assert_eq!(runs_before(&runtime, "acme", 14, "").await, Some(1));
+        assert_eq!(runs_before(&runtime, "acme", 28, "").await, Some(2), "each time it is kept for another quarter of an hour");
+        assert_eq!(runs_before(&runtime, "acme", 43, "").await, Some(0));
+    }
+
+    #[tokio::test]
+    async fn another_tenant_finds_nothing_of_it() {
+        let runtime = runtime();
+        assert_eq!(runs_before(&runtime, "acme", 0, "").await, Some(0));
+        assert_eq!(runs_before(&runtime, "globex", 0, "").await, Some(0));
+        assert_eq!(runs_before(&runtime, "acme", 0, "").await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_failed_login_leaves_nothing_and_a_denied_one_does() {
+        let runtime = runtime();
+        assert_eq!(runs_before(&runtime, "acme", 0, "fail").await, None);
+        assert_eq!(runs_before(&runtime, "acme", 0, "").await, Some(0));
+        assert_eq!(runs_before(&runtime, "acme", 0, "deny").await, None);
+        assert_eq!(runs_before(&runtime, "acme", 0, "").await, Some(2));
+    }
+}
+
 mod passes_bytes {
     use super::*;
 

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::event::CookieMode;
-use crate::{ActionId, CacheEntry, Login, Metadata, MetadataKey, Provider, SamlResponse, SessionId, Timestamp, TransactionValue};
+use crate::{ActionId, CacheEntry, Metadata, MetadataKey, Provider, SamlResponse, SessionId, Timestamp, TransactionValue};
 
 /// Whether the login goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
