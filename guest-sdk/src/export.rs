@@ -7,6 +7,11 @@ use crate::{Error, Result};
 /// An Action that runs after a user has proved who they are, and before tokens are issued.
 ///
 /// Make it a component with [`export!`](crate::export!).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no Action",
+    label = "this type does not implement `PostLogin`",
+    note = "write `impl PostLogin for {Self}` with the function `on_execute_post_login`"
+)]
 pub trait PostLogin {
     /// Runs once for each login. An error fails the login, and nothing that its flow asked for is kept.
     ///
@@ -29,6 +34,10 @@ pub trait PostLogin {
 #[macro_export]
 macro_rules! export {
     ($action:ty) => {
+        // A second call is told by the compiler, and not by the linker in its own words.
+        #[doc(hidden)]
+        mod __a_crate_exports_one_action {}
+
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             struct Exported;

