@@ -10,6 +10,8 @@ mod door;
 mod error;
 pub mod event;
 mod export;
+#[doc = include_str!("../FROM-AUTH0.md")]
+pub mod from_auth0 {}
 pub mod log;
 #[cfg(feature = "log")]
 mod log_macros;

@@ -72,7 +72,7 @@ impl Profile {
                 }
             }
         }
-        shares.sort_by(|a, b| (b.own, b.total).cmp(&(a.own, a.total)));
+        shares.sort_by_key(|share| std::cmp::Reverse((share.own, share.total)));
         shares
     }
 }

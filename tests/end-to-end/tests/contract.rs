@@ -58,6 +58,46 @@ fn every_function_has_an_sdk_method_and_a_case() {
     assert!(missing.is_empty(), "call these in tests/guests/examples/every_fact.rs or every_effect.rs: {missing:?}");
 }
 
+/// Where the SDK calls a function otherwise than the contract does.
+const CALLED_OTHERWISE: [(&str, &str); 5] = [
+    ("event-session.metadata-entry", "event::Session::metadata"),
+    ("event-tenant.id", "Event::tenant_id"),
+    ("event-transaction.metadata-entry", "event::Transaction::metadata"),
+    ("log.write", "log"),
+    ("secrets.get", "Event::secret"),
+];
+
+/// The paths in the SDK that a function of the contract can have.
+fn methods(capability: &Capability) -> Vec<String> {
+    let named = capability.to_string();
+    if let Some((_, path)) = CALLED_OTHERWISE.iter().find(|(function, _)| *function == named) {
+        return vec![(*path).to_owned()];
+    }
+    let function = capability.function.replace('-', "_");
+    let (module, interface) = match capability.interface.strip_prefix("event-") {
+        Some(interface) => ("event", interface),
+        None => ("api", capability.interface.as_str()),
+    };
+    let words = interface.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
+    let type_name: String = words.collect();
+    // What the event has as one value is a method of the event itself.
+    vec![
+        format!("{module}::{type_name}::{function}"),
+        format!("Event::{function}"),
+        format!("Event::{}", interface.replace('-', "_")),
+    ]
+}
+
+#[test]
+fn whoever_comes_from_auth0_finds_every_function_on_their_page() {
+    let page = std::fs::read_to_string(root().join("guest-sdk/FROM-AUTH0.md")).expect("the page is there");
+    for (capability, _) in contract() {
+        let mut links = methods(&capability).into_iter().map(|path| format!("(crate::{path})"));
+        let found = links.any(|link| page.contains(&link) || page.contains(&link.replace('(', "(mod@")));
+        assert!(found, "{capability} is not in guest-sdk/FROM-AUTH0.md: add what Auth0 calls it, and what is different");
+    }
+}
+
 /// The event that has every fact, for both doors.
 fn login() -> Login {
     let event = std::fs::read_to_string(root().join("tests/end-to-end/events/every-fact.json")).expect("the event is there");

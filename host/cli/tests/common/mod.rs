@@ -9,6 +9,8 @@
     reason = "each test file uses some of this; and a test that lacks its parts is to fail at once"
 )]
 
+pub mod author;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
