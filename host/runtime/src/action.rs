@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use vestibule_model::ActionId;
 use wasmtime::Engine;
@@ -21,6 +22,15 @@ const EXPORTS: [&str; 2] = ["on-execute-post-login", "on-continue-post-login"];
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const WASM: &[u8] = b"\0asm";
 
+/// What wasmtime says, without a type, when a component doesn't fit into a sandbox, and the limit that it goes over.
+const OVER_LIMIT: [(&str, &str); 5] = [
+    ("core module instances, which exceeds", "instances"),
+    ("Wasm linear memories, which exceeds", "memories"),
+    ("tables, which exceeds", "tables"),
+    ("has a minimum byte size of", "memory"),
+    ("has a minimum element size of", "table_elements"),
+];
+
 /// An Action that has been compiled and checked. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Action(Arc<Inner>);
@@ -30,6 +40,8 @@ struct Inner {
     bytes: usize,
     capabilities: Capabilities,
     caches: bool,
+    /// Whether its last run has computed for longer than a moment.
+    takes_long: AtomicBool,
     pre: PostLoginPre<Sandbox>,
 }
 
@@ -54,6 +66,19 @@ impl Action {
         self.0.caches
     }
 
+    /// Whether it is to begin in the slow lane, since its last run ended there.
+    pub(crate) fn takes_long(&self) -> bool {
+        self.0.takes_long.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether a run has computed for longer than a moment.
+    pub(crate) fn has_taken(&self, long: bool) {
+        // Read first: threads that run one Action share this line of memory as long as nobody writes to it.
+        if self.takes_long() != long {
+            self.0.takes_long.store(long, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn pre(&self) -> &PostLoginPre<Sandbox> {
         &self.0.pre
     }
@@ -75,7 +100,10 @@ impl Action {
         if !bytes.starts_with(WASM) {
             return Err(LoadError::NotWasm { name: name() });
         }
-        let invalid = |reason: String| LoadError::Invalid { name: name(), reason };
+        let invalid = |reason: String| match OVER_LIMIT.iter().find(|(text, _)| reason.contains(text)) {
+            Some((_, limit)) => LoadError::OverLimit { name: name(), limit, reason },
+            None => LoadError::Invalid { name: name(), reason },
+        };
         let component = Component::from_binary(engine, bytes).map_err(|error| invalid(format!("{error:#}")))?;
         let id = identity(bytes, fallback_name)?;
         let name = || id.to_string();
@@ -97,7 +125,14 @@ impl Action {
         let other_type = |error: wasmtime::Error| LoadError::OtherType { name: name(), reason: format!("{error:#}") };
         let pre = linker.instantiate_pre(&component).and_then(PostLoginPre::new).map_err(other_type)?;
         let caches = imports.offered.capabilities.iter().any(|capability| capability.interface == "cache");
-        Ok(Self(Arc::new(Inner { bytes: bytes.len(), capabilities: imports.offered, caches, pre, id })))
+        Ok(Self(Arc::new(Inner {
+            bytes: bytes.len(),
+            capabilities: imports.offered,
+            caches,
+            takes_long: AtomicBool::new(false),
+            pre,
+            id,
+        })))
     }
 }
 

@@ -15,11 +15,6 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// and faulting it in again. Measured on Actions in Rust, which touch about as much.
 const KEEP_RESIDENT: usize = 64 << 10;
 
-/// What a component's parts may number. An Action in Rust has five core instances, one in Python about thirty.
-const CORE_INSTANCES: u32 = 64;
-const MEMORIES: u32 = 2;
-const TABLES: u32 = 8;
-
 /// Bytes that a component's own records may take, and a core instance's.
 const INSTANCE_BYTES: usize = 1 << 20;
 
@@ -44,16 +39,19 @@ pub(crate) fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
 }
 
 fn config(settings: &Settings) -> Config {
-    let limits = &settings.limits;
+    let (limits, host) = (&settings.limits, &settings.host_limits);
+    // The maxima of all these are far below what a `u32` holds.
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let of_all = |of_one: usize| number(host.sandboxes.saturating_mul(of_one));
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(settings.sandboxes)
-        .total_core_instances(settings.sandboxes.saturating_mul(CORE_INSTANCES))
-        .total_memories(settings.sandboxes.saturating_mul(MEMORIES))
-        .total_tables(settings.sandboxes.saturating_mul(TABLES))
-        .total_stacks(settings.sandboxes)
-        .max_core_instances_per_component(CORE_INSTANCES)
-        .max_memories_per_component(MEMORIES)
-        .max_tables_per_component(TABLES)
+    pool.total_component_instances(number(host.sandboxes))
+        .total_core_instances(of_all(host.instances))
+        .total_memories(of_all(host.memories))
+        .total_tables(of_all(host.tables))
+        .total_stacks(number(host.sandboxes))
+        .max_core_instances_per_component(number(host.instances))
+        .max_memories_per_component(number(host.memories))
+        .max_tables_per_component(number(host.tables))
         .max_component_instance_size(INSTANCE_BYTES)
         .max_core_instance_size(INSTANCE_BYTES)
         .max_memory_size(limits.memory)
@@ -69,8 +67,8 @@ fn config(settings: &Settings) -> Config {
         .epoch_interruption(true)
         .consume_fuel(settings.count_fuel)
         .wasm_backtrace_details(if settings.read_symbols { WasmBacktraceDetails::Enable } else { WasmBacktraceDetails::Disable })
-        .max_wasm_stack(limits.stack)
-        .async_stack_size(limits.stack + HOST_STACK)
+        .max_wasm_stack(host.stack)
+        .async_stack_size(host.stack + HOST_STACK)
         // Async components are not offered, and their bookkeeping costs a third of a short run.
         .concurrency_support(false)
         .wasm_memory64(false)

@@ -1,7 +1,11 @@
 //! What can go wrong before an Action runs. What goes wrong in one is a [`Failure`](vestibule_model::outcome::Failure).
 
+use std::time::Duration;
+
 use thiserror::Error;
 use vestibule_model::{IdError, TenantId};
+
+use crate::limits::LimitTooHigh;
 
 /// Why a runtime can't be made.
 #[derive(Debug, Error)]
@@ -11,6 +15,15 @@ pub enum RuntimeError {
     #[error("the sandbox can't be set up on this machine: {reason}; fewer `sandboxes` or a smaller `memory` limit may help")]
     Engine {
         /// What wasmtime says.
+        reason: String,
+    },
+    /// A limit is higher than is possible.
+    #[error(transparent)]
+    Limit(#[from] LimitTooHigh),
+    /// The threads for Actions that take longer can't be started.
+    #[error("the threads for Actions that compute for longer can't be started: {reason}")]
+    SlowThreads {
+        /// What the operating system says.
         reason: String,
     },
     /// The thread that keeps deadlines can't be started.
@@ -46,6 +59,16 @@ pub enum LoadError {
     CoreModule {
         /// Which Action.
         name: String,
+    },
+    /// It asks from its start for more than a sandbox has: core instances, memories, tables, or their size.
+    #[error("{name} doesn't fit into a sandbox (limit `{limit}`): {reason}")]
+    OverLimit {
+        /// Which Action.
+        name: String,
+        /// The limit's name.
+        limit: &'static str,
+        /// How much it asks for, and what is allowed.
+        reason: String,
     },
     /// It is damaged, or uses WebAssembly that isn't offered.
     #[error("{name} can't be compiled: {reason}")]
@@ -108,6 +131,29 @@ pub enum RunError {
         /// Whose event it is.
         event: TenantId,
     },
+    /// The flow has more Actions than one login may run.
+    #[error("the flow of tenant {tenant} has {given} Actions, at most {allowed} are allowed (limit `actions`)")]
+    TooManyActions {
+        /// Whose flow it is.
+        tenant: TenantId,
+        /// How many it has.
+        given: usize,
+        /// What is allowed.
+        allowed: usize,
+    },
+    /// So many logins run and wait already that this one would wait too long. Nothing of it has run.
+    #[error("too busy to run a login of tenant {tenant} (limit `{limit}`); try again in {} ms", retry_after.as_millis())]
+    TooBusy {
+        /// Whose login it is.
+        tenant: TenantId,
+        /// The limit that it would go over: `tenant_queue`, or `queue_time`, or `sandboxes`.
+        limit: &'static str,
+        /// After what time there may be room again.
+        retry_after: Duration,
+    },
+    /// The host is being ended, and its threads with it.
+    #[error("the host is shutting down")]
+    ShuttingDown,
     /// A profile was asked for, and fuel isn't counted.
     #[error("a profile shows where fuel goes, and this runtime doesn't count it; make one with `count_fuel` in its settings")]
     FuelNotCounted,

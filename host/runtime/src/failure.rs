@@ -1,13 +1,17 @@
 //! From what wasmtime says to why an Action failed.
 
 use vestibule_model::outcome::{Failure, Frame, Level, LimitBroken, LogLine, Place};
+use wasmtime::component::ResourceTableError;
 use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::settings::Limits;
+use crate::limits::Limits;
 
 /// What wasmtime says, without a type, when a call passes more bytes than are allowed (`Store::set_hostcall_fuel`).
 const CALL_BYTES: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// What wasmtime-wasi says, without a type, when a call asks for more random numbers than are allowed.
+const RANDOM_BYTES: &str = "requested len ";
 
 /// How a run has ended: whether and why it failed, where in the Action's source, and which functions were running.
 #[derive(Default)]
@@ -26,7 +30,7 @@ impl End {
 }
 
 /// How an Action's run broke off, from the error that ended it and what it had logged.
-pub(crate) fn of(error: &wasmtime::Error, logs: &[LogLine], limits: &Limits) -> End {
+pub(crate) fn of(error: &wasmtime::Error, logs: &[LogLine], limits: &Limits, stack: usize) -> End {
     let trace: Vec<Frame> =
         error.downcast_ref::<WasmBacktrace>().map(|trace| trace.frames().iter().flat_map(frames).collect()).unwrap_or_default();
     let own = trace.iter().find(|frame| frame.is_own()).and_then(|frame| frame.place.clone());
@@ -34,11 +38,11 @@ pub(crate) fn of(error: &wasmtime::Error, logs: &[LogLine], limits: &Limits) -> 
     let is_abort = matches!(error.downcast_ref::<Trap>(), Some(Trap::UnreachableCodeReached));
     match panic(logs).filter(|_| is_abort) {
         Some((message, place)) => End { failure: Some(Failure::Panicked { message }), place: place.or(own), trace },
-        None => End { failure: Some(why(error, limits)), place: own, trace },
+        None => End { failure: Some(why(error, limits, stack)), place: own, trace },
     }
 }
 
-fn why(error: &wasmtime::Error, limits: &Limits) -> Failure {
+fn why(error: &wasmtime::Error, limits: &Limits, stack: usize) -> Failure {
     if let Some(limit) = error.downcast_ref::<LimitBroken>() {
         return Failure::Limit { limit: *limit };
     }
@@ -48,8 +52,11 @@ fn why(error: &wasmtime::Error, limits: &Limits) -> Failure {
     if error.is::<I32Exit>() {
         return Failure::Exited;
     }
+    if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
+        return Failure::Limit { limit: LimitBroken::Resources { allowed: limits.resources } };
+    }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => return Failure::Limit { limit: LimitBroken::Stack { allowed: limits.stack } },
+        Some(Trap::StackOverflow) => return Failure::Limit { limit: LimitBroken::Stack { allowed: stack } },
         // Rust keeps a stack of its own at the start of linear memory, and runs out of it downwards.
         Some(Trap::MemoryOutOfBounds) => {
             let reason = "it read or wrote outside of its memory; in Rust that is most often a recursion that doesn't end";
@@ -61,6 +68,9 @@ fn why(error: &wasmtime::Error, limits: &Limits) -> Failure {
     let reason = error.root_cause().to_string();
     if reason.contains(CALL_BYTES) {
         return Failure::Limit { limit: LimitBroken::CallBytes { allowed: limits.call_bytes } };
+    }
+    if reason.starts_with(RANDOM_BYTES) {
+        return Failure::Limit { limit: LimitBroken::RandomBytes { allowed: limits.random_bytes } };
     }
     Failure::Trapped { reason }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vestibule_model::{SessionLifetimes, Settings, TenantId};
 
 use crate::Action;
+use crate::limits::{FlowLimits, Limits};
 
 /// What becomes of a login when this Action fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,12 +24,13 @@ pub struct Binding {
     pub(crate) secrets: Arc<Settings>,
     pub(crate) configuration: Arc<Settings>,
     pub(crate) on_failure: OnFailure,
+    pub(crate) limits: Option<Arc<Limits>>,
 }
 
 impl Binding {
     /// An Action without secrets or configuration, whose failure fails the login.
     pub fn new(action: Action) -> Self {
-        Self { action, secrets: Arc::default(), configuration: Arc::default(), on_failure: OnFailure::default() }
+        Self { action, secrets: Arc::default(), configuration: Arc::default(), on_failure: OnFailure::default(), limits: None }
     }
 
     /// Secrets that this Action can read by name.
@@ -42,6 +44,13 @@ impl Binding {
     #[must_use]
     pub fn configuration(mut self, configuration: Settings) -> Self {
         self.configuration = Arc::new(configuration);
+        self
+    }
+
+    /// Lower limits for this Action. What is higher than the flow's or the host's doesn't count.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(Arc::new(limits));
         self
     }
 
@@ -59,12 +68,28 @@ pub struct Flow {
     pub(crate) tenant: TenantId,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) lifetimes: SessionLifetimes,
+    pub(crate) limits: Option<Arc<Limits>>,
+    pub(crate) flow_limits: Option<FlowLimits>,
 }
 
 impl Flow {
     /// A flow of this tenant.
     pub fn new(tenant: TenantId, bindings: Vec<Binding>) -> Self {
-        Self { tenant, bindings, lifetimes: SessionLifetimes::default() }
+        Self { tenant, bindings, lifetimes: SessionLifetimes::default(), limits: None, flow_limits: None }
+    }
+
+    /// Lower limits for each of this tenant's Actions. What is higher than the host's doesn't count.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(Arc::new(limits));
+        self
+    }
+
+    /// Lower limits for what this tenant's Actions use together at one login. What is higher than the host's doesn't count.
+    #[must_use]
+    pub fn flow_limits(mut self, limits: FlowLimits) -> Self {
+        self.flow_limits = Some(limits);
+        self
     }
 
     /// How long the tenant lets sessions live.
@@ -72,5 +97,13 @@ impl Flow {
     pub fn session_lifetimes(mut self, lifetimes: SessionLifetimes) -> Self {
         self.lifetimes = lifetimes;
         self
+    }
+}
+
+impl Flow {
+    /// What one of its bindings may use on a host with these limits.
+    pub(crate) fn limits_of(&self, binding: &Binding, host: &Arc<Limits>) -> Arc<Limits> {
+        let lowered = [&self.limits, &binding.limits].into_iter().flatten();
+        lowered.fold(Arc::clone(host), |limits, lower| Arc::new(limits.within(lower)))
     }
 }

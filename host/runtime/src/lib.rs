@@ -12,12 +12,16 @@ mod error;
 mod failure;
 mod flow;
 mod inspect;
+mod job;
+mod lane;
+pub mod limits;
 mod log;
 mod plumbing;
 mod profile;
 mod run;
 mod sandbox;
 mod settings;
+mod tenants;
 
 pub use action::Action;
 pub use cache::{Cache, CacheFuture, MemoryCache};
@@ -26,9 +30,10 @@ pub use context::Context;
 pub use error::{LoadError, RunError, RuntimeError};
 pub use flow::{Binding, Flow, OnFailure};
 pub use inspect::{CONTRACT, Capabilities, Capability};
+pub use limits::{FlowLimits, HostLimits, Limits, TenantLimits};
 pub use profile::{Function, Profile, Share};
 pub use run::Runtime;
-pub use settings::{Limit, Limits, Settings};
+pub use settings::Settings;
 
 /// What an event, a login and an outcome are.
 pub use vestibule_model as model;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vestibule_model::outcome::{Level, LogLine};
 
-use crate::settings::Limits;
+use crate::limits::Limits;
 
 /// The log of one run of one Action. Clones write to the same log.
 #[derive(Clone, Debug)]

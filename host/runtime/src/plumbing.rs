@@ -14,6 +14,7 @@ use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiView};
 
 use crate::context::{Context, Kind};
+use crate::limits::Limits;
 use crate::log::{Log, Stream};
 use crate::sandbox::Sandbox;
 
@@ -38,12 +39,6 @@ const OFFERED: [&str; 18] = [
     "wasi:random/insecure-seed",
     "wasi:random/random",
 ];
-
-/// The most bytes of randomness that one call gives.
-const RANDOM_BYTES: u64 = 64 << 10;
-
-/// Streams, pollables and errors that a guest can hold at one time. A standard library holds about five.
-const RESOURCES: usize = 1_000;
 
 /// Bytes that a guest may write to a stream before it asks again.
 const PERMIT: usize = 64 << 10;
@@ -89,7 +84,7 @@ pub(crate) struct Plumbing {
 }
 
 impl Plumbing {
-    pub(crate) fn new(log: &Log, context: &Context, action: usize) -> Self {
+    pub(crate) fn new(log: &Log, context: &Context, action: usize, limits: &Limits) -> Self {
         let mut builder = WasiCtx::builder();
         builder
             .stdout(Output(log.clone(), Stream::Output))
@@ -99,11 +94,11 @@ impl Plumbing {
             .insecure_random(context.random(action, Kind::Insecure))
             .secure_random(context.random(action, Kind::Secure))
             .insecure_random_seed(context.insecure_seed(action))
-            .max_random_size(RANDOM_BYTES)
+            .max_random_size(limits.random_bytes as u64)
             .allow_tcp(false)
             .allow_udp(false);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES);
+        table.set_max_capacity(limits.resources);
         Self { wasi: builder.build(), table }
     }
 }

@@ -12,7 +12,7 @@ use vestibule_model::outcome::{LimitBroken, Place};
 use wasmtime::{AsContextMut, WasmBacktrace};
 
 use crate::failure;
-use crate::settings::Limits;
+use crate::limits::Limits;
 
 /// How much slower than `cpu_time` a profiled run may be: a point takes some microseconds, in which a guest would run some hundred
 /// instructions.

@@ -1,22 +1,26 @@
 //! A flow, from its first Action to its outcome.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use vestibule_model::outcome::{ActionReport, ActionResult, LimitBroken, Outcome};
 use vestibule_model::{Event, Login};
+use wasmtime::Engine;
 use wasmtime::component::Linker;
-use wasmtime::{Engine, Store};
 
 use crate::action::Action;
 use crate::cache::{Cache, MemoryCache};
 use crate::context::Context;
 use crate::error::{LoadError, RunError, RuntimeError};
-use crate::failure::{self, End};
 use crate::flow::{Binding, Flow, OnFailure};
-use crate::profile::{Profile, Recorder};
-use crate::sandbox::Sandbox;
-use crate::settings::{Limits, Settings};
+use crate::job::{Done, Job};
+use crate::lane::{SlowLane, Turns};
+use crate::limits::{FlowLimits, Limits};
+use crate::profile::Profile;
+use crate::sandbox::{Budget, Sandbox};
+use crate::settings::Settings;
+use crate::tenants::{Tenant, Tenants};
 use crate::{capabilities, engine, plumbing};
 
 /// Compiles Actions and runs flows of them. Cloning it is cheap; clones share one pool of sandboxes.
@@ -29,10 +33,10 @@ struct Inner {
     settings: Settings,
     limits: Arc<Limits>,
     cache: Arc<dyn Cache>,
+    tenants: Tenants,
+    lane: SlowLane,
+    panics: AtomicU64,
 }
-
-/// A loop counts its fuel in a register. While a profile is recorded, it has to write it down whenever it has used so much.
-const FUEL_READ: u64 = 1_000;
 
 impl Runtime {
     /// A runtime with a pool of sandboxes, and a thread that keeps deadlines for as long as the runtime or one of its Actions lives.
@@ -48,12 +52,35 @@ impl Runtime {
     /// # Errors
     /// When this machine can't reserve what the settings ask for.
     pub fn with_cache(settings: Settings, cache: Arc<dyn Cache>) -> Result<Self, RuntimeError> {
+        settings.check()?;
         let engine = engine::engine(&settings)?;
         let mut linker = Linker::new(&engine);
         let linked = plumbing::add_to_linker(&mut linker).and_then(|()| capabilities::add_to_linker(&mut linker));
         linked.map_err(|error| RuntimeError::Engine { reason: format!("{error:#}") })?;
         let limits = Arc::new(settings.limits.clone());
-        Ok(Self(Arc::new(Inner { engine, linker, settings, limits, cache })))
+        let lane = SlowLane::new(settings.host_limits.slow_threads)?;
+        let tenants = Tenants::new(&settings.tenant_limits, &settings.host_limits, lane.share());
+        let panics = AtomicU64::new(0);
+        Ok(Self(Arc::new(Inner { engine, linker, settings, limits, cache, tenants, lane, panics })))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// How it was made.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// How often a function of the host has panicked while an Action ran. Each cost one login, and each is a fault of the host that
+    /// its operator should report.
+    pub fn host_panics(&self) -> u64 {
+        self.0.panics.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.0.panics.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Compiles a component, and checks that it is a post-login Action that wants nothing but what is offered.
@@ -66,16 +93,17 @@ impl Runtime {
     /// When it is no such component: which rule it breaks, and what to do.
     pub fn load(&self, fallback_name: &str, component: &[u8]) -> Result<Action, LoadError> {
         let Inner { engine, linker, settings, .. } = &*self.0;
-        Action::load(engine, linker, fallback_name, component, settings.component_bytes)
+        Action::load(engine, linker, fallback_name, component, settings.host_limits.component_bytes)
     }
 
     /// Runs a flow over a login, each Action alone in a fresh sandbox.
     ///
     /// What goes wrong in an Action is in the outcome, not an error. The future may be dropped at any time: its sandbox ends, and
-    /// nothing of the login is left. It has to be polled on a tokio runtime with its timer enabled.
+    /// nothing of the login is left. Any executor can poll it. It holds its thread for a moment only: an Action that computes for longer goes
+    /// on in threads of this runtime's own, which stand behind others.
     ///
     /// # Errors
-    /// When the event is not of the flow's tenant.
+    /// When the event is not of the flow's tenant, the flow has too many Actions, or too many logins of the tenant run and wait already.
     pub async fn run(&self, flow: &Flow, event: Arc<Event>, context: &Context) -> Result<Outcome, RunError> {
         self.run_flow(flow, event, context, None).await
     }
@@ -104,12 +132,21 @@ impl Runtime {
         if event.tenant.id != flow.tenant {
             return Err(RunError::OtherTenant { flow: flow.tenant.clone(), event: event.tenant.id.clone() });
         }
+        let allowed = flow.flow_limits.as_ref().map(|limits| limits.within(&self.0.settings.flow_limits));
+        let allowed = allowed.as_ref().unwrap_or(&self.0.settings.flow_limits);
+        if flow.bindings.len() > allowed.actions {
+            let (tenant, given) = (flow.tenant.clone(), flow.bindings.len());
+            return Err(RunError::TooManyActions { tenant, given, allowed: allowed.actions });
+        }
+        let timers = self.0.lane.handle().ok_or(RunError::ShuttingDown)?;
+        let admitted = self.0.tenants.admit(&flow.tenant, timers).await?;
         // On the heap, so that handing it to a sandbox and back moves a pointer.
         let mut login = Box::new(Login::new(event, context.now, flow.lifetimes));
         let cache = flow.bindings.iter().any(|binding| binding.action.caches()).then_some(&self.0.cache);
         if let Some(cache) = cache {
             *login = login.with_cache(cache.load(&flow.tenant, context.now).await);
         }
+        let mut spent = Spent::new(allowed);
         let mut reports = Vec::with_capacity(flow.bindings.len());
         let mut failed = None;
         for (place, binding) in flow.bindings.iter().enumerate() {
@@ -118,15 +155,20 @@ impl Runtime {
                 continue;
             }
             let before = login.begin(place);
-            let report;
-            (login, report) = self.run_sandboxed(login, binding, context, place, profiles.as_deref_mut()).await;
-            if let ActionResult::Failed(failure) = &report.result {
+            let limits = flow.limits_of(binding, &self.0.limits);
+            let of_run = OfRun { limits, context, place, profiled: profiles.is_some() };
+            let done = self.run_sandboxed(login, binding, of_run, &mut spent, &admitted.tenant).await?;
+            login = done.login;
+            if let (Some(profiles), Some(profile)) = (profiles.as_deref_mut(), done.profile) {
+                profiles.push(profile);
+            }
+            if let ActionResult::Failed(failure) = &done.report.result {
                 login.roll_back(before);
                 if binding.on_failure == OnFailure::FailLogin {
-                    failed = Some((report.action.clone(), failure.clone()));
+                    failed = Some((done.report.action.clone(), failure.clone()));
                 }
             }
-            reports.push(report);
+            reports.push(done.report);
         }
         let outcome = Outcome::new(&login, reports, failed);
         if let Some(cache) = cache.filter(|_| !outcome.cache.changes.is_empty()) {
@@ -144,82 +186,85 @@ impl Runtime {
         context: &Context,
         place: usize,
     ) -> (Box<Login>, ActionReport) {
-        self.run_sandboxed(login, binding, context, place, None).await
+        let mut spent = Spent::new(&self.0.settings.flow_limits);
+        let of_run = OfRun { limits: Arc::clone(&self.0.limits), context, place, profiled: false };
+        let Done { login, report, .. } = self.job(login, binding, of_run, &mut spent).run().await;
+        (login, report)
     }
 
+    fn job(&self, login: Box<Login>, binding: &Binding, of_run: OfRun<'_>, spent: &mut Spent) -> Job {
+        let OfRun { limits, context, place, profiled } = of_run;
+        Job {
+            runtime: self.clone(),
+            login,
+            binding: binding.clone(),
+            budget: spent.budget(&limits),
+            limits,
+            computed: Arc::default(),
+            context: context.clone(),
+            place,
+            profiled,
+        }
+    }
+
+    /// Runs one Action: its moment here, and what takes longer in the slow lane.
     async fn run_sandboxed(
         &self,
         login: Box<Login>,
         binding: &Binding,
-        context: &Context,
-        place: usize,
-        profiles: Option<&mut Vec<Profile>>,
-    ) -> (Box<Login>, ActionReport) {
-        let started = Instant::now();
-        let Inner { engine, settings, limits, .. } = &*self.0;
-        let mut sandbox = Sandbox::new(login, binding.clone(), limits, context, place);
-        sandbox.recorder = profiles.is_some().then(|| Box::new(Recorder::new(limits)));
-        let mut store = Store::new(engine, sandbox);
-        let returned = match self.prepare(&mut store) {
-            Ok(()) => self.execute(&mut store, &binding.action).await,
-            Err(error) => Err(error),
-        };
-        let fuel = settings.count_fuel.then(|| u64::MAX - store.get_fuel().unwrap_or(u64::MAX));
-        // The sandbox is dropped here: whatever it held is gone before its report is made.
-        let Sandbox { login, log, memory, recorder, .. } = store.into_data();
-        if let (Some(profiles), Some(recorder)) = (profiles, recorder) {
-            profiles.push(recorder.finish(binding.action.id().clone(), u64::MAX - fuel.unwrap_or_default()));
+        of_run: OfRun<'_>,
+        spent: &mut Spent,
+        tenant: &Tenant,
+    ) -> Result<Done, RunError> {
+        let Inner { tenants, lane, .. } = &*self.0;
+        let profiled = of_run.profiled;
+        let job = self.job(login, binding, of_run, spent);
+        let computed = Arc::clone(&job.computed);
+        let turns = Turns::new(Arc::clone(&tenant.turns), Arc::clone(&computed));
+        let action = &binding.action;
+        // A profile is an author's own matter, and looks at each step: it stays where it is.
+        let begin_here = profiled || (!action.takes_long() && tenants.may_begin_here(tenant));
+        let done = lane.run(Box::pin(job.run()), begin_here, &turns).await.ok_or(RunError::ShuttingDown)?;
+        if done.overran && begin_here {
+            tenants.has_overrun(tenant);
         }
-        let (logs, logs_cut) = log.take();
-        let End { failure, place, trace } = match returned {
-            Ok(Ok(())) => End::default(),
-            Ok(Err(text)) => End::returned(&text),
-            Err(error) => failure::of(&error, &logs, &settings.limits),
-        };
-        let report = ActionReport {
-            action: binding.action.id().clone(),
-            result: login.conclude(failure.map_or(Ok(()), Err)),
-            place,
-            trace,
-            duration: started.elapsed(),
-            fuel,
-            peak_memory_bytes: memory.peak,
-            logs,
-            logs_cut,
-        };
-        (login, report)
+        action.has_taken(done.overran);
+        // What stayed within its moment has not been measured any closer than its whole duration.
+        spent.cpu += if computed.time().is_zero() { done.report.duration } else { computed.time() };
+        Ok(done)
+    }
+}
+
+/// What a run takes beside its login and its binding.
+struct OfRun<'a> {
+    limits: Arc<Limits>,
+    context: &'a Context,
+    place: usize,
+    profiled: bool,
+}
+
+/// What the Actions of one login have used so far, and may use together.
+struct Spent {
+    cpu: Duration,
+    cpu_allowed: Duration,
+    wall_allowed: Duration,
+    started: Instant,
+}
+
+impl Spent {
+    fn new(allowed: &FlowLimits) -> Self {
+        let FlowLimits { flow_cpu_time, flow_wall_time, .. } = *allowed;
+        Self { cpu: Duration::ZERO, cpu_allowed: flow_cpu_time, wall_allowed: flow_wall_time, started: Instant::now() }
     }
 
-    fn prepare(&self, store: &mut Store<Sandbox>) -> wasmtime::Result<()> {
-        let settings = &self.0.settings;
-        if settings.count_fuel {
-            store.set_fuel(u64::MAX)?;
-        }
-        if store.data().recorder.is_some() {
-            store.fuel_async_yield_interval(Some(FUEL_READ))?;
-        }
-        store.limiter(|sandbox| &mut sandbox.memory);
-        store.set_hostcall_fuel(settings.limits.call_bytes);
-        let slice = if store.data().recorder.is_some() { 0 } else { store.data_mut().next_slice().unwrap_or_default() };
-        store.set_epoch_deadline(slice);
-        store.epoch_deadline_callback(Sandbox::deadline);
-        Ok(())
-    }
-
-    /// Makes the instance and calls it. What it gives is the Action's own result.
-    async fn execute(&self, store: &mut Store<Sandbox>, action: &Action) -> wasmtime::Result<Result<(), String>> {
-        let allowed = self.0.settings.limits.wall_time;
-        let run = async {
-            let instance = action.pre().instantiate_async(&mut *store).await?;
-            instance.call_on_execute_post_login(&mut *store).await
-        };
-        let mut run = std::pin::pin!(run);
-        // Most Actions return without waiting for anything: only one that waits needs a timer.
-        let at_once = std::future::poll_fn(|context| std::task::Poll::Ready(run.as_mut().poll(context)));
-        if let std::task::Poll::Ready(returned) = at_once.await {
-            return returned;
-        }
-        tokio::time::timeout(allowed, run).await.unwrap_or_else(|_| Err(LimitBroken::WallTime { allowed }.into()))
+    /// What the next Action may use: its own limits, or what the flow has left where that is less.
+    fn budget(&self, limits: &Limits) -> Budget {
+        let now = Instant::now();
+        let cpu = (limits.cpu_time, LimitBroken::CpuTime { allowed: limits.cpu_time });
+        let flow_cpu = (self.cpu_allowed.saturating_sub(self.cpu), LimitBroken::FlowCpuTime { allowed: self.cpu_allowed });
+        let wall = (now + limits.wall_time, LimitBroken::WallTime { allowed: limits.wall_time });
+        let flow_wall = (self.started + self.wall_allowed, LimitBroken::FlowWallTime { allowed: self.wall_allowed });
+        Budget { cpu: if flow_cpu.0 < cpu.0 { flow_cpu } else { cpu }, wall: if flow_wall.0 < wall.0 { flow_wall } else { wall } }
     }
 }
 

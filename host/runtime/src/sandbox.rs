@@ -1,6 +1,7 @@
 //! What the host keeps for one run of one Action: the login, the limits that are left, the log, the plumbing.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use vestibule_model::Login;
 use vestibule_model::outcome::LimitBroken;
@@ -10,13 +11,26 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 use crate::context::Context;
 use crate::engine::TICK;
 use crate::flow::Binding;
+use crate::lane::Computed;
+use crate::limits::Limits;
 use crate::log::Log;
 use crate::plumbing::Plumbing;
 use crate::profile::Recorder;
-use crate::settings::Limits;
 
-/// Ticks that an Action computes before others may run on its thread.
-const SLICE: u64 = 10;
+/// Ticks of an Action's first slice, on its caller's thread: one to two milliseconds. With one tick, one honest run in a hundred would meet it.
+const MOMENT: u64 = 2;
+
+/// Ticks of each later slice.
+const SLICE: u64 = 1;
+
+/// Until when a run may go on, and which limit it breaks then: its own, or that of its flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// Time of computing.
+    pub(crate) cpu: (Duration, LimitBroken),
+    /// The end of its time, waiting included.
+    pub(crate) wall: (Instant, LimitBroken),
+}
 
 /// The state of one run of one Action.
 pub(crate) struct Sandbox {
@@ -26,9 +40,11 @@ pub(crate) struct Sandbox {
     pub(crate) memory: Memory,
     /// What records a profile, where one was asked for.
     pub(crate) recorder: Option<Box<Recorder>>,
-    calls_left: u32,
-    ticks_left: u64,
+    calls_left: usize,
     limits: Arc<Limits>,
+    budget: Budget,
+    computed: Arc<Computed>,
+    slices_ended: u32,
     context: Context,
     action: usize,
     /// Made when the guest first asks for some of it: most Actions never do, and it costs a tenth of their run.
@@ -36,7 +52,15 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    pub(crate) fn new(login: Box<Login>, binding: Binding, limits: &Arc<Limits>, context: &Context, action: usize) -> Self {
+    pub(crate) fn new(
+        login: Box<Login>,
+        binding: Binding,
+        limits: &Arc<Limits>,
+        budget: Budget,
+        computed: Arc<Computed>,
+        context: Context,
+        action: usize,
+    ) -> Self {
         Self {
             login,
             binding,
@@ -44,9 +68,11 @@ impl Sandbox {
             memory: Memory { limit: limits.memory, table_elements: limits.table_elements, now: 0, peak: 0 },
             recorder: None,
             calls_left: limits.calls,
-            ticks_left: u64::try_from(limits.cpu_time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1),
             limits: Arc::clone(limits),
-            context: context.clone(),
+            budget,
+            computed,
+            slices_ended: 0,
+            context,
             action,
             plumbing: None,
         }
@@ -64,11 +90,18 @@ impl Sandbox {
         Ok(&mut self.login)
     }
 
-    /// The next slice of computing time, in ticks; none when all of it is used.
-    pub(crate) fn next_slice(&mut self) -> Option<u64> {
-        let slice = self.ticks_left.min(SLICE);
-        self.ticks_left -= slice;
-        (slice > 0).then_some(slice)
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Whether it has computed for longer than a moment.
+    pub(crate) fn has_overrun(&self) -> bool {
+        self.slices_ended > 0
+    }
+
+    /// The ticks of its first slice. Where a profile is recorded, each point is one.
+    pub(crate) fn first_slice(&self) -> u64 {
+        if self.recorder.is_some() { 0 } else { MOMENT }
     }
 
     /// What happens when the epoch's deadline is reached: a slice has ended or, where a profile is recorded, a point is reached.
@@ -79,18 +112,26 @@ impl Sandbox {
         recorded.map(|()| UpdateDeadline::Continue(0))
     }
 
-    /// What happens when a slice has ended: others may run, and then this Action again.
+    /// What happens when a slice has ended: others may run, and then this Action again, until its time is used up.
     fn slice_ended(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        match self.next_slice() {
-            Some(slice) => Ok(UpdateDeadline::YieldCustom(slice, Box::pin(tokio::task::yield_now()))),
-            None => Err(LimitBroken::CpuTime { allowed: self.limits.cpu_time }.into()),
+        self.slices_ended += 1;
+        let Budget { cpu: (cpu, cpu_broken), wall: (wall, wall_broken) } = self.budget;
+        // Of a moment that has just ended, the time is not written down yet.
+        let used = self.computed.time().max(TICK * u32::try_from(MOMENT).unwrap_or_default());
+        if used >= cpu {
+            return Err(cpu_broken.into());
         }
+        if Instant::now() >= wall {
+            return Err(wall_broken.into());
+        }
+        Ok(UpdateDeadline::YieldCustom(SLICE, Box::pin(tokio::task::yield_now())))
     }
 }
 
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let plumbing = self.plumbing.get_or_insert_with(|| Box::new(Plumbing::new(&self.log, &self.context, self.action)));
+        let plumbing =
+            self.plumbing.get_or_insert_with(|| Box::new(Plumbing::new(&self.log, &self.context, self.action, &self.limits)));
         WasiCtxView { ctx: &mut plumbing.wasi, table: &mut plumbing.table }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestibule::model::{self, Event, Outcome};
-use vestibule::{Action, Binding, Context, Flow, Limits, Runtime, Settings};
+use vestibule::{Action, Binding, Context, Flow, HostLimits, Limits, Runtime, Settings};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
@@ -45,6 +45,11 @@ pub fn limits() -> Limits {
     Limits { cpu_time: Duration::from_millis(200), wall_time: Duration::from_secs(2), ..Limits::default() }
 }
 
+/// Limits of the tests' hosts: fewer sandboxes, since each test makes a host of its own.
+pub fn host_limits() -> HostLimits {
+    HostLimits { sandboxes: 64, ..HostLimits::default() }
+}
+
 /// A runtime as the tests use it: with fuel counted.
 pub fn runtime() -> Runtime {
     runtime_with(limits())
@@ -52,7 +57,7 @@ pub fn runtime() -> Runtime {
 
 /// A runtime with these limits.
 pub fn runtime_with(limits: Limits) -> Runtime {
-    Runtime::new(Settings { limits, sandboxes: 64, count_fuel: true, ..Settings::default() }).expect("a runtime")
+    Runtime::new(Settings { limits, host_limits: host_limits(), count_fuel: true, ..Settings::default() }).expect("a runtime")
 }
 
 /// A component as an Action.

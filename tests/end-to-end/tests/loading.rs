@@ -2,9 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that lacks its parts is to fail at once")]
 
-use vestibule::{LoadError, Runtime, Settings};
+use vestibule::{HostLimits, LoadError, Runtime, Settings};
 use vestibule_test_artifacts as artifacts;
-use vestibule_tests::runtime;
+use vestibule_tests::{host_limits, runtime};
 
 fn refused(bytes: &[u8]) -> LoadError {
     runtime().load("suspect", bytes).expect_err("this is no Action")
@@ -90,8 +90,10 @@ fn an_import_with_another_type_does_not_fit() {
 #[test]
 fn component_bytes_just_fit_and_one_more_is_too_large() {
     let component = artifacts::ORGANIZATION_SESSION_METADATA;
-    let with =
-        |component_bytes| Runtime::new(Settings { component_bytes, sandboxes: 1, ..Settings::default() }).expect("a runtime");
+    let with = |component_bytes| {
+        let host_limits = HostLimits { component_bytes, ..host_limits() };
+        Runtime::new(Settings { host_limits, ..Settings::default() }).expect("a runtime")
+    };
     assert!(with(component.len()).load("fits", component).is_ok());
     assert!(matches!(with(component.len() - 1).load("large", component), Err(LoadError::TooLarge { .. })));
 }

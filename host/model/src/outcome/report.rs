@@ -103,6 +103,11 @@ pub enum Failure {
     /// The host had no room to run it: not the Action's fault.
     #[error("the host has no sandbox free; try again, or raise `sandboxes` in the runtime's settings")]
     Busy,
+    /// A function of the host broke off: not the Action's fault either. The host's own standard error has the message.
+    #[error(
+        "a function of the host broke off while this Action ran; its operator finds why in the host's log, and others aren't affected"
+    )]
+    HostPanicked,
 }
 
 impl Failure {
@@ -116,6 +121,7 @@ impl Failure {
             Self::Exited => "exited",
             Self::Limit { .. } => "limit",
             Self::Busy => "busy",
+            Self::HostPanicked => "host_panicked",
         }
     }
 }
@@ -155,6 +161,18 @@ pub enum LimitBroken {
         /// What is allowed.
         allowed: Duration,
     },
+    /// Time of computing of all Actions of the login.
+    #[error("the login's Actions have used {0} ms of computing and were not done, at most {0} ms are allowed for all of them (limit `flow_cpu_time`)", .allowed.as_millis())]
+    FlowCpuTime {
+        /// What is allowed.
+        allowed: Duration,
+    },
+    /// Time since the login's first Action has started.
+    #[error("the login's Actions have taken {0} ms and were not done, at most {0} ms are allowed for all of them, waiting included (limit `flow_wall_time`)", .allowed.as_millis())]
+    FlowWallTime {
+        /// What is allowed.
+        allowed: Duration,
+    },
     /// Linear memory.
     #[error("it asked for {given} bytes of memory, at most {allowed} are allowed (limit `memory`)")]
     Memory {
@@ -183,13 +201,29 @@ pub enum LimitBroken {
     #[error("it has made {allowed} calls of the host and wants more, at most {allowed} are allowed (limit `calls`)")]
     Calls {
         /// What is allowed.
-        allowed: u32,
+        allowed: usize,
     },
     /// Bytes that cross with one call.
     #[error(
         "it wants to pass more than {allowed} bytes to the host in one call, at most {allowed} are allowed (limit `call_bytes`)"
     )]
     CallBytes {
+        /// What is allowed.
+        allowed: usize,
+    },
+    /// Resources of the host.
+    #[error(
+        "it holds {allowed} resources of the host and wants more, at most {allowed} are allowed (limit `resources`); is there one that it forgets to drop?"
+    )]
+    Resources {
+        /// What is allowed.
+        allowed: usize,
+    },
+    /// Random numbers that one call gives.
+    #[error(
+        "it asked for more than {allowed} bytes of random numbers in one call, at most {allowed} are allowed (limit `random_bytes`)"
+    )]
+    RandomBytes {
         /// What is allowed.
         allowed: usize,
     },
@@ -201,11 +235,15 @@ impl LimitBroken {
         match self {
             Self::CpuTime { .. } => "cpu_time",
             Self::WallTime { .. } => "wall_time",
+            Self::FlowCpuTime { .. } => "flow_cpu_time",
+            Self::FlowWallTime { .. } => "flow_wall_time",
             Self::Memory { .. } => "memory",
             Self::TableElements { .. } => "table_elements",
             Self::Stack { .. } => "stack",
             Self::Calls { .. } => "calls",
             Self::CallBytes { .. } => "call_bytes",
+            Self::Resources { .. } => "resources",
+            Self::RandomBytes { .. } => "random_bytes",
         }
     }
 }

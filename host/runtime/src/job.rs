@@ -1,0 +1,135 @@
+//! One run of one Action, from its sandbox to its report: all that it needs is its own, so that it can go on in another thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use vestibule_model::Login;
+use vestibule_model::outcome::{ActionReport, Failure, LimitBroken};
+use wasmtime::Store;
+
+use crate::context::Context;
+use crate::failure::{self, End};
+use crate::flow::Binding;
+use crate::lane::Computed;
+use crate::limits::Limits;
+use crate::profile::{Profile, Recorder};
+use crate::run::Runtime;
+use crate::sandbox::{Budget, Sandbox};
+
+/// A loop counts its fuel in a register. While a profile is recorded, it has to write it down whenever it has used so much.
+const FUEL_READ: u64 = 1_000;
+
+/// One run of one Action.
+pub(crate) struct Job {
+    pub(crate) runtime: Runtime,
+    pub(crate) login: Box<Login>,
+    pub(crate) binding: Binding,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) budget: Budget,
+    pub(crate) computed: Arc<Computed>,
+    pub(crate) context: Context,
+    /// The Action's place in its flow.
+    pub(crate) place: usize,
+    pub(crate) profiled: bool,
+}
+
+/// What has become of it.
+pub(crate) struct Done {
+    pub(crate) login: Box<Login>,
+    pub(crate) report: ActionReport,
+    pub(crate) profile: Option<Profile>,
+    /// Whether it has computed for longer than a moment.
+    pub(crate) overran: bool,
+}
+
+/// A function of the host has panicked.
+struct HostPanicked;
+
+impl Job {
+    pub(crate) async fn run(self) -> Done {
+        let started = Instant::now();
+        let Self { runtime, login, binding, limits, budget, computed, context, place, profiled } = self;
+        let settings = runtime.settings();
+        let id = binding.action.id().clone();
+        let action = binding.action.clone();
+        let mut sandbox = Sandbox::new(login, binding, &limits, budget, computed, context, place);
+        sandbox.recorder = profiled.then(|| Box::new(Recorder::new(&limits)));
+        let mut store = Store::new(runtime.engine(), sandbox);
+        let returned = match prepare(&mut store, settings.count_fuel, &limits) {
+            Ok(()) => catching_panics(execute(&mut store, action)).await,
+            Err(error) => Ok(Err(error)),
+        };
+        let fuel = settings.count_fuel.then(|| u64::MAX - store.get_fuel().unwrap_or(u64::MAX));
+        // The sandbox is dropped here: whatever it held is gone before its report is made.
+        let sandbox = store.into_data();
+        let overran = sandbox.has_overrun();
+        let Sandbox { login, log, memory, recorder, .. } = sandbox;
+        let profile = recorder.map(|recorder| recorder.finish(id.clone(), u64::MAX - fuel.unwrap_or_default()));
+        let (logs, logs_cut) = log.take();
+        let End { failure, place, trace } = match returned {
+            Ok(Ok(Ok(()))) => End::default(),
+            Ok(Ok(Err(text))) => End::returned(&text),
+            Ok(Err(error)) => failure::of(&error, &logs, &limits, settings.host_limits.stack),
+            Err(HostPanicked) => {
+                runtime.count_panic();
+                End { failure: Some(Failure::HostPanicked), ..End::default() }
+            }
+        };
+        let report = ActionReport {
+            action: id,
+            result: login.conclude(failure.map_or(Ok(()), Err)),
+            place,
+            trace,
+            duration: started.elapsed(),
+            fuel,
+            peak_memory_bytes: memory.peak,
+            logs,
+            logs_cut,
+        };
+        Done { login, report, profile, overran }
+    }
+}
+
+fn prepare(store: &mut Store<Sandbox>, count_fuel: bool, limits: &Limits) -> wasmtime::Result<()> {
+    if count_fuel {
+        store.set_fuel(u64::MAX)?;
+    }
+    if store.data().recorder.is_some() {
+        store.fuel_async_yield_interval(Some(FUEL_READ))?;
+    }
+    store.limiter(|sandbox| &mut sandbox.memory);
+    store.set_hostcall_fuel(limits.call_bytes);
+    store.set_epoch_deadline(store.data().first_slice());
+    store.epoch_deadline_callback(Sandbox::deadline);
+    Ok(())
+}
+
+/// Makes the instance and calls it. What it gives is the Action's own result.
+async fn execute(store: &mut Store<Sandbox>, action: crate::Action) -> wasmtime::Result<Result<(), String>> {
+    let wall = store.data().budget().wall;
+    let run = async {
+        let instance = action.pre().instantiate_async(&mut *store).await?;
+        instance.call_on_execute_post_login(&mut *store).await
+    };
+    let mut run = std::pin::pin!(run);
+    // Most Actions return without waiting for anything: only one that waits needs a timer.
+    let at_once = std::future::poll_fn(|context| Poll::Ready(run.as_mut().poll(context)));
+    if let Poll::Ready(returned) = at_once.await {
+        return returned;
+    }
+    let (until, broken): (Instant, LimitBroken) = wall;
+    tokio::time::timeout_at(until.into(), run).await.unwrap_or_else(|_| Err(broken.into()))
+}
+
+/// The run's edge: a panic in one of the host's functions ends here, and costs this login alone.
+async fn catching_panics<T>(run: impl Future<Output = T>) -> Result<T, HostPanicked> {
+    let mut run = std::pin::pin!(run);
+    // After a panic nothing is done with what the run has held but to drop it, and to read the login, whose rules panic nowhere.
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Ok),
+        Err(_) => Poll::Ready(Err(HostPanicked)),
+    })
+    .await
+}

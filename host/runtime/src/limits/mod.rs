@@ -1,0 +1,167 @@
+//! All limits of the sandbox, in one place: what each is by default, how far it can be raised, and what happens beyond.
+//!
+//! An operator sets them for a host, up to a maximum that stands here. What a tenant's flow or a binding sets can only be lower.
+
+mod amount;
+mod table;
+
+use std::time::Duration;
+
+pub use table::{Limit, LimitTooHigh, Scope};
+
+use table::limits;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+
+limits! {
+    /// What one run of one Action may use. More is a failure of that Action, which names the limit.
+    ///
+    /// A host's are in [`Settings`](crate::Settings); a tenant's [`Flow`](crate::Flow) and a [`Binding`](crate::Binding) can lower them.
+    Limits of Action {
+        /// Time of computing. A login's Actions take microseconds, an interpreter that starts up milliseconds; a user waits half a
+        /// second.
+        cpu_time: time = SECOND / 2, at most SECOND * 10;
+            "time of computing", "`LimitBroken::CpuTime`";
+        /// Time from its start, waiting included: by default as long as Auth0 gives a trigger.
+        wall_time: time = SECOND * 20, at most SECOND * 60;
+            "time from its start, waiting included", "`LimitBroken::WallTime`";
+        /// Bytes of linear memory. An Action in Rust starts with 1 MiB, one in Python with about 30.
+        memory: bytes = 64 * MIB, at most 1024 * MIB;
+            "linear memory", "`LimitBroken::Memory`";
+        /// Elements of one table.
+        table_elements: number = 20_000, at most 1_000_000;
+            "elements of one table", "`LimitBroken::TableElements`";
+        /// Calls of the contract's functions, effects included.
+        calls: number = 10_000, at most 1_000_000;
+            "calls of the contract's functions, effects included", "`LimitBroken::Calls`";
+        /// Bytes that one call passes to the host.
+        call_bytes: bytes = MIB, at most 16 * MIB;
+            "what one call passes to the host", "`LimitBroken::CallBytes`";
+        /// Streams, pollables, requests and other resources of the host that it holds at one time. A standard library holds about five.
+        resources: number = 1_000, at most 100_000;
+            "resources of the host that it holds at one time", "`LimitBroken::Resources`";
+        /// Bytes of randomness that one call gives.
+        random_bytes: bytes = 64 * KIB, at most MIB;
+            "random numbers that one call gives", "`LimitBroken::RandomBytes`";
+        /// Bytes of log; what is beyond is cut, and the Action goes on.
+        log_bytes: bytes = 16 * KIB, at most MIB;
+            "the log", "cut, and marked";
+        /// Lines of log; what is beyond is cut, and the Action goes on.
+        log_lines: number = 256, at most 10_000;
+            "lines of log", "cut, and marked";
+    }
+}
+
+limits! {
+    /// What one login's Actions may use together.
+    FlowLimits of Flow {
+        /// Actions of a flow.
+        actions: number = 20, at most 100;
+            "Actions of a flow", "`RunError::TooManyActions`";
+        /// Time of computing of all Actions.
+        flow_cpu_time: time = SECOND, at most SECOND * 30;
+            "time of computing of all its Actions", "`LimitBroken::FlowCpuTime`";
+        /// Time from the first Action's start to the last one's end: by default as long as Auth0 gives a trigger.
+        flow_wall_time: time = SECOND * 20, at most SECOND * 120;
+            "time from the first Action's start, waiting included", "`LimitBroken::FlowWallTime`";
+    }
+}
+
+limits! {
+    /// What one tenant may use at one time, so that others have the rest.
+    TenantLimits of Tenant {
+        /// Logins that run at one time. It is less than the host's sandboxes, so that no tenant takes all of them.
+        tenant_logins: number = 64, at most 5_000;
+            "logins of one tenant that run at one time", "wait their turn";
+        /// Logins that wait for their turn.
+        tenant_queue: number = 256, at most 10_000;
+            "logins of one tenant that wait for their turn", "`RunError::TooBusy`";
+        /// How long a login waits for its turn.
+        queue_time: time = SECOND, at most SECOND * 20;
+            "how long a login waits for its turn", "`RunError::TooBusy`";
+    }
+}
+
+limits! {
+    /// What a host as a whole may use, and what a component may be. Neither a tenant nor a binding can change them.
+    HostLimits of Host {
+        /// Sandboxes that can live at one time. Each reserves address space, and takes memory only while it is used.
+        sandboxes: number = 256, at most 10_000;
+            "sandboxes that live at one time", "wait their turn, then `RunError::TooBusy`";
+        /// Threads for Actions that compute for longer than a moment; none is as many as there are processors.
+        slow_threads: number = 0, at most 256;
+            "threads for Actions that compute for longer than a moment (0: as many as processors)", "wait their turn";
+        /// Bytes of a guest's stack.
+        stack: bytes = 512 * KIB, at most 4 * MIB;
+            "the stack of an Action", "`LimitBroken::Stack`";
+        /// Bytes of a component that is loaded. An Action in Rust has 50 kB, one in Python 18 MB.
+        component_bytes: bytes = 32 * MIB, at most 256 * MIB;
+            "a component that is loaded", "`LoadError::TooLarge`";
+        /// Core instances of a component. An Action in Rust has five, one in Python about thirty.
+        instances: number = 64, at most 256;
+            "core instances of a component", "`LoadError::OverLimit`";
+        /// Linear memories of a component.
+        memories: number = 2, at most 8;
+            "linear memories of a component", "`LoadError::OverLimit`";
+        /// Tables of a component.
+        tables: number = 8, at most 64;
+            "tables of a component", "`LoadError::OverLimit`";
+    }
+}
+
+/// Every limit there is, as it is by default: what `vestibule limits` shows.
+pub fn all() -> Vec<Limit> {
+    let mut all = Limits::default().table();
+    all.extend(FlowLimits::default().table());
+    all.extend(TenantLimits::default().table());
+    all.extend(HostLimits::default().table());
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_table_of_limits() {
+        let readme = include_str!("../../README.md");
+        for limit in all() {
+            assert!(readme.contains(&limit.row()), "host/runtime/README.md has to have this row:\n{}", limit.row());
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_within_what_is_possible() {
+        assert_eq!(Limits::default().check(), Ok(()));
+        assert_eq!(FlowLimits::default().check(), Ok(()));
+        assert_eq!(TenantLimits::default().check(), Ok(()));
+        assert_eq!(HostLimits::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_maximum_just_passes_and_one_more_is_refused_with_both_numbers() {
+        let limits = Limits { log_lines: 10_000, ..Limits::default() };
+        assert_eq!(limits.check(), Ok(()));
+        let refused = Limits { log_lines: 10_001, ..Limits::default() }.check().unwrap_err();
+        assert_eq!(refused.to_string(), "the limit `log_lines` can't be 10,001: at most 10,000 is possible");
+    }
+
+    #[test]
+    fn a_lower_limit_is_the_one_that_counts() {
+        let host = Limits::default();
+        let binding = Limits { calls: 5, memory: usize::MAX, ..Limits::default() };
+        let within = binding.within(&host);
+        assert_eq!((within.calls, within.memory), (5, host.memory));
+    }
+
+    #[test]
+    fn no_two_limits_have_one_name() {
+        let mut names: Vec<&str> = all().iter().map(|limit| limit.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
