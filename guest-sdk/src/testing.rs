@@ -163,6 +163,7 @@ impl Login {
         report.result = result;
         report.place = place;
         report.duration = started.elapsed();
+        report.cpu_time = report.duration;
         report.logs = logs;
         let failed = report.failure().cloned().map(|failure| (action, failure));
         Outcome::new(&login, vec![report], failed)

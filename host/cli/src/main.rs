@@ -35,6 +35,7 @@ The author's day:
                                              see where its fuel goes
   vestibule inspect                          see what it can see and do
   vestibule build --release                  build what is deployed
+  vestibule limits                           see what it may use
 
 Exit codes: 0 done, or the login is allowed; 1 something is wrong; 2 wrong arguments; 3 the login is denied; 4 the login failed."
 )]
@@ -53,6 +54,7 @@ enum Command {
     Inspect(commands::inspect::Inspect),
     Build(commands::build::Build),
     Trace(commands::trace::Trace),
+    Limits(commands::limits::Limits),
     Completions(commands::completions::Completions),
 }
 
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.execute(),
         Command::Build(build) => build.execute(),
         Command::Trace(trace) => trace.execute(),
+        Command::Limits(limits) => limits.execute(),
         Command::Completions(completions) => completions.execute(Arguments::command()),
     };
     returned.unwrap_or_else(|error| {

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use vestibule_model::Login;
-use vestibule_model::outcome::{ActionReport, Failure, LimitBroken};
+use vestibule_model::outcome::{ActionReport, Failure};
 use wasmtime::Store;
 
 use crate::context::Context;
@@ -54,7 +54,7 @@ impl Job {
         let settings = runtime.settings();
         let id = binding.action.id().clone();
         let action = binding.action.clone();
-        let mut sandbox = Sandbox::new(login, binding, &limits, budget, computed, context, place);
+        let mut sandbox = Sandbox::new(login, binding, &limits, budget, Arc::clone(&computed), context, place);
         sandbox.recorder = profiled.then(|| Box::new(Recorder::new(&limits)));
         let mut store = Store::new(runtime.engine(), sandbox);
         let returned = match prepare(&mut store, settings.count_fuel, &limits) {
@@ -83,6 +83,8 @@ impl Job {
             place,
             trace,
             duration: started.elapsed(),
+            // What has stayed within its moment was not measured any closer than this.
+            cpu_time: if computed.time().is_zero() { started.elapsed() } else { computed.time() },
             fuel,
             peak_memory_bytes: memory.peak,
             logs,
@@ -119,8 +121,14 @@ async fn execute(store: &mut Store<Sandbox>, action: crate::Action) -> wasmtime:
     if let Poll::Ready(returned) = at_once.await {
         return returned;
     }
-    let (until, broken): (Instant, LimitBroken) = wall;
-    tokio::time::timeout_at(until.into(), run).await.unwrap_or_else(|_| Err(broken.into()))
+    let (until, broken) = wall;
+    let mut time_is_up = std::pin::pin!(tokio::time::sleep_until(until.into()));
+    std::future::poll_fn(|context| match time_is_up.as_mut().poll(context) {
+        // Asked first: an Action whose time is up computes no further.
+        Poll::Ready(()) => Poll::Ready(Err(broken.into())),
+        Poll::Pending => run.as_mut().poll(context),
+    })
+    .await
 }
 
 /// The run's edge: a panic in one of the host's functions ends here, and costs this login alone.

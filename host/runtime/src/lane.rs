@@ -42,6 +42,8 @@ impl SlowLane {
             .worker_threads(count)
             .thread_name("vestibule-slow")
             .on_thread_start(stand_behind)
+            // Timers are looked at after each slice: there are Actions that compute without end, and others whose time is up.
+            .event_interval(1)
             .enable_all()
             .build()
             .map_err(|error| RuntimeError::SlowThreads { reason: error.to_string() })?;
@@ -61,7 +63,7 @@ impl SlowLane {
     /// Runs a job: a moment here, and then in the slow lane. Dropping the future ends the job.
     ///
     /// None where the host is being dropped.
-    pub(crate) async fn run<T: Send + 'static>(&self, mut job: Job<T>, begin_here: bool, turns: &Turns) -> Option<T> {
+    pub(crate) async fn run<T: Send + 'static>(&self, mut job: Job<T>, begin_here: bool, turns: Turns) -> Option<T> {
         let handle = self.handle()?;
         if begin_here {
             let began = Instant::now();
@@ -74,8 +76,7 @@ impl SlowLane {
             }
             turns.computed.add(began.elapsed());
         }
-        let turns = InTurns { job, turns: turns.clone(), asked: None };
-        EndWithCaller(handle.spawn(turns)).await
+        EndWithCaller(handle.spawn(InTurns { job, turns, asked: None })).await
     }
 }
 
@@ -114,18 +115,14 @@ impl<T> Drop for EndWithCaller<T> {
     }
 }
 
-/// The turns of one tenant's jobs in the slow lane, and the time that the current one has computed.
-#[derive(Clone, Debug)]
+/// When a job may compute in the slow lane, and how much it has computed.
+#[derive(Debug)]
 pub(crate) struct Turns {
-    /// One permit for each thread that the tenant can compute on.
-    tenant: Arc<Semaphore>,
-    computed: Arc<Computed>,
-}
-
-impl Turns {
-    pub(crate) fn new(tenant: Arc<Semaphore>, computed: Arc<Computed>) -> Self {
-        Self { tenant, computed }
-    }
+    /// Its tenant's turns: one permit for each thread that the tenant can compute on.
+    pub(crate) tenant: Arc<Semaphore>,
+    /// When the job ends by itself as soon as it is polled, without computing anything: it needs no turn for that.
+    pub(crate) until: Instant,
+    pub(crate) computed: Arc<Computed>,
 }
 
 /// A job that computes only while it has its tenant's turn. It gives the turn back whenever it waits or a slice of its time has ended.
@@ -141,6 +138,9 @@ impl<T> Future for InTurns<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
+        if Instant::now() >= this.turns.until {
+            return this.job.as_mut().poll(context);
+        }
         let tenant = &this.turns.tenant;
         let asked = this.asked.get_or_insert_with(|| {
             let tenant = Arc::clone(tenant);

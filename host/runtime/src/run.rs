@@ -219,18 +219,16 @@ impl Runtime {
         let Inner { tenants, lane, .. } = &*self.0;
         let profiled = of_run.profiled;
         let job = self.job(login, binding, of_run, spent);
-        let computed = Arc::clone(&job.computed);
-        let turns = Turns::new(Arc::clone(&tenant.turns), Arc::clone(&computed));
+        let turns = Turns { tenant: Arc::clone(&tenant.turns), until: job.budget.wall.0, computed: Arc::clone(&job.computed) };
         let action = &binding.action;
         // A profile is an author's own matter, and looks at each step: it stays where it is.
         let begin_here = profiled || (!action.takes_long() && tenants.may_begin_here(tenant));
-        let done = lane.run(Box::pin(job.run()), begin_here, &turns).await.ok_or(RunError::ShuttingDown)?;
+        let done = lane.run(Box::pin(job.run()), begin_here, turns).await.ok_or(RunError::ShuttingDown)?;
         if done.overran && begin_here {
             tenants.has_overrun(tenant);
         }
         action.has_taken(done.overran);
-        // What stayed within its moment has not been measured any closer than its whole duration.
-        spent.cpu += if computed.time().is_zero() { done.report.duration } else { computed.time() };
+        spent.cpu += done.report.cpu_time;
         Ok(done)
     }
 }

@@ -91,7 +91,7 @@ pub fn comparable(outcome: &Outcome) -> serde_json::Value {
     let mut json = serde_json::to_value(outcome).expect("an outcome is JSON");
     let text = json["actions"][0]["name"].as_str().map(|name| (name.to_owned(), json["actions"][0]["version"].clone()));
     for action in json["actions"].as_array_mut().into_iter().flatten() {
-        for measured in ["name", "version", "duration_us", "fuel", "peak_memory_bytes", "place", "trace"] {
+        for measured in ["name", "version", "duration_us", "cpu_time_us", "fuel", "peak_memory_bytes", "place", "trace"] {
             action.as_object_mut().expect("a report is an object").remove(measured);
         }
     }

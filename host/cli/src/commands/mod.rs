@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod dev;
 pub(crate) mod inspect;
+pub(crate) mod limits;
 pub(crate) mod new;
 mod picture;
 mod profile;

@@ -261,6 +261,8 @@ pub struct ActionReport {
     pub trace: Vec<Frame>,
     /// How long its sandbox lived, making and dropping included.
     pub duration: Duration,
+    /// How long it has computed: what `cpu_time` limits. Waiting doesn't count.
+    pub cpu_time: Duration,
     /// WebAssembly instructions that it ran, where they are counted.
     pub fuel: Option<u64>,
     /// The most linear memory that it had, in bytes.
@@ -280,6 +282,7 @@ impl ActionReport {
             place: None,
             trace: Vec::new(),
             duration: Duration::ZERO,
+            cpu_time: Duration::ZERO,
             fuel: None,
             peak_memory_bytes: 0,
             logs: Vec::new(),
@@ -298,7 +301,7 @@ impl ActionReport {
 
 impl Serialize for ActionReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("ActionReport", 11)?;
+        let mut fields = serializer.serialize_struct("ActionReport", 12)?;
         fields.serialize_field("name", self.action.name())?;
         fields.serialize_field("version", self.action.version())?;
         fields.serialize_field("result", self.result.name())?;
@@ -306,6 +309,7 @@ impl Serialize for ActionReport {
         fields.serialize_field("place", &self.place)?;
         fields.serialize_field("trace", &self.trace)?;
         fields.serialize_field("duration_us", &u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX))?;
+        fields.serialize_field("cpu_time_us", &u64::try_from(self.cpu_time.as_micros()).unwrap_or(u64::MAX))?;
         fields.serialize_field("fuel", &self.fuel)?;
         fields.serialize_field("peak_memory_bytes", &self.peak_memory_bytes)?;
         fields.serialize_field("logs", &self.logs)?;

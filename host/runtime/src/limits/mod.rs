@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use table::{Limit, LimitTooHigh, Scope};
 
 use table::limits;
+use vestibule_model::limits::EffectLimit;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -117,7 +118,14 @@ pub fn all() -> Vec<Limit> {
     all.extend(FlowLimits::default().table());
     all.extend(TenantLimits::default().table());
     all.extend(HostLimits::default().table());
+    all.extend(vestibule_model::limits::ALL.iter().map(effect));
     all
+}
+
+fn effect(limit: &EffectLimit) -> Limit {
+    let &EffectLimit { name, allowed, what, beyond } = limit;
+    let allowed = amount::number(usize::try_from(allowed).unwrap_or(usize::MAX));
+    Limit { name, scope: Scope::Effect, allowed, maximum: "fixed".to_owned(), what, beyond }
 }
 
 #[cfg(test)]
@@ -127,13 +135,14 @@ mod tests {
     #[test]
     fn the_readme_has_the_table_of_limits() {
         let readme = include_str!("../../README.md");
-        for limit in all() {
-            assert!(readme.contains(&limit.row()), "host/runtime/README.md has to have this row:\n{}", limit.row());
-        }
+        let rows: Vec<String> = all().iter().map(Limit::row).collect();
+        assert!(readme.contains(&rows.join("\n")), "host/runtime/README.md has to have this table:\n{}", rows.join("\n"));
     }
 
     #[test]
     fn the_defaults_are_within_what_is_possible() {
+        // And a tenant's are below the host's, so that no tenant takes all of its sandboxes.
+        assert!(TenantLimits::default().tenant_logins < HostLimits::default().sandboxes);
         assert_eq!(Limits::default().check(), Ok(()));
         assert_eq!(FlowLimits::default().check(), Ok(()));
         assert_eq!(TenantLimits::default().check(), Ok(()));

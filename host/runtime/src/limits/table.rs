@@ -13,6 +13,8 @@ pub enum Scope {
     Tenant,
     /// The host as a whole, and the components that it loads.
     Host,
+    /// One effect that an Action asks for: part of the contract.
+    Effect,
 }
 
 impl Scope {
@@ -23,6 +25,7 @@ impl Scope {
             Self::Flow => "flow",
             Self::Tenant => "tenant",
             Self::Host => "host",
+            Self::Effect => "effect",
         }
     }
 
@@ -32,6 +35,7 @@ impl Scope {
             Self::Action => "the operator; a tenant's flow and a binding can lower it",
             Self::Flow => "the operator; a tenant's flow can lower it",
             Self::Tenant | Self::Host => "the operator",
+            Self::Effect => "nobody: it is part of the contract",
         }
     }
 }

@@ -1,0 +1,143 @@
+//! What a quiet tenant notices of another that does its worst.
+//!
+//! `cargo bench -p vestibule --bench neighbours` prints the table that stands in this crate's README. The quiet tenant logs in every half
+//! millisecond, alone and then beside each attack, in turns, so that a machine whose speed drifts is the same machine for both. A login's
+//! time counts from when it should have begun.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, reason = "a bench without its parts is to stop at once")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use vestibule::model::{Event, Settings as Values};
+use vestibule::{Binding, Context, Flow, Runtime, Settings};
+use vestibule_test_artifacts as artifacts;
+
+/// Turns alone and beside each attack, and logins of the quiet tenant in each.
+const TURNS: usize = 10;
+const LOGINS: usize = 1_000;
+const EVERY: Duration = Duration::from_micros(500);
+
+/// Logins that the other tenant keeps going at one time: more than a host lets one tenant run.
+const ATTACKERS: usize = 100;
+
+const EVENT: &[u8] = include_bytes!("../../../../examples/events/organization-login.json");
+
+/// What the other tenant does.
+struct Attack {
+    name: &'static str,
+    component: &'static [u8],
+    configuration: &'static [(&'static str, &'static str)],
+}
+
+const ATTACKS: [Attack; 4] = [
+    Attack { name: "computes without end", component: artifacts::LOOPS_FOR_EVER, configuration: &[] },
+    Attack { name: "floods its log", component: artifacts::FLOODS_THE_LOG, configuration: &[] },
+    Attack { name: "takes all of its memory", component: artifacts::GROWS_MEMORY, configuration: &[] },
+    Attack { name: "waits without end", component: artifacts::SLEEPS_FOR_EVER, configuration: &[] },
+];
+
+fn main() {
+    // Bench targets are called with arguments of cargo's own, and by test runners to list tests.
+    if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
+        return;
+    }
+    // A platform's executor: two threads, on which it calls the host.
+    let platform = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("an executor");
+    let host = Runtime::new(Settings::default()).expect("a runtime");
+    let quiet = tenant(&host, "quiet", artifacts::ORGANIZATION_SESSION_METADATA, &[]);
+    login_times(&platform, &host, &quiet);
+
+    println!("| the other tenant | logins of its own | median alone | beside it | p99 alone | beside it | |");
+    println!("|---|---|---|---|---|---|---|");
+    for attack in ATTACKS {
+        let other = tenant(&host, "other", attack.component, attack.configuration);
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        let attacked = Arc::new(AtomicU64::new(0));
+        for _ in 0..TURNS {
+            alone.extend(login_times(&platform, &host, &quiet));
+            let stop = Arc::new(AtomicBool::new(false));
+            let attackers = start(&platform, &host, &other, &stop, &attacked);
+            std::thread::sleep(Duration::from_millis(50));
+            beside.extend(login_times(&platform, &host, &quiet));
+            stop.store(true, Ordering::Relaxed);
+            for attacker in attackers {
+                attacker.abort();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        alone.sort_unstable();
+        beside.sort_unstable();
+        let at = |times: &[Duration], share: f64| times[((times.len() - 1) as f64 * share) as usize];
+        let ratio = at(&beside, 0.99).as_secs_f64() / at(&alone, 0.99).as_secs_f64();
+        println!(
+            "| {} | {} | {:.0} µs | {:.0} µs | {:.0} µs | {:.0} µs | {ratio:.2}× |",
+            attack.name,
+            attacked.load(Ordering::Relaxed),
+            at(&alone, 0.5).as_secs_f64() * 1e6,
+            at(&beside, 0.5).as_secs_f64() * 1e6,
+            at(&alone, 0.99).as_secs_f64() * 1e6,
+            at(&beside, 0.99).as_secs_f64() * 1e6,
+        );
+    }
+    assert_eq!(host.host_panics(), 0);
+}
+
+/// A tenant's flow of one Action, and its event.
+type Tenant = (Arc<Flow>, Arc<Event>);
+
+fn tenant(host: &Runtime, id: &str, component: &[u8], configuration: &[(&str, &str)]) -> Tenant {
+    let mut event = Event::from_json(EVENT).expect("the event is right");
+    event.tenant.id = id.parse().expect("a tenant's id");
+    let mut values = Values::default();
+    for (name, value) in configuration {
+        values.set(name, (*value).to_owned()).expect("configuration");
+    }
+    let binding = Binding::new(host.load("action", component).expect("an Action")).configuration(values);
+    (Arc::new(Flow::new(event.tenant.id.clone(), vec![binding])), Arc::new(event))
+}
+
+/// How long the quiet tenant's logins take: one every so often, whether or not the one before is done.
+fn login_times(platform: &tokio::runtime::Runtime, host: &Runtime, tenant: &Tenant) -> Vec<Duration> {
+    let handle: &Handle = platform.handle();
+    let mut due = Instant::now();
+    let logins: Vec<_> = (0..LOGINS)
+        .map(|_| {
+            due += EVERY;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let (host, (flow, event), begun) = (host.clone(), tenant.clone(), Instant::now());
+            handle.spawn(async move {
+                let outcome = host.run(&flow, event, &Context::live()).await.expect("a quiet tenant is never too many");
+                assert!(outcome.is_allowed(), "{outcome:?}");
+                begun.elapsed()
+            })
+        })
+        .collect();
+    logins.into_iter().map(|login| platform.block_on(login).expect("no login panics")).collect()
+}
+
+/// Keeps the other tenant's logins going, each begun again as soon as it has ended or was told that it is too busy.
+fn start(
+    platform: &tokio::runtime::Runtime,
+    host: &Runtime,
+    (flow, event): &Tenant,
+    stop: &Arc<AtomicBool>,
+    attacked: &Arc<AtomicU64>,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let attacker = |_| {
+        let (host, flow, event) = (host.clone(), Arc::clone(flow), Arc::clone(event));
+        let (stop, attacked) = (Arc::clone(stop), Arc::clone(attacked));
+        platform.spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                match host.run(&flow, Arc::clone(&event), &Context::live()).await {
+                    Ok(_) => attacked.fetch_add(1, Ordering::Relaxed),
+                    Err(_) => continue,
+                };
+            }
+        })
+    };
+    (0..ATTACKERS).map(attacker).collect()
+}

@@ -1,0 +1,156 @@
+//! Hostile and honest logins of eight tenants, mixed, for as long as one likes: is every honest login right, and does memory stay flat?
+//!
+//! `cargo run --release -p vestibule-tests --example soak [LOGINS]`, 200,000 logins by default. It ends with 1 when something is wrong.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a soak without its parts is to stop at once")]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use vestibule::model::Event;
+use vestibule::{Binding, Context, Flow, Limits, RunError, Runtime, Settings};
+use vestibule_test_artifacts as artifacts;
+use vestibule_tests::{example_event, load};
+
+const LOGINS: usize = 200_000;
+const TENANTS: usize = 8;
+/// Logins that are under way at one time.
+const AT_ONE_TIME: usize = 64;
+/// After so many of all logins, memory has to stay as it is: a tenth.
+const WARM: usize = 10;
+/// How much more memory than then is still flat.
+const FLAT: f64 = 1.1;
+
+/// Every third login is one of these.
+const HOSTILE: [(&str, &[u8]); 10] = [
+    ("calls_the_host", artifacts::CALLS_THE_HOST),
+    ("exits", artifacts::EXITS),
+    ("floods_the_log", artifacts::FLOODS_THE_LOG),
+    ("grows_memory", artifacts::GROWS_MEMORY),
+    ("loops_for_ever", artifacts::LOOPS_FOR_EVER),
+    ("panics", artifacts::PANICS),
+    ("passes_bytes", artifacts::PASSES_BYTES),
+    ("recurses", artifacts::RECURSES),
+    ("sleeps_for_ever", artifacts::SLEEPS_FOR_EVER),
+    ("writes_metadata", artifacts::WRITES_METADATA),
+];
+
+/// What has happened so far.
+#[derive(Default)]
+struct Counts {
+    begun: AtomicUsize,
+    honest: AtomicU64,
+    hostile: AtomicU64,
+    too_busy: AtomicU64,
+    wrong: AtomicU64,
+}
+
+fn main() -> ExitCode {
+    let logins = std::env::args().nth(1).map_or(LOGINS, |number| number.parse().expect("a number of logins"));
+    // Less time and memory than by default, so that hostile logins are many rather than long.
+    let limits =
+        Limits { cpu_time: Duration::from_millis(5), wall_time: Duration::from_millis(50), memory: 8 << 20, ..Limits::default() };
+    let host = Runtime::new(Settings { limits, ..Settings::default() }).expect("a runtime");
+    let honest = load(&host, artifacts::ORGANIZATION_SESSION_METADATA);
+    let hostile: Vec<_> = HOSTILE.iter().map(|(name, component)| host.load(name, component).expect("an Action")).collect();
+    let (honest, hostile, counts) = (Arc::new(honest), Arc::new(hostile), Arc::new(Counts::default()));
+
+    let platform = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("an executor");
+    let event = Arc::new(example_event("organization-login"));
+    let began = Instant::now();
+    let workers: Vec<_> = (0..AT_ONE_TIME)
+        .map(|_| {
+            let (host, honest, hostile, counts) = (host.clone(), Arc::clone(&honest), Arc::clone(&hostile), Arc::clone(&counts));
+            let event = Arc::clone(&event);
+            platform.spawn(async move {
+                loop {
+                    let number = counts.begun.fetch_add(1, Ordering::Relaxed);
+                    if number >= logins {
+                        return;
+                    }
+                    login(number, &event, &host, &honest, &hostile, &counts).await;
+                }
+            })
+        })
+        .collect();
+
+    let (mut warm, mut most) = (None, 0);
+    while !workers.iter().all(tokio::task::JoinHandle::is_finished) {
+        std::thread::sleep(Duration::from_millis(200));
+        let resident = resident_bytes();
+        if counts.begun.load(Ordering::Relaxed) >= logins / WARM {
+            warm.get_or_insert(resident);
+            most = most.max(resident);
+        }
+    }
+    for worker in workers {
+        platform.block_on(worker).expect("no login panics");
+    }
+
+    let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    let warm = warm.unwrap_or(most);
+    println!(
+        "{logins} logins of {TENANTS} tenants in {:.0} s: {} honest, {} hostile, {} too busy",
+        began.elapsed().as_secs_f64(),
+        count(&counts.honest),
+        count(&counts.hostile),
+        count(&counts.too_busy)
+    );
+    println!(
+        "memory: {:.1} MB after a tenth, {:.1} MB at most after that ({:.2}×)",
+        megabytes(warm),
+        megabytes(most),
+        most as f64 / warm.max(1) as f64
+    );
+    println!("wrong: {}; panics of the host: {}", count(&counts.wrong), host.host_panics());
+    let is_right = count(&counts.wrong) == 0 && host.host_panics() == 0 && most as f64 <= warm as f64 * FLAT;
+    if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn login(
+    number: usize,
+    event: &Event,
+    host: &Runtime,
+    honest: &vestibule::Action,
+    hostile: &[vestibule::Action],
+    counts: &Counts,
+) {
+    let mut event = event.clone();
+    event.tenant.id = format!("tenant-{}", number % TENANTS).parse().expect("a tenant's id");
+    let organization = event.organization.as_mut().expect("it is a login to an organization");
+    organization.id = format!("org_{number}");
+    let is_hostile = number.is_multiple_of(3);
+    let action = if is_hostile { hostile[(number / 3) % hostile.len()].clone() } else { honest.clone() };
+    let flow = Flow::new(event.tenant.id.clone(), vec![Binding::new(action)]);
+    let outcome = match host.run(&flow, Arc::new(event), &Context::live()).await {
+        Ok(outcome) => outcome,
+        Err(RunError::TooBusy { .. }) => {
+            counts.too_busy.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    if is_hostile {
+        counts.hostile.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    counts.honest.fetch_add(1, Ordering::Relaxed);
+    let is_right = outcome.is_allowed()
+        && outcome.session.metadata.len() == 3
+        && outcome.session.metadata.get("org_id") == Some(format!("org_{number}").as_str());
+    if !is_right {
+        eprintln!("login {number} is wrong: {outcome:?}");
+        counts.wrong.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of this process that are in memory.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("this machine tells of its processes");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") * 1024
+}
