@@ -17,9 +17,9 @@ use tokio::task::JoinHandle;
 
 use crate::error::RuntimeError;
 
-/// How far the slow lane's threads stand behind others (`nice`): at 10 they get a tenth of a processor that others keep busy, and all of
-/// one that nobody else wants.
-const NICENESS: i32 = 10;
+/// How far the slow lane's threads stand behind others (`nice`): at 5 they get a quarter of a processor that another thread keeps busy, and
+/// all of one that nobody else wants.
+const NICENESS: i32 = 5;
 
 /// The slow lane of a host.
 #[derive(Debug)]

@@ -5,7 +5,9 @@
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{ActionResult, Failure, LimitBroken};
 use vestibule_test_artifacts as artifacts;
-use vestibule_tests::{context, example_event, full_event, limits, load, run, run_guest, runtime, runtime_with, settings};
+use vestibule_tests::{
+    context, example_event, full_event, host_limits, limits, load, run, run_guest, runtime, runtime_with, settings,
+};
 
 macro_rules! has_tests {
     ($guest:ident) => {
@@ -164,12 +166,14 @@ mod loops_for_ever {
 
 mod sleeps_for_ever {
     use super::*;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn wall_time_ends_it_and_the_next_login_passes() {
-        let runtime = runtime();
+        let allowed = Duration::from_secs(1);
+        let runtime = runtime_with(vestibule::Limits { wall_time: allowed, ..limits() });
         let outcome = run_guest(&runtime, artifacts::SLEEPS_FOR_EVER, &[]).await;
-        assert_eq!(limit_broken(&outcome), LimitBroken::WallTime { allowed: limits().wall_time });
+        assert_eq!(limit_broken(&outcome), LimitBroken::WallTime { allowed });
         assert_next_login_passes(&runtime).await;
     }
 }
@@ -201,7 +205,7 @@ mod recurses {
     async fn stack_over_its_limit_fails_and_the_next_login_passes() {
         let runtime = runtime();
         let outcome = run_guest(&runtime, artifacts::RECURSES, &[]).await;
-        assert_eq!(limit_broken(&outcome), LimitBroken::Stack { allowed: limits().stack });
+        assert_eq!(limit_broken(&outcome), LimitBroken::Stack { allowed: host_limits().stack });
         assert_next_login_passes(&runtime).await;
     }
 
