@@ -9,6 +9,7 @@ use vestibule_test_artifacts as artifacts;
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
+use crate::components::MadeAction;
 use crate::{Reached, components, edits, loading};
 
 const CONTRACT_PACKAGE: &str = "vestibule:actions/";
@@ -47,54 +48,61 @@ struct Read {
 /// A component that the input describes: what the host says of its imports, or refuses it for, is what wasmparser reads.
 pub fn capabilities(input: &[u8]) -> Reached {
     let mut input = Unstructured::new(input);
-    match input.arbitrary::<u8>().map(|shape| shape % 8) {
-        Ok(0) => components::any(&mut input).map_or(Reached::Refused, |component| compare(&component)),
-        Ok(1) => {
+    let shape = input.arbitrary::<u8>().unwrap_or_default() % 8;
+    let component = match shape {
+        0 => components::any(&mut input),
+        1 => {
             let real = input.choose(&[artifacts::EVERY_FACT, artifacts::EVERY_EFFECT, artifacts::ORGANIZATION_GATE]);
-            real.ok().map_or(Reached::Refused, |real| compare(&edits::edited(real, &[], &mut input)))
+            real.ok().map(|real| edits::edited(real, &[], &mut input))
         }
-        Ok(2..=3) => {
-            let made = components::action(&mut input);
-            made.map_or(Reached::Refused, |made| compare(&edits::edited(&made.component, &[], &mut input)))
-        }
-        Ok(_) => components::action(&mut input).map_or(Reached::Refused, |made| {
-            let reached = compare(&made.component);
-            assert!(!made.is_renamed || reached == Reached::Refused, "loaded with a name that was made up");
-            assert!(made.is_renamed || reached == Reached::Accepted, "refused with imports that are all right");
-            reached
-        }),
+        2 | 3 => components::action(&mut input).map(|made| edits::edited(&made.component, &[], &mut input)),
+        _ => return made(components::action(&mut input)),
+    };
+    match component.map(|component| compare(&component)) {
+        Some(Ok(())) => Reached::Accepted,
+        Some(Err(_)) | None => Reached::Refused,
+    }
+}
+
+/// An Action that nothing was done to: of it, it is known whether it is to be loaded.
+fn made(action: Option<MadeAction>) -> Reached {
+    let Some(MadeAction { component, is_renamed }) = action else { return Reached::Refused };
+    match compare(&component) {
+        Ok(()) if is_renamed => panic!("loaded with a name that was made up"),
+        Err(error) if !is_renamed => panic!("refused with imports that are all right: {error}"),
+        Ok(()) => Reached::Accepted,
         Err(_) => Reached::Refused,
     }
 }
 
-fn compare(component: &[u8]) -> Reached {
+fn compare(component: &[u8]) -> Result<(), LoadError> {
     let is_offered = |capability: &Capability| contract().contains(capability);
-    let read = read(component, &is_offered);
-    match (loading::load(component), read) {
-        (Ok(action), Some(read)) => {
+    let loaded = loading::load(component);
+    let Some(read) = read(component, &is_offered) else {
+        assert!(loaded.is_err(), "loaded, and no component by wasmparser");
+        return loaded.map(drop);
+    };
+    match &loaded {
+        Ok(action) => {
             assert_eq!(action.capabilities().capabilities, read.capabilities, "other capabilities than it imports");
             assert_eq!(action.capabilities().plumbing, read.plumbing, "other plumbing than it imports");
             assert_eq!(read.not_offered, Vec::<String>::new(), "loaded with what isn't offered");
             assert_eq!(read.other_versions, Vec::<String>::new(), "loaded for another version of the contract");
-            Reached::Accepted
         }
-        (Ok(_), None) => panic!("loaded, and no component by wasmparser"),
-        (Err(LoadError::NotOffered { imports, .. }), Some(read)) => {
-            assert_eq!(imports, read.not_offered, "refused for other imports than it has");
-            Reached::Refused
+        Err(LoadError::NotOffered { imports, .. }) => {
+            assert_eq!(imports, &read.not_offered, "refused for other imports than it has");
         }
-        (Err(LoadError::OtherVersion { built_for, .. }), Some(read)) => {
-            assert_eq!(Some(&built_for), read.other_versions.first(), "built for another version than it says");
-            Reached::Refused
+        Err(LoadError::OtherVersion { built_for, .. }) => {
+            assert_eq!(Some(built_for), read.other_versions.first(), "built for another version than it says");
         }
-        (Err(LoadError::MissingExport { .. } | LoadError::OtherType { .. }), Some(read)) => {
+        Err(LoadError::MissingExport { .. } | LoadError::OtherType { .. }) => {
             assert_eq!(read.not_offered, Vec::<String>::new(), "refused for something else than what it mustn't import");
             assert_eq!(read.other_versions, Vec::<String>::new(), "refused for something else than its version");
-            Reached::Refused
         }
         // It is damaged, too large, or has a name that can't be shown: none of its imports is looked at.
-        (Err(_), _) => Reached::Refused,
+        Err(_) => {}
     }
+    loaded.map(drop)
 }
 
 /// Every function of the contract: the two Actions together import all of them, which the test `contract` holds against `wit/`.

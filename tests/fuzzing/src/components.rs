@@ -54,7 +54,7 @@ fn config() -> Config {
     Config {
         max_memories: 1,
         max_memory32_bytes: 8 << 20,
-        max_table_elements: 4_000,
+        max_table_elements: 1_000,
         max_funcs: 20,
         max_instructions: 200,
         max_components: 3,

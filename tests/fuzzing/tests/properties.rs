@@ -128,25 +128,25 @@ fn edited(input: &[u8], random: &mut ChaCha12Rng) -> Vec<u8> {
 fn load_bytes() {
     let mut campaign = Campaign::new("load_bytes", vestibule_fuzzing::load_bytes);
     campaign.corpus.extend([artifacts::ORGANIZATION_SESSION_METADATA, artifacts::DENIES].map(<[u8]>::to_vec));
-    campaign.run(200);
+    campaign.run(60);
 }
 
 #[test]
 fn run_component() {
-    Campaign::new("run_component", vestibule_fuzzing::run_component).run(200);
+    Campaign::new("run_component", vestibule_fuzzing::run_component).run(60);
 }
 
 #[test]
 fn event_json() {
-    Campaign::new("event_json", vestibule_fuzzing::event_json).run(5_000);
+    Campaign::new("event_json", vestibule_fuzzing::event_json).run(1_500);
 }
 
 #[test]
 fn metadata_operations() {
-    Campaign::new("metadata_operations", vestibule_fuzzing::metadata_operations).run(5_000);
+    Campaign::new("metadata_operations", vestibule_fuzzing::metadata_operations).run(2_000);
 }
 
 #[test]
 fn capabilities() {
-    Campaign::new("capabilities", vestibule_fuzzing::capabilities).run(200);
+    Campaign::new("capabilities", vestibule_fuzzing::capabilities).run(60);
 }
