@@ -11,7 +11,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::bindings::PostLoginPre;
 use crate::capabilities;
-use crate::error::LoadError;
+use crate::error::{LoadError, of_wasmtime};
 use crate::inspect::{CONTRACT, Capabilities, Imports};
 use crate::sandbox::Sandbox;
 
@@ -104,7 +104,7 @@ impl Action {
             Some((_, limit)) => LoadError::OverLimit { name: name(), limit, reason },
             None => LoadError::Invalid { name: name(), reason },
         };
-        let component = Component::from_binary(engine, bytes).map_err(|error| invalid(format!("{error:#}")))?;
+        let component = Component::from_binary(engine, bytes).map_err(|error| invalid(of_wasmtime(&error)))?;
         let id = identity(bytes, fallback_name)?;
         let name = || id.to_string();
 
@@ -122,7 +122,7 @@ impl Action {
                 return Err(LoadError::MissingExport { name: name(), export });
             }
         }
-        let other_type = |error: wasmtime::Error| LoadError::OtherType { name: name(), reason: format!("{error:#}") };
+        let other_type = |error: wasmtime::Error| LoadError::OtherType { name: name(), reason: of_wasmtime(&error) };
         let pre = linker.instantiate_pre(&component).and_then(PostLoginPre::new).map_err(other_type)?;
         let caches = imports.offered.capabilities.iter().any(|capability| capability.interface == "cache");
         Ok(Self(Arc::new(Inner {

@@ -158,3 +158,22 @@ pub enum RunError {
     #[error("a profile shows where fuel goes, and this runtime doesn't count it; make one with `count_fuel` in its settings")]
     FuelNotCounted,
 }
+
+/// A text that a component may have a part in, its names for instance, as one line that a terminal shows and doesn't obey: with control
+/// characters as escapes.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+/// What wasmtime says of a component, in one line.
+pub(crate) fn of_wasmtime(error: &wasmtime::Error) -> String {
+    one_line(&format!("{error:#}").replace('\n', "; "))
+}

@@ -8,6 +8,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
+use crate::error::one_line;
+
 /// The version of the contract that this host serves.
 pub const CONTRACT: &str = "0.1.0";
 
@@ -74,7 +76,7 @@ impl Imports {
             } else if crate::plumbing::is_offered(interface, version) {
                 imports.offered.plumbing.insert(interface.to_owned());
             } else {
-                imports.not_offered.push(name.to_owned());
+                imports.not_offered.push(one_line(name));
             }
         }
         imports.not_offered.sort();

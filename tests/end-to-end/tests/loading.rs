@@ -112,3 +112,11 @@ fn a_component_without_a_version_is_called_by_its_file() {
     let action = runtime().load("file", artifacts::ORGANIZATION_GATE).expect("an Action");
     assert_eq!(action.id().to_string(), "organization-gate@0.1.0");
 }
+
+#[test]
+fn a_component_cannot_write_to_the_terminal_that_shows_why_it_is_refused() {
+    for name in [r"te\1b[31m", r"url=<https://te\1b[31m\0ast>"] {
+        let text = refused_text(&format!(r#"(component (import "{name}" (func)))"#)).to_string();
+        assert!(text.contains(r"te\u{1b}[31m") && !text.contains(char::is_control), "{text:?}");
+    }
+}

@@ -42,6 +42,9 @@ fn without_value(message: &str) -> String {
     let Some((met, expected)) = message.rsplit_once(", expected ") else {
         return message.to_owned();
     };
+    if met.starts_with("unknown variant ") {
+        return format!("another word stands where {expected} should");
+    }
     let Some(met) = met.strip_prefix("invalid type: ").or_else(|| met.strip_prefix("invalid value: ")) else {
         return message.to_owned();
     };
@@ -66,6 +69,8 @@ mod tests {
         let message = r#"invalid type: string "alice@example.com, expected \"x\"", expected a map at line 3 column 9"#;
         assert_eq!(without_value(message), "a string stands where a map should");
         assert_eq!(without_value("invalid type: integer `5`, expected a string"), "a number stands where a string should");
+        let message = "unknown variant `alice, expected `x``, expected `persistent` or `non-persistent` at line 3 column 9";
+        assert_eq!(without_value(message), "another word stands where `persistent` or `non-persistent` should");
         assert_eq!(without_value("missing field `user` at line 9 column 1"), "missing field `user`");
         assert_eq!(without_value("expected value at line 1 column 1"), "expected value");
     }
