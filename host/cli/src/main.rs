@@ -8,6 +8,7 @@ mod actions;
 mod binding;
 mod case;
 mod commands;
+mod loading;
 mod seen;
 mod table;
 mod template;
@@ -54,6 +55,9 @@ enum Command {
     Build(commands::build::Build),
     Trace(commands::trace::Trace),
     Completions(commands::completions::Completions),
+    /// Compile one component from standard input, for the process that has started this one
+    #[command(name = loading::WORKER, hide = true)]
+    CompileWorker,
 }
 
 fn main() -> ExitCode {
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Build(build) => build.execute(),
         Command::Trace(trace) => trace.execute(),
         Command::Completions(completions) => completions.execute(Arguments::command()),
+        Command::CompileWorker => return vestibule::compile::worker(),
     };
     returned.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
