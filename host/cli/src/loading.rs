@@ -36,7 +36,7 @@ impl Caching {
     pub(crate) fn loader(self, runtime: &Runtime) -> Result<Loading> {
         let compiler = Compiler::this_program(WORKER).context("can't find this program, to compile in a process of its own")?;
         // A machine without a cache folder compiles each time.
-        let cache = if self.no_cache { None } else { cache_home(env::var_os).and_then(|home| cache(&home).ok()) };
+        let cache = if self.no_cache { None } else { cache_home(|name| env::var_os(name)).and_then(|home| cache(&home).ok()) };
         Ok(Loading { loader: Loader::new(runtime.clone(), Some(compiler), cache), tenant: TENANT.parse::<TenantId>()? })
     }
 }

@@ -28,7 +28,7 @@ const MAC: usize = 32;
 const BLOCK: usize = 64;
 const HEADER: usize = MAGIC.len() + MAC;
 
-/// Bytes of all files together, unless an operator says otherwise: an Action in Rust has 250 kB of code, one in Python 50 MB.
+/// Bytes of all files together, unless an operator says otherwise: an Action in Rust has 500 kB of code, one in Python 40 MB.
 const ROOM: u64 = 1 << 30;
 
 /// A folder of compiled code.
