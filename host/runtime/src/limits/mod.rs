@@ -100,7 +100,7 @@ limits! {
         component_bytes: bytes = 32 * MIB, at most 256 * MIB;
             "a component that is loaded", "`LoadError::TooLarge`";
         /// Processor time of compiling one component, in whole seconds: a part of one counts as one. An Action in Rust takes a tenth of a
-        /// second, one in Python sixteen, and one of the latter is what this default has room for three times.
+        /// second, one in Python sixteen on a busy machine.
         compile_time: time = SECOND * 60, at most SECOND * 600;
             "processor time of compiling one component, in whole seconds", "`LoadError::CompileTime`";
         /// Bytes of address space of the process that compiles one component, its program included. An Action in Python takes 400 MB.
