@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use vestibule::{Action, Runtime};
+use vestibule::Action;
 use vestibule_build::{Builder, Built, TARGET};
 
+use crate::loading::Loading;
 use crate::table::kilobytes;
 
 /// A component that can be loaded.
@@ -18,8 +19,8 @@ pub(crate) struct Component {
 
 impl Component {
     /// Compiles it, and checks that it is an Action.
-    pub(crate) fn load(&self, runtime: &Runtime) -> Result<Action> {
-        Ok(runtime.load(&self.name, &self.bytes)?)
+    pub(crate) fn load(&self, loading: &Loading) -> Result<Action> {
+        loading.load(&self.name, &self.bytes)
     }
 }
 

@@ -8,6 +8,7 @@ mod actions;
 mod binding;
 mod case;
 mod commands;
+mod loading;
 mod seen;
 mod table;
 mod template;
@@ -56,6 +57,9 @@ enum Command {
     Trace(commands::trace::Trace),
     Limits(commands::limits::Limits),
     Completions(commands::completions::Completions),
+    /// Compile one component from standard input, for the process that has started this one
+    #[command(name = loading::WORKER, hide = true)]
+    CompileWorker,
 }
 
 fn main() -> ExitCode {
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Command::Trace(trace) => trace.execute(),
         Command::Limits(limits) => limits.execute(),
         Command::Completions(completions) => completions.execute(Arguments::command()),
+        Command::CompileWorker => return vestibule::compile::worker(),
     };
     returned.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -89,6 +89,7 @@ impl Action {
         fallback_name: &str,
         bytes: &[u8],
         limit: usize,
+        compile: impl FnOnce(&Engine) -> Result<Component, LoadError>,
     ) -> Result<Self, LoadError> {
         let name = || fallback_name.to_owned();
         if bytes.len() > limit {
@@ -100,11 +101,8 @@ impl Action {
         if !bytes.starts_with(WASM) {
             return Err(LoadError::NotWasm { name: name() });
         }
-        let invalid = |reason: String| match OVER_LIMIT.iter().find(|(text, _)| reason.contains(text)) {
-            Some((_, limit)) => LoadError::OverLimit { name: name(), limit, reason },
-            None => LoadError::Invalid { name: name(), reason },
-        };
-        let component = Component::from_binary(engine, bytes).map_err(|error| invalid(of_wasmtime(&error)))?;
+        // Whatever else reads these bytes does so only when they have been validated.
+        let component = compile(engine)?;
         let id = identity(bytes, fallback_name)?;
         let name = || id.to_string();
 
@@ -139,6 +137,14 @@ impl Action {
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Action").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}
+
+/// What wasmtime has refused, and why.
+pub(crate) fn refused(name: String, reason: String) -> LoadError {
+    match OVER_LIMIT.iter().find(|(text, _)| reason.contains(text)) {
+        Some((_, limit)) => LoadError::OverLimit { name, limit, reason },
+        None => LoadError::Invalid { name, reason },
     }
 }
 

@@ -60,15 +60,23 @@ fn config(settings: &Settings) -> Config {
         .table_keep_resident(KEEP_RESIDENT)
         .pagemap_scan(if PoolingAllocationConfig::is_pagemap_scan_available() { Enabled::Yes } else { Enabled::No });
 
+    let mut config = config_of_code(settings.count_fuel, settings.read_symbols);
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .max_wasm_stack(host.stack)
+        .async_stack_size(host.stack + HOST_STACK);
+    config
+}
+
+/// All that decides what code a component becomes, and so the whole configuration of a compiler's process. What is beside it in a host, a
+/// pool above all, changes nothing of the code.
+pub(crate) fn config_of_code(count_fuel: bool, read_symbols: bool) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
-        .consume_fuel(settings.count_fuel)
-        .wasm_backtrace_details(if settings.read_symbols { WasmBacktraceDetails::Enable } else { WasmBacktraceDetails::Disable })
-        .max_wasm_stack(host.stack)
-        .async_stack_size(host.stack + HOST_STACK)
+        .consume_fuel(count_fuel)
+        .wasm_backtrace_details(if read_symbols { WasmBacktraceDetails::Enable } else { WasmBacktraceDetails::Disable })
         // Async components are not offered, and their bookkeeping costs a third of a short run.
         .concurrency_support(false)
         .wasm_memory64(false)

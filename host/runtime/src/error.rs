@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 use vestibule_model::{IdError, TenantId};
 
-use crate::limits::LimitTooHigh;
+use crate::limits::{LimitTooHigh, amount};
 
 /// Why a runtime can't be made.
 #[derive(Debug, Error)]
@@ -76,6 +76,46 @@ pub enum LoadError {
         /// Which Action.
         name: String,
         /// What the validator or the compiler says.
+        reason: String,
+    },
+    /// Compiling it takes more time than is allowed.
+    #[error(
+        "compiling {name} took longer than {} (limit `compile_time`); smaller functions, or fewer of them, compile faster",
+        amount::time(*allowed)
+    )]
+    CompileTime {
+        /// Which Action.
+        name: String,
+        /// What is allowed.
+        allowed: Duration,
+    },
+    /// Compiling it takes more memory than is allowed.
+    #[error(
+        "compiling {name} needs more than {} of memory (limit `compile_memory`); smaller functions, or fewer of them, need less",
+        amount::bytes(*allowed)
+    )]
+    CompileMemory {
+        /// Which Action.
+        name: String,
+        /// What is allowed, in bytes.
+        allowed: usize,
+    },
+    /// Its machine code is larger than is allowed.
+    #[error("{name} has {given} bytes when it is compiled, at most {limit} are allowed (limit `compiled_bytes`)")]
+    CompiledTooLarge {
+        /// Which Action.
+        name: String,
+        /// The size of its code.
+        given: u64,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// The process that compiles can't do so: a fault of the host, or a component that breaks the compiler.
+    #[error("{name} can't be compiled, since the compiler failed: {reason}")]
+    Compiler {
+        /// Which Action.
+        name: String,
+        /// What has happened.
         reason: String,
     },
     /// It wants something that isn't offered to Actions.

@@ -1,22 +1,28 @@
-#![forbid(unsafe_code)]
+// Not `forbid`, as in every other crate: compiled code can't be loaded without one `unsafe`, which stands with its proof in precompiled.rs.
+#![deny(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
 mod action;
 mod bindings;
 mod cache;
 mod capabilities;
+mod compilation_cache;
+pub mod compile;
 mod context;
 mod crossing;
 mod engine;
 mod error;
 mod failure;
+mod fingerprint;
 mod flow;
 mod inspect;
 mod job;
 mod lane;
 pub mod limits;
+mod loader;
 mod log;
 mod plumbing;
+mod precompiled;
 mod profile;
 mod run;
 mod sandbox;
@@ -26,11 +32,14 @@ mod tenants;
 pub use action::Action;
 pub use cache::{Cache, CacheFuture, MemoryCache};
 pub use capabilities::phrases::{Kind, Phrase, phrase};
+pub use compilation_cache::{CacheFault, CacheKey, CacheKeyError, CompilationCache};
+pub use compile::Compiler;
 pub use context::Context;
 pub use error::{LoadError, RunError, RuntimeError};
 pub use flow::{Binding, Flow, OnFailure};
 pub use inspect::{CONTRACT, Capabilities, Capability};
 pub use limits::{FlowLimits, HostLimits, Limits, TenantLimits};
+pub use loader::{Loaded, Loader, Source};
 pub use profile::{Function, Profile, Share};
 pub use run::Runtime;
 pub use settings::Settings;

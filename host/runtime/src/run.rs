@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use vestibule_model::outcome::{ActionReport, ActionResult, LimitBroken, Outcome};
 use vestibule_model::{Event, Login};
 use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
-use crate::action::Action;
+use crate::action::{self, Action};
 use crate::cache::{Cache, MemoryCache};
 use crate::context::Context;
-use crate::error::{LoadError, RunError, RuntimeError};
+use crate::error::{LoadError, RunError, RuntimeError, of_wasmtime};
 use crate::flow::{Binding, Flow, OnFailure};
 use crate::job::{Done, Job};
 use crate::lane::{SlowLane, Turns};
@@ -87,13 +87,28 @@ impl Runtime {
     ///
     /// Its name and version are those that `vestibule build` has written into it; `fallback_name` and 0.0.0 where there are none.
     ///
-    /// This takes milliseconds to seconds of computing: do it when an Action is deployed, away from logins.
+    /// This takes milliseconds to seconds of computing: do it when an Action is deployed, away from logins. It compiles in this process, and
+    /// nothing limits how much memory and time that takes: for components that you trust. A stranger's is for a
+    /// [`Loader`](crate::Loader).
     ///
     /// # Errors
     /// When it is no such component: which rule it breaks, and what to do.
     pub fn load(&self, fallback_name: &str, component: &[u8]) -> Result<Action, LoadError> {
+        self.load_with(fallback_name, component, |engine| {
+            let refused = |error: wasmtime::Error| action::refused(fallback_name.to_owned(), of_wasmtime(&error));
+            Component::from_binary(engine, component).map_err(refused)
+        })
+    }
+
+    /// The same, compiled in another way.
+    pub(crate) fn load_with(
+        &self,
+        fallback_name: &str,
+        component: &[u8],
+        compile: impl FnOnce(&Engine) -> Result<Component, LoadError>,
+    ) -> Result<Action, LoadError> {
         let Inner { engine, linker, settings, .. } = &*self.0;
-        Action::load(engine, linker, fallback_name, component, settings.host_limits.component_bytes)
+        Action::load(engine, linker, fallback_name, component, settings.host_limits.component_bytes, compile)
     }
 
     /// Runs a flow over a login, each Action alone in a fresh sandbox.

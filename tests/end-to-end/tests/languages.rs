@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use vestibule::Binding;
+use vestibule::{Binding, Compiler, Loader};
 use vestibule_test_artifacts::ORGANIZATION_SESSION_METADATA;
 use vestibule_tests::{comparable, example_event, load, root, run, runtime};
 
@@ -25,7 +25,10 @@ fn python_action() -> Vec<u8> {
 #[tokio::test]
 async fn the_action_in_python_has_the_outcome_of_the_one_in_rust() {
     let runtime = runtime();
-    let in_python = load(&runtime, &python_action());
+    // As a host loads it, with the limits that a host has: it is the largest component that there is.
+    let compiler = Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), []);
+    let loader = Loader::new(runtime.clone(), Some(compiler), None);
+    let in_python = loader.load(&"acme".parse().unwrap(), "guest", &python_action()).unwrap().action;
     let in_rust = load(&runtime, ORGANIZATION_SESSION_METADATA);
     for event in ["organization-login", "organization-without-display-name", "login-without-organization", "reused-session"] {
         let python = run(&runtime, vec![Binding::new(in_python.clone())], example_event(event)).await;

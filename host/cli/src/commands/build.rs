@@ -8,6 +8,7 @@ use clap::Args;
 use vestibule::{Runtime, Settings};
 
 use crate::actions;
+use crate::loading::Caching;
 
 /// Build an Action's crate into a component file
 ///
@@ -23,13 +24,15 @@ pub(crate) struct Build {
     /// Where to write the component [default: actions/NAME.wasm in cargo's target folder]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    caching: Caching,
 }
 
 impl Build {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let built = actions::build(&self.folder)?;
         // A component that no host would take is an error now, and not at somebody's login.
-        Runtime::new(Settings::default())?.load(&built.name, &built.component)?;
+        self.caching.loader(&Runtime::new(Settings::default())?)?.load(&built.name, &built.component)?;
         let file = match self.output {
             Some(file) => file,
             None => built.target_directory.join("actions").join(format!("{}.wasm", built.name)),

@@ -20,6 +20,7 @@ use super::picture;
 use crate::actions;
 use crate::binding::{self, Given};
 use crate::case::Case;
+use crate::loading::{Caching, Loading};
 use crate::seen::{difference, seen};
 use crate::table::{printable, thousands};
 
@@ -43,6 +44,8 @@ pub(crate) struct Dev {
     event: Option<PathBuf>,
     #[command(flatten)]
     given: Given,
+    #[command(flatten)]
+    caching: Caching,
 }
 
 /// What is remembered from one run to the next: the last outcome, and nothing else.
@@ -67,11 +70,12 @@ impl Dev {
             watcher.watch(folder, *mode).with_context(|| format!("can't watch {}", folder.display()))?;
         }
         let runtime = Runtime::new(Settings { count_fuel: true, read_symbols: true, ..Settings::default() })?;
+        let loading = self.caching.loader(&runtime)?;
         let mut last = None;
         let mut what = "begins".to_owned();
         loop {
             println!("── {} · {} {what}", time_of_day(), self.folder.display());
-            match self.run(&runtime, &event) {
+            match self.run(&runtime, &loading, &event) {
                 Ok((event, outcome)) => last = Some(show(&event, &outcome, last)),
                 Err(error) => eprintln!("error: {error:#}"),
             }
@@ -83,9 +87,9 @@ impl Dev {
         }
     }
 
-    fn run(&self, runtime: &Runtime, event: &Path) -> Result<(Arc<Event>, Outcome)> {
+    fn run(&self, runtime: &Runtime, loading: &Loading, event: &Path) -> Result<(Arc<Event>, Outcome)> {
         let event = Arc::new(binding::event(event)?);
-        let action = actions::read(&self.folder)?.load(runtime)?;
+        let action = actions::read(&self.folder)?.load(loading)?;
         let (flow, context) = self.given.flow(&event, vec![action])?;
         let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let outcome = executor.block_on(runtime.run(&flow, Arc::clone(&event), &context))?;

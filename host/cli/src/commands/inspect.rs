@@ -9,6 +9,7 @@ use serde::Serialize;
 use vestibule::{Action, CONTRACT, Capabilities, Kind, Runtime, Settings, phrase};
 
 use crate::actions;
+use crate::loading::Caching;
 use crate::table::{Table, kilobytes};
 
 /// Show what an Action can see and do, as its imports prove it
@@ -20,6 +21,8 @@ pub(crate) struct Inspect {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    caching: Caching,
 }
 
 #[derive(Serialize)]
@@ -35,7 +38,7 @@ struct Inspection<'a> {
 impl Inspect {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let runtime = Runtime::new(Settings::default())?;
-        let action = actions::deployed(&self.action)?.load(&runtime)?;
+        let action = actions::deployed(&self.action)?.load(&self.caching.loader(&runtime)?)?;
         if self.json {
             let inspection = Inspection {
                 name: action.id().name(),

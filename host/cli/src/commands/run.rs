@@ -15,6 +15,7 @@ use super::repeat::Distribution;
 use super::{picture, profile};
 use crate::actions::{self, Component};
 use crate::binding::{self, Given};
+use crate::loading::Caching;
 use crate::table::{printable, thousands};
 
 /// The exit code of a login that was denied.
@@ -52,6 +53,8 @@ pub(crate) struct Run {
     repeat: Option<u32>,
     #[command(flatten)]
     given: Given,
+    #[command(flatten)]
+    caching: Caching,
 }
 
 impl Run {
@@ -61,7 +64,8 @@ impl Run {
         self.given.check()?;
         let components: Vec<Component> = self.actions.iter().map(|path| actions::read(path)).collect::<Result<_>>()?;
         let flow = |runtime: &Runtime| {
-            let actions: Result<Vec<Action>> = components.iter().map(|component| component.load(runtime)).collect();
+            let loading = self.caching.loader(runtime)?;
+            let actions: Result<Vec<Action>> = components.iter().map(|component| component.load(&loading)).collect();
             self.given.flow(&event, actions?)
         };
         let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;

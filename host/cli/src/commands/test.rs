@@ -12,6 +12,7 @@ use vestibule::{Action, Runtime, Settings};
 
 use crate::actions;
 use crate::case::Case;
+use crate::loading::Caching;
 use crate::seen::{difference, seen};
 use crate::table::{Table, printable, thousands};
 
@@ -37,6 +38,8 @@ pub(crate) struct Test {
     /// Write what is seen as what is expected
     #[arg(long)]
     bless: bool,
+    #[command(flatten)]
+    caching: Caching,
 }
 
 /// How a case has ended.
@@ -56,7 +59,7 @@ impl Test {
         for folder in &self.folders {
             let cases = self.cases(folder)?;
             let runtime = Runtime::new(Settings { count_fuel: true, read_symbols: true, ..Settings::default() })?;
-            let action = actions::read(folder)?.load(&runtime)?;
+            let action = actions::read(folder)?.load(&self.caching.loader(&runtime)?)?;
             let mut table = Table::default();
             let mut details = String::new();
             table.row(["case", "result", "time", "fuel"]);

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{Ran, ran};
+use super::{Ran, cache_home, ran};
 
 /// What the crates of these tests are built into: one folder, so that the SDK is compiled once.
 fn target() -> PathBuf {
@@ -13,7 +13,7 @@ fn target() -> PathBuf {
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
-    command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target());
+    command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target()).env("XDG_CACHE_HOME", cache_home());
     command
 }
 

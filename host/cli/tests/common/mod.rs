@@ -38,9 +38,14 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
+/// Where the command keeps what it has compiled: not in the cache of whoever runs the tests.
+pub fn cache_home() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
 pub fn vestibule(arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
-    command.args(arguments).current_dir(root());
+    command.args(arguments).current_dir(root()).env("XDG_CACHE_HOME", cache_home());
     ran(command)
 }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 /// A time: `500 ms`, `20 s`.
-pub(super) fn time(time: Duration) -> String {
+pub(crate) fn time(time: Duration) -> String {
     let milliseconds = time.as_millis();
     if milliseconds.is_multiple_of(1_000) { format!("{} s", milliseconds / 1_000) } else { format!("{milliseconds} ms") }
 }
 
 /// Bytes: `64 KiB`.
-pub(super) fn bytes(bytes: usize) -> String {
+pub(crate) fn bytes(bytes: usize) -> String {
     const KIB: usize = 1 << 10;
     const MIB: usize = 1 << 20;
     match bytes {
@@ -21,7 +21,7 @@ pub(super) fn bytes(bytes: usize) -> String {
 }
 
 /// A number: `10,000`.
-pub(super) fn number(number: usize) -> String {
+pub(crate) fn number(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.char_indices() {

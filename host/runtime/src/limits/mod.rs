@@ -2,7 +2,7 @@
 //!
 //! An operator sets them for a host, up to a maximum that stands here. What a tenant's flow or a binding sets can only be lower.
 
-mod amount;
+pub(crate) mod amount;
 mod table;
 
 use std::time::Duration;
@@ -100,6 +100,19 @@ limits! {
         /// Bytes of a component that is loaded. An Action in Rust has 50 kB, one in Python 18 MB.
         component_bytes: bytes = 32 * MIB, at most 256 * MIB;
             "a component that is loaded", "`LoadError::TooLarge`";
+        /// Processor time of compiling one component, in whole seconds: a part of one counts as one. An Action in Rust takes a tenth of a
+        /// second, one in Python sixteen on a busy machine.
+        compile_time: time = SECOND * 60, at most SECOND * 600;
+            "processor time of compiling one component, in whole seconds", "`LoadError::CompileTime`";
+        /// Bytes of address space of the process that compiles one component, its program included. An Action in Python takes 400 MB.
+        compile_memory: bytes = 1024 * MIB, at most 16_384 * MIB;
+            "memory of the process that compiles one component", "`LoadError::CompileMemory`";
+        /// Bytes of a component's machine code. An Action in Rust has 500 kB, one in Python 40 MB.
+        compiled_bytes: bytes = 128 * MIB, at most 1024 * MIB;
+            "a component's machine code", "`LoadError::CompiledTooLarge`";
+        /// Components that are compiled at one time.
+        compiles: number = 1, at most 64;
+            "components that are compiled at one time", "wait their turn";
         /// Core instances of a component. An Action in Rust has five, one in Python about thirty.
         instances: number = 64, at most 256;
             "core instances of a component", "`LoadError::OverLimit`";

@@ -1,0 +1,214 @@
+//! Compiled code that is kept: one file for each tenant and component, in one folder, and each with a MAC of this host's key.
+//!
+//! A file is loaded only where this host can prove that it, or another with its key, has written it for this very tenant, component and
+//! engine. Whatever else is found in its place is told as a [`CacheFault`], compiled again, and replaced.
+
+mod fault;
+mod file;
+mod key;
+
+use std::io;
+
+use cap_std::fs::Dir;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use vestibule_model::TenantId;
+use zeroize::Zeroizing;
+
+pub use fault::CacheFault;
+pub use key::{CacheKey, CacheKeyError};
+
+use crate::fingerprint::Fingerprint;
+use file::Read;
+
+/// How a file begins: what it is, and the version of its form. Its MAC follows, and then the code.
+const MAGIC: &[u8; 16] = b"vestibule cwasm1";
+const MAC: usize = 32;
+/// Bytes that SHA-256 takes at a time.
+const BLOCK: usize = 64;
+const HEADER: usize = MAGIC.len() + MAC;
+
+/// Bytes of all files together, unless an operator says otherwise: an Action in Rust has 500 kB of code, one in Python 40 MB.
+const ROOM: u64 = 1 << 30;
+
+/// A folder of compiled code.
+#[derive(Debug)]
+pub struct CompilationCache {
+    folder: Dir,
+    key: CacheKey,
+    room: u64,
+}
+
+impl CompilationCache {
+    /// A cache in this folder, which is to be its own: when its files have more than a gibibyte together, those that have not been loaded
+    /// for longest are removed. Several hosts can share a folder and its key.
+    pub fn new(folder: Dir, key: CacheKey) -> Self {
+        Self { folder, key, room: ROOM }
+    }
+
+    /// How many bytes its files may have together.
+    #[must_use]
+    pub fn room(self, bytes: u64) -> Self {
+        Self { room: bytes, ..self }
+    }
+
+    /// Where a tenant's component is kept.
+    pub(crate) fn entry<'a>(&'a self, tenant: &'a TenantId, fingerprint: &'a Fingerprint, component: &[u8]) -> Entry<'a> {
+        let component: [u8; 32] = Sha256::digest(component).into();
+        let mut name = Sha256::new();
+        name.update(b"vestibule: the name of a file of compiled code, 1");
+        subject(tenant, fingerprint, &component, |bytes| name.update(bytes));
+        let name = name.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>() + ".cwasm";
+        Entry { cache: self, tenant, fingerprint, component, name }
+    }
+}
+
+/// What a file is for, each part at its own place: nothing of one can be taken for something of another.
+fn subject(tenant: &TenantId, fingerprint: &Fingerprint, component: &[u8; 32], mut take: impl FnMut(&[u8])) {
+    take(fingerprint.bytes());
+    take(component);
+    take(&(tenant.as_str().len() as u64).to_le_bytes());
+    take(tenant.as_str().as_bytes());
+}
+
+/// One file of the cache, there or not.
+pub(crate) struct Entry<'a> {
+    cache: &'a CompilationCache,
+    tenant: &'a TenantId,
+    fingerprint: &'a Fingerprint,
+    component: [u8; 32],
+    name: String,
+}
+
+/// Code from a file whose MAC is right. Only [`Entry::read`] makes one.
+pub(crate) struct Verified(Vec<u8>);
+
+impl Verified {
+    pub(crate) fn code(&self) -> &[u8] {
+        self.0.get(HEADER..).unwrap_or_default()
+    }
+}
+
+impl Entry<'_> {
+    /// The code, where it is there and this host's own.
+    ///
+    /// # Errors
+    /// When something else is in its place.
+    pub(crate) fn read(&self, compiled_bytes: usize) -> Result<Option<Verified>, CacheFault> {
+        let name = || self.name.clone();
+        let limit = compiled_bytes.saturating_add(HEADER);
+        let read = file::read(&self.cache.folder, &self.name, limit)
+            .map_err(|error| CacheFault::Unreadable { file: name(), reason: error.to_string() })?;
+        let bytes = match read {
+            Read::Nothing => return Ok(None),
+            Read::NoFile(what) => return Err(CacheFault::NoFile { file: name(), what }),
+            Read::TooLarge(given) => return Err(CacheFault::TooLarge { file: name(), given, limit }),
+            Read::Bytes(bytes) => bytes,
+        };
+        match bytes.split_at_checked(HEADER).map(|(header, code)| (header.split_at(MAGIC.len()), code)) {
+            Some(((magic, mac), code)) if magic == MAGIC && self.mac(code).verify_slice(mac).is_ok() => Ok(Some(Verified(bytes))),
+            _ => Err(CacheFault::NotOurs { file: name() }),
+        }
+    }
+
+    /// Keeps this code, in place of whatever is there.
+    ///
+    /// # Errors
+    /// When it can't be written. What was there before may still be there.
+    pub(crate) fn write(&self, code: &[u8]) -> Result<(), CacheFault> {
+        let mac = self.mac(code).finalize().into_bytes();
+        file::replace(&self.cache.folder, &self.name, &[MAGIC, &mac, code])
+            .and_then(|()| file::make_room(&self.cache.folder, &self.name, self.cache.room))
+            .map_err(|error: io::Error| CacheFault::NotKept { file: self.name.clone(), reason: error.to_string() })
+    }
+
+    /// What is told of a file whose MAC is right, and whose code wasmtime doesn't take all the same.
+    pub(crate) fn not_loaded(&self, error: &wasmtime::Error) -> CacheFault {
+        CacheFault::NotLoaded { file: self.name.clone(), reason: format!("{error:#}") }
+    }
+
+    fn mac(&self, code: &[u8]) -> Hmac<Sha256> {
+        // A whole block: HMAC itself fills a key up with zeros.
+        let mut block = Zeroizing::new([0; BLOCK]);
+        block[..self.cache.key.bytes().len()].copy_from_slice(self.cache.key.bytes());
+        let mut mac = Hmac::<Sha256>::new((&*block).into());
+        mac.update(b"vestibule: the MAC of a file of compiled code, 1");
+        subject(self.tenant, self.fingerprint, &self.component, |bytes| mac.update(bytes));
+        mac.update(code);
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cap_std::ambient_authority;
+
+    fn fingerprint() -> Fingerprint {
+        Fingerprint::of(&wasmtime::Engine::default())
+    }
+
+    fn tenant(name: &str) -> TenantId {
+        name.parse().unwrap()
+    }
+
+    fn cache(folder: &tempfile::TempDir, key: u8) -> CompilationCache {
+        let folder = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
+        CompilationCache::new(folder, CacheKey::from_bytes([key; 32]))
+    }
+
+    #[test]
+    fn each_part_of_what_a_file_is_for_has_a_name_and_a_mac_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, fingerprint) = (cache(&folder, 1), fingerprint());
+        let (acme, other) = (tenant("acme"), tenant("acme2"));
+        let entry = cache.entry(&acme, &fingerprint, b"component");
+        entry.write(b"code").unwrap();
+        assert_eq!(entry.read(100).unwrap().unwrap().code(), b"code");
+        for another in [cache.entry(&other, &fingerprint, b"component"), cache.entry(&acme, &fingerprint, b"component2")] {
+            assert_ne!(another.name, entry.name);
+            assert!(another.read(100).unwrap().is_none());
+            std::fs::copy(folder.path().join(&entry.name), folder.path().join(&another.name)).unwrap();
+            assert!(matches!(another.read(100), Err(CacheFault::NotOurs { .. })));
+        }
+    }
+
+    #[test]
+    fn no_bit_of_a_file_can_be_another_and_none_of_its_bytes_can_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, fingerprint, acme) = (cache(&folder, 1), fingerprint(), tenant("acme"));
+        let entry = cache.entry(&acme, &fingerprint, b"component");
+        entry.write(b"code").unwrap();
+        let file = folder.path().join(&entry.name);
+        let whole = std::fs::read(&file).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&file, flipped).unwrap();
+            assert!(matches!(entry.read(100), Err(CacheFault::NotOurs { .. })), "bit {bit}");
+        }
+        for length in 0..whole.len() {
+            std::fs::write(&file, &whole[..length]).unwrap();
+            assert!(matches!(entry.read(100), Err(CacheFault::NotOurs { .. })), "{length} bytes");
+        }
+        std::fs::write(&file, &whole).unwrap();
+        assert!(entry.read(4).unwrap().is_some());
+        assert!(matches!(entry.read(3), Err(CacheFault::TooLarge { given: 52, limit: 51, .. })));
+    }
+
+    #[test]
+    fn what_has_not_been_loaded_for_longest_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, fingerprint, acme) = (cache(&folder, 1).room(250), fingerprint(), tenant("acme"));
+        let entries: Vec<Entry<'_>> = (0..4).map(|place| cache.entry(&acme, &fingerprint, &[place])).collect();
+        for entry in &entries[..3] {
+            entry.write(&[0; 100 - HEADER]).unwrap();
+            // File systems tell times to some milliseconds.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            entries[0].read(100).unwrap().unwrap();
+        }
+        entries[3].write(&[0; 100 - HEADER]).unwrap();
+        let there = entries.iter().map(|entry| entry.read(100).unwrap().is_some()).collect::<Vec<_>>();
+        assert_eq!(there, [true, false, false, true]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Loading components of strangers: compiled in a process of its own, and kept.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use vestibule_model::TenantId;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::action::{self, Action};
+use crate::compilation_cache::{CacheFault, CompilationCache, Entry};
+use crate::compile::Compiler;
+use crate::error::LoadError;
+use crate::fingerprint::Fingerprint;
+use crate::precompiled::Precompiled;
+use crate::run::Runtime;
+
+/// Loads Actions that strangers have written. Cloning it is cheap; make one for a host, since its clones share the limit `compiles`.
+///
+/// It blocks for as long as compiling takes: milliseconds to `compile_time`. Load when an Action is deployed, or when a host starts, and
+/// never in a login. In an asynchronous program, it belongs into `spawn_blocking`.
+#[derive(Clone)]
+pub struct Loader(Arc<Inner>);
+
+struct Inner {
+    runtime: Runtime,
+    fingerprint: Fingerprint,
+    compiler: Option<Compiler>,
+    cache: Option<CompilationCache>,
+    turns: Turns,
+}
+
+/// An Action that has been loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The Action.
+    pub action: Action,
+    /// Where its code comes from.
+    pub from: Source,
+    /// What was wrong with the cache: for the operator's log. The Action is right all the same.
+    pub faults: Vec<CacheFault>,
+}
+
+/// Where an Action's code comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It has been compiled now.
+    Compiled,
+    /// It was in the cache.
+    Cached,
+}
+
+impl Loader {
+    /// A loader for a runtime. Without a compiler it compiles in this process, as [`Runtime::load`] does; without a cache it compiles each
+    /// time.
+    pub fn new(runtime: Runtime, compiler: Option<Compiler>, cache: Option<CompilationCache>) -> Self {
+        let fingerprint = Fingerprint::of(runtime.engine());
+        let turns = Turns::new(runtime.settings().host_limits.compiles);
+        Self(Arc::new(Inner { runtime, fingerprint, compiler, cache, turns }))
+    }
+
+    /// Loads a tenant's component, and checks that it is a post-login Action that wants nothing but what is offered.
+    ///
+    /// Its name and version are those that `vestibule build` has written into it; `fallback_name` and 0.0.0 where there are none.
+    ///
+    /// # Errors
+    /// When it is no such component, or compiling it takes more than is allowed: which rule it breaks, and what to do. What is wrong with
+    /// the cache is no error.
+    pub fn load(&self, tenant: &TenantId, fallback_name: &str, component: &[u8]) -> Result<Loaded, LoadError> {
+        let Inner { runtime, fingerprint, cache, .. } = &*self.0;
+        let mut faults = Vec::new();
+        let mut compiled = None;
+        let mut entry = None;
+        // Only when a component's size and kind have been looked at.
+        let action = runtime.load_with(fallback_name, component, |engine| {
+            entry = cache.as_ref().map(|cache| cache.entry(tenant, fingerprint, component));
+            let cached = entry.as_ref().and_then(|entry| {
+                self.cached(engine, entry).unwrap_or_else(|fault| {
+                    faults.push(fault);
+                    None
+                })
+            });
+            if let Some(component) = cached {
+                return Ok(component);
+            }
+            let code = self.compile(engine, fallback_name, component)?;
+            let component = code.component(engine);
+            compiled = Some(code);
+            component.map_err(|error| action::refused(fallback_name.to_owned(), format!("{error:#}")))
+        })?;
+        // What is no Action isn't kept.
+        if let (Some(entry), Some(code)) = (&entry, &compiled) {
+            faults.extend(entry.write(code.code()).err());
+        }
+        Ok(Loaded { action, from: if compiled.is_some() { Source::Compiled } else { Source::Cached }, faults })
+    }
+
+    fn cached(&self, engine: &Engine, entry: &Entry<'_>) -> Result<Option<Component>, CacheFault> {
+        let Some(verified) = entry.read(self.0.runtime.settings().host_limits.compiled_bytes)? else { return Ok(None) };
+        Precompiled::Kept(verified).component(engine).map(Some).map_err(|error| entry.not_loaded(&error))
+    }
+
+    fn compile(&self, engine: &Engine, name: &str, component: &[u8]) -> Result<Precompiled, LoadError> {
+        let Inner { runtime, fingerprint, compiler, turns, .. } = &*self.0;
+        let _turn = turns.take();
+        match compiler {
+            Some(compiler) => compiler.compile(name, runtime.settings(), fingerprint, component).map(Precompiled::Answered),
+            None => Precompiled::here(engine, component).map_err(|error| action::refused(name.to_owned(), format!("{error:#}"))),
+        }
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { compiler, cache, .. } = &*self.0;
+        f.debug_struct("Loader").field("compiler", compiler).field("cache", cache).finish_non_exhaustive()
+    }
+}
+
+/// How many compile at one time. Whoever compiles may block, so whoever waits may, too.
+struct Turns {
+    free: Mutex<usize>,
+    given_back: Condvar,
+}
+
+struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    fn new(count: usize) -> Self {
+        Self { free: Mutex::new(count.max(1)), given_back: Condvar::new() }
+    }
+
+    fn take(&self) -> Turn<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.given_back.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Turn(self)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.given_back.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn no_more_compile_at_one_time_than_have_a_turn() {
+        let turns = Turns::new(2);
+        let (compiling, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _turn = turns.take();
+                    most.fetch_max(compiling.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    compiling.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 2);
+    }
+}
