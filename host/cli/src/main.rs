@@ -8,6 +8,7 @@ mod actions;
 mod binding;
 mod case;
 mod commands;
+mod network;
 mod seen;
 mod table;
 mod template;

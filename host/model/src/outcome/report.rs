@@ -6,7 +6,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use super::{Frame, Place};
+use super::{Frame, Place, RequestReport};
 use crate::ActionId;
 
 /// How important a line of the log is.
@@ -100,6 +100,11 @@ pub enum Failure {
         /// Which.
         limit: LimitBroken,
     },
+    /// It can send requests, and its binding allows none. It has not run.
+    #[error(
+        "it sends HTTP requests (it imports `wasi:http/outgoing-handler`), and its binding allows none; name the origins that it may send to with `Binding::allow_requests`, or `--allow` on the command line"
+    )]
+    RequestsNotAllowed,
     /// The host had no room to run it: not the Action's fault.
     #[error("the host has no sandbox free; try again, or raise `sandboxes` in the runtime's settings")]
     Busy,
@@ -120,6 +125,7 @@ impl Failure {
             Self::Trapped { .. } => "trapped",
             Self::Exited => "exited",
             Self::Limit { .. } => "limit",
+            Self::RequestsNotAllowed => "requests_not_allowed",
             Self::Busy => "busy",
             Self::HostPanicked => "host_panicked",
         }
@@ -265,6 +271,8 @@ pub struct ActionReport {
     pub fuel: Option<u64>,
     /// The most linear memory that it had, in bytes.
     pub peak_memory_bytes: usize,
+    /// The HTTP requests that it made, in their order.
+    pub requests: Vec<RequestReport>,
     /// What it logged.
     pub logs: Vec<LogLine>,
     /// Whether it logged more than its budget, and the rest was cut.
@@ -282,6 +290,7 @@ impl ActionReport {
             duration: Duration::ZERO,
             fuel: None,
             peak_memory_bytes: 0,
+            requests: Vec::new(),
             logs: Vec::new(),
             logs_cut: false,
         }
@@ -298,7 +307,7 @@ impl ActionReport {
 
 impl Serialize for ActionReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("ActionReport", 11)?;
+        let mut fields = serializer.serialize_struct("ActionReport", 12)?;
         fields.serialize_field("name", self.action.name())?;
         fields.serialize_field("version", self.action.version())?;
         fields.serialize_field("result", self.result.name())?;
@@ -308,6 +317,7 @@ impl Serialize for ActionReport {
         fields.serialize_field("duration_us", &u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX))?;
         fields.serialize_field("fuel", &self.fuel)?;
         fields.serialize_field("peak_memory_bytes", &self.peak_memory_bytes)?;
+        fields.serialize_field("requests", &self.requests)?;
         fields.serialize_field("logs", &self.logs)?;
         fields.serialize_field("logs_cut", &self.logs_cut)?;
         fields.end()
