@@ -21,8 +21,11 @@ pub(crate) struct Run {
 }
 
 /// What a test answers to a request; `None` where it is no answer to this one.
+type Answers = dyn Fn(&Request) -> Option<Result<Response, Error>> + Send + Sync;
+
+/// One of a test's answers.
 #[derive(Clone)]
-pub(crate) struct Answer(pub(crate) Arc<dyn Fn(&Request) -> Option<Result<Response, Error>> + Send + Sync>);
+pub(crate) struct Answer(pub(crate) Arc<Answers>);
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

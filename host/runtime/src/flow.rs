@@ -24,7 +24,8 @@ pub struct Binding {
     pub(crate) action: Action,
     pub(crate) secrets: Arc<Settings>,
     pub(crate) configuration: Arc<Settings>,
-    pub(crate) origins: Arc<[Origin]>,
+    /// None where there is none.
+    pub(crate) origins: Option<Arc<[Origin]>>,
     pub(crate) on_failure: OnFailure,
     pub(crate) limits: Option<Arc<Limits>>,
 }
@@ -36,7 +37,7 @@ impl Binding {
             action,
             secrets: Arc::default(),
             configuration: Arc::default(),
-            origins: Arc::default(),
+            origins: None,
             on_failure: OnFailure::default(),
             limits: None,
         }
@@ -60,7 +61,8 @@ impl Binding {
     /// fails its login before it runs.
     #[must_use]
     pub fn allow_requests(mut self, origins: impl IntoIterator<Item = Origin>) -> Self {
-        self.origins = origins.into_iter().collect();
+        let origins: Arc<[Origin]> = origins.into_iter().collect();
+        self.origins = (!origins.is_empty()).then_some(origins);
         self
     }
 

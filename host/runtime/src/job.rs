@@ -57,7 +57,7 @@ impl Job {
         let action = binding.action.clone();
         let mut sandbox = Sandbox::new(login, binding, &limits, budget, computed, context, place);
         if action.sends_requests() {
-            let allowed = Arc::clone(&sandbox.binding.origins);
+            let allowed = sandbox.binding.origins.clone().unwrap_or_default();
             sandbox.http = Some(Box::new(Http::new(Arc::clone(runtime.client()), allowed, Arc::clone(&limits))));
         }
         sandbox.recorder = profiled.then(|| Box::new(Recorder::new(&limits)));
@@ -99,7 +99,7 @@ impl Job {
 }
 
 fn prepare(store: &mut Store<Sandbox>, count_fuel: bool, limits: &Limits) -> wasmtime::Result<()> {
-    if store.data().http.is_some() && store.data().binding.origins.is_empty() {
+    if store.data().http.is_some() && store.data().binding.origins.is_none() {
         return Err(Failure::RequestsNotAllowed.into());
     }
     if count_fuel {

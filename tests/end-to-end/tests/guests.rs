@@ -5,7 +5,9 @@
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{ActionResult, Failure, LimitBroken};
 use vestibule_test_artifacts as artifacts;
-use vestibule_tests::{context, example_event, full_event, limits, load, run, run_guest, runtime, runtime_with, settings};
+use vestibule_tests::{
+    context, example_event, full_event, host_limits, limits, load, run, run_guest, runtime, runtime_with, settings,
+};
 
 macro_rules! has_tests {
     ($guest:ident) => {
@@ -215,7 +217,7 @@ mod recurses {
     async fn stack_over_its_limit_fails_and_the_next_login_passes() {
         let runtime = runtime();
         let outcome = run_guest(&runtime, artifacts::RECURSES, &[]).await;
-        assert_eq!(limit_broken(&outcome), LimitBroken::Stack { allowed: limits().stack });
+        assert_eq!(limit_broken(&outcome), LimitBroken::Stack { allowed: host_limits().stack });
         assert_next_login_passes(&runtime).await;
     }
 

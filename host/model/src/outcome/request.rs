@@ -105,7 +105,7 @@ pub enum RequestError {
         allowed: usize,
     },
     /// The response's head is larger than any server's should be.
-    #[error("the response's headers have more than {allowed} bytes")]
+    #[error("the response has too many headers, or more than {allowed} bytes of them")]
     HeadTooLarge {
         /// What is allowed.
         allowed: usize,

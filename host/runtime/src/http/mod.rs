@@ -14,7 +14,6 @@ mod send;
 mod socket;
 mod tls;
 
-use std::fmt;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -80,12 +79,6 @@ impl Http {
     /// What is told of its requests.
     pub(crate) fn take_reports(&self) -> Vec<RequestReport> {
         self.sender.record.take()
-    }
-}
-
-impl fmt::Debug for Http {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http").field("record", &self.sender.record).finish_non_exhaustive()
     }
 }
 

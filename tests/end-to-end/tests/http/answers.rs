@@ -60,7 +60,7 @@ async fn an_answer_without_end_ends_at_the_limit() {
     let limits = Limits { response_bytes: allowed, ..Limits::default() };
     let runtime = runtime(named(&["127.0.0.0/8"]), limits);
     let chunk: &'static [u8] = Box::leak(format!("1000\r\n{}\r\n", "x".repeat(0x1000)).into_bytes().into());
-    let body = server(|| repeating(CHUNKED, chunk, AT_ONCE)).await;
+    let body = server(move || repeating(CHUNKED, chunk, AT_ONCE)).await;
     // All of what stands around a body counts, too: an empty body can have an end without end.
     let trailers = server(|| repeating(&format!("{CHUNKED}0\r\n"), b"x: y\r\n", AT_ONCE)).await;
     let until_closed = server(|| repeating("HTTP/1.0 200 OK\r\n\r\n", &[b'x'; 1_000], AT_ONCE)).await;
