@@ -148,12 +148,15 @@ impl Exchange {
         let stream = Counted::new(stream, recorded.clone(), &limits);
         let (response, connection) = deadlines.head.keep(exchange(stream, prepared(request, &origin)?)).await?;
         recorded.answered(response.status().as_u16());
-        let end = deadlines.end.clone();
+        let (end, too_slow) = (deadlines.end.clone(), recorded.clone());
         let response = response.map(|body| ResponseBody::new(body, recorded, deadlines).boxed_unsync());
         let rest = async move {
-            if let Some(connection) = connection {
-                // What goes wrong here, the body's reader is told as well.
-                let _ = tokio::time::timeout_at(end.at, connection).await;
+            if let Some(mut connection) = connection {
+                // What goes wrong here, the body's reader is told as well. That it is too late is written down before the connection is
+                // dropped: the reader would take that for an answer that ends too early.
+                if tokio::time::timeout_at(end.at, connection.as_mut()).await.is_err() {
+                    too_slow.failed(end.broken);
+                }
             }
             Ok(())
         };

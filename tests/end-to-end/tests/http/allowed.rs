@@ -84,14 +84,14 @@ async fn requests_just_up_to_the_limit_are_sent_and_one_more_is_an_error_that_th
         let (runtime, server) = (&runtime, &server);
         async move { send(runtime, &[&server.origin()], &server.url("/"), &[("times", times), (look, "yes")]).await }
     };
-    assert_eq!(sent("2", "").await.actions[0].requests.len(), 2);
+    assert_eq!(sent("2", "looks_at_none").await.actions[0].requests.len(), 2);
     // What goes on beyond it is written down once.
     let outcome = sent("50", "look_at_errors").await;
     assert_eq!(claim(&outcome, "error"), "TooMany");
     let errors: Vec<_> = outcome.actions[0].requests.iter().map(|request| request.error.clone()).collect();
     assert_eq!(errors, [None, None, Some(RequestError::TooMany { allowed: 2 })]);
     assert_eq!(server.seen().len(), 4);
-    let failure = sent("3", "").await.failed().expect("it is not handled").to_string();
+    let failure = sent("3", "looks_at_none").await.failed().expect("it is not handled").to_string();
     assert!(failure.contains("limit `requests`"), "{failure}");
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use vestibule::RootCertificate;
 use vestibule::model::outcome::RequestError;
@@ -49,12 +51,10 @@ async fn a_server_whose_authority_the_operator_trusts_is_asked() {
 async fn a_server_of_another_name_or_of_an_authority_that_nobody_trusts_gets_no_request() {
     let (other, pem_of_other) = server_of("other.example").await;
     let (untrusted, _) = server_of("localhost").await;
-    let plain = Server::start(|_| ok("")).await;
     for (server, runtime) in [
         (&other, trusting(&pem_of_other)),
         (&untrusted, trusting(&pem_of_other)),
         (&untrusted, runtime(named(&["127.0.0.0/8", "::1/128"]), Limits::default())),
-        (&plain, trusting(&pem_of_other)),
     ] {
         let (kind, report) = refused(&runtime, &[&origin(server)], &format!("{}/", origin(server)), &[]).await;
         assert_eq!(kind, "Tls");
@@ -62,4 +62,22 @@ async fn a_server_of_another_name_or_of_an_authority_that_nobody_trusts_gets_no_
         assert_eq!(report.bytes_sent, 0);
         assert!(server.seen().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_gets_no_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("https://127.0.0.1:{}", listener.local_addr().expect("an address").port());
+    let server = async {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("a client that listens");
+        std::future::pending::<()>().await;
+    };
+    let runtime = runtime(named(&["127.0.0.0/8"]), Limits::default());
+    let (allowed, url) = ([origin.as_str()], format!("{origin}/"));
+    let (kind, report) = tokio::select! {
+        refused = refused(&runtime, &allowed, &url, &[]) => refused,
+        () = server => unreachable!("it is pending"),
+    };
+    assert_eq!((kind.as_str(), report.bytes_sent), ("Tls", 0));
 }
