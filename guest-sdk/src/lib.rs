@@ -12,6 +12,7 @@ pub mod event;
 mod export;
 #[doc = include_str!("../FROM-AUTH0.md")]
 pub mod from_auth0 {}
+pub mod http;
 pub mod log;
 #[cfg(feature = "log")]
 mod log_macros;

@@ -29,7 +29,8 @@ use vestibule_model::outcome::{ActionReport, Failure};
 pub use vestibule_model::outcome::Outcome;
 
 use crate::export::PostLogin;
-use crate::native::{self, Run};
+use crate::http;
+use crate::native::{self, Answer, Run};
 
 /// A login that a test makes up: an event, secrets and configuration.
 #[derive(Clone, Debug)]
@@ -39,6 +40,7 @@ pub struct Login {
     secrets: model::Settings,
     configuration: model::Settings,
     cache: Vec<(String, String)>,
+    answers: Vec<Answer>,
 }
 
 impl Default for Login {
@@ -81,6 +83,7 @@ impl Login {
             secrets: model::Settings::default(),
             configuration: model::Settings::default(),
             cache: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
@@ -127,6 +130,53 @@ impl Login {
         self
     }
 
+    /// The same login, where HTTP requests to this URL are answered so. The URL is the whole one, or without its query; a method may stand
+    /// before it: `GET https://api.example.com/users`. The first answer that fits is given; without one, a request is refused
+    /// ([`http::Error::NotAllowed`]). Which requests were sent stands in the outcome's report.
+    ///
+    /// ```
+    /// use vestibule_sdk::testing::Login;
+    /// use vestibule_sdk::{Api, Event, PostLogin, Result, http};
+    ///
+    /// struct Plan;
+    ///
+    /// impl PostLogin for Plan {
+    ///     fn on_execute_post_login(event: &Event, api: &Api) -> Result {
+    ///         let plan = http::get("https://billing.example.com/plan").query("user", &event.user().id()).send()?;
+    ///         api.id_token().set_custom_claim("plan", plan.text()?)?;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let outcome = Login::new().answers("https://billing.example.com/plan", 200, "gold").run::<Plan>();
+    /// assert_eq!(outcome.id_token.unwrap().claims["plan"].value, "gold");
+    /// assert_eq!(outcome.actions[0].requests[0].origin, "https://billing.example.com");
+    ///
+    /// let outcome = Login::new().run::<Plan>();
+    /// assert!(outcome.failed().is_some());
+    /// ```
+    #[must_use]
+    pub fn answers(self, request: &str, status: u16, body: impl Into<Vec<u8>>) -> Self {
+        let (method, url) = request.split_once(' ').map_or((None, request), |(method, url)| (Some(method.to_owned()), url));
+        let (url, response) = (url.to_owned(), http::Response::new(status, body));
+        self.answers_with(move |request| {
+            let is_of = |given: &str| given == url || given.split_once('?').is_some_and(|(given, _)| given == url);
+            let fits = method.as_deref().is_none_or(|method| method == request.method()) && is_of(request.url());
+            fits.then(|| Ok(response.clone()))
+        })
+    }
+
+    /// The same login, where this answers HTTP requests: `None` leaves one to later answers. It can look at the whole request, and answer with
+    /// an error.
+    #[must_use]
+    pub fn answers_with(
+        mut self,
+        answer: impl Fn(&http::Request) -> Option<Result<http::Response, http::Error>> + Send + Sync + 'static,
+    ) -> Self {
+        self.answers.push(Answer(Arc::new(answer)));
+        self
+    }
+
     fn cache(&self) -> model::CacheEntries {
         let expires_at = self.now.plus(Duration::from_secs(15 * 60));
         let entry = |value: &String| model::CacheEntry { value: value.clone(), expires_at };
@@ -149,10 +199,12 @@ impl Login {
             secrets: self.secrets.clone(),
             configuration: self.configuration.clone(),
             logs: Vec::new(),
+            answers: self.answers.clone(),
+            requests: Vec::new(),
         };
         let started = Instant::now();
         let (run, returned) = native::during(run, crate::export::execute::<A>);
-        let Run { login, logs, .. } = run;
+        let Run { login, logs, requests, .. } = run;
         let (returned, place) = match returned.map_err(|text| model::outcome::Place::part(&text)) {
             Ok(()) => (Ok(()), None),
             Err((message, place)) => (Err(Failure::Returned { message }), place),
@@ -165,6 +217,7 @@ impl Login {
         report.duration = started.elapsed();
         report.cpu_time = report.duration;
         report.logs = logs;
+        report.requests = requests;
         let failed = report.failure().cloned().map(|failure| (action, failure));
         Outcome::new(&login, vec![report], failed)
     }

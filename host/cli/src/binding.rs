@@ -1,4 +1,4 @@
-//! What is given to Actions on the command line: secrets, configuration, and the time of the login.
+//! What is given to Actions on the command line: secrets, configuration, the network, and the time of the login.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use vestibule::model::{self, Event, Timestamp};
-use vestibule::{Action, Binding, Context, Flow};
+use vestibule::{Action, Binding, Context, Flow, HttpSettings};
+
+use crate::network::Network;
 
 /// What is given to Actions.
 #[derive(Clone, Debug, Args)]
@@ -20,6 +22,8 @@ pub(crate) struct Given {
     /// The time of the login, in ISO 8601 [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
+    #[command(flatten)]
+    network: Network,
 }
 
 impl Given {
@@ -27,9 +31,17 @@ impl Given {
     pub(crate) fn flow(&self, event: &Arc<Event>, actions: Vec<Action>) -> Result<(Flow, Context)> {
         let secrets = settings(&self.secret, "secret")?;
         let configuration = settings(&self.configuration, "configuration value")?;
-        let binding = |action| Binding::new(action).secrets(secrets.clone()).configuration(configuration.clone());
+        let binding = |action| {
+            let binding = Binding::new(action).secrets(secrets.clone()).configuration(configuration.clone());
+            binding.allow_requests(self.network.origins())
+        };
         let flow = Flow::new(event.tenant.id.clone(), actions.into_iter().map(binding).collect());
         Ok((flow, Context { now: self.at.unwrap_or_else(Timestamp::now), ..Context::live() }))
+    }
+
+    /// How the host sends their requests.
+    pub(crate) fn http(&self) -> HttpSettings {
+        self.network.settings()
     }
 
     /// Whether all of it can be given: to be asked before anything is built.

@@ -8,9 +8,10 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 use vestibule::model::{Event, Settings, Timestamp};
-use vestibule::{Action, Binding, Context, Flow};
+use vestibule::{Action, Binding, Context, Flow, Origin};
 
 use crate::binding;
+use crate::network::Network;
 
 /// When a case's login is, unless its context says otherwise: 2026-01-01T00:00:00Z, as in native tests.
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -31,6 +32,9 @@ struct Surroundings {
     secrets: BTreeMap<String, String>,
     #[serde(default)]
     configuration: BTreeMap<String, String>,
+    /// Origins that requests may go to.
+    #[serde(default)]
+    allow: Vec<String>,
 }
 
 impl Case {
@@ -61,12 +65,16 @@ impl Case {
     }
 
     /// The event, a flow of the Action alone, and the context of its run: the same each time.
-    pub(crate) fn prepare(&self, action: &Action) -> Result<(Arc<Event>, Flow, Context)> {
+    pub(crate) fn prepare(&self, action: &Action, network: &Network) -> Result<(Arc<Event>, Flow, Context)> {
         let event = binding::event(&self.event_file())?;
-        let Surroundings { at, secrets, configuration } = self.surroundings()?;
+        let Surroundings { at, secrets, configuration, allow } = self.surroundings()?;
+        let file = self.folder.join("context.json");
+        let origin = |text: &String| text.parse::<Origin>().with_context(|| format!("`allow` in {}: {text}", file.display()));
+        let allowed: Vec<Origin> = allow.iter().map(origin).collect::<Result<_>>()?;
         let binding = Binding::new(action.clone())
-            .secrets(settings(secrets).with_context(|| format!("a secret in {}", self.folder.join("context.json").display()))?)
-            .configuration(settings(configuration).with_context(|| format!("{}", self.folder.join("context.json").display()))?);
+            .secrets(settings(secrets).with_context(|| format!("a secret in {}", file.display()))?)
+            .configuration(settings(configuration).with_context(|| format!("{}", file.display()))?)
+            .allow_requests(allowed.into_iter().chain(network.origins()));
         let flow = Flow::new(event.tenant.id.clone(), vec![binding]);
         Ok((Arc::new(event), flow, Context { now: at.unwrap_or(AT), seed: [0; 32] }))
     }
@@ -79,7 +87,7 @@ impl Case {
         let file = self.folder.join("context.json");
         match std::fs::read(&file) {
             Ok(json) => {
-                let help = "it can have `at`, `secrets` and `configuration`";
+                let help = "it can have `at`, `secrets`, `configuration` and `allow`";
                 serde_json::from_slice(&json).with_context(|| format!("{} is wrong; {help}", file.display()))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Surroundings::default()),

@@ -9,6 +9,7 @@ mod binding;
 mod case;
 mod commands;
 mod loading;
+mod network;
 mod seen;
 mod table;
 mod template;

@@ -5,6 +5,7 @@
 pub mod contract;
 mod error;
 pub mod event;
+pub mod http;
 mod ids;
 pub mod json;
 mod login;

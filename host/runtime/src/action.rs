@@ -40,6 +40,7 @@ struct Inner {
     bytes: usize,
     capabilities: Capabilities,
     caches: bool,
+    sends_requests: bool,
     /// Whether its last run has computed for longer than a moment.
     takes_long: AtomicBool,
     pre: PostLoginPre<Sandbox>,
@@ -64,6 +65,11 @@ impl Action {
     /// Whether it can ask for its tenant's cache.
     pub(crate) fn caches(&self) -> bool {
         self.0.caches
+    }
+
+    /// Whether it can ask for HTTP requests.
+    pub(crate) fn sends_requests(&self) -> bool {
+        self.0.sends_requests
     }
 
     /// Whether it is to begin in the slow lane, since its last run ended there.
@@ -123,10 +129,12 @@ impl Action {
         let other_type = |error: wasmtime::Error| LoadError::OtherType { name: name(), reason: of_wasmtime(&error) };
         let pre = linker.instantiate_pre(&component).and_then(PostLoginPre::new).map_err(other_type)?;
         let caches = imports.offered.capabilities.iter().any(|capability| capability.interface == "cache");
+        let sends_requests = imports.offered.sends_requests();
         Ok(Self(Arc::new(Inner {
             bytes: bytes.len(),
             capabilities: imports.offered,
             caches,
+            sends_requests,
             takes_long: AtomicBool::new(false),
             pre,
             id,

@@ -17,6 +17,12 @@ pub enum RuntimeError {
         /// What wasmtime says.
         reason: String,
     },
+    /// Connections can't be encrypted.
+    #[error("the host's TLS can't be set up: {reason}")]
+    Tls {
+        /// What TLS says.
+        reason: String,
+    },
     /// A limit is higher than is possible.
     #[error(transparent)]
     Limit(#[from] LimitTooHigh),

@@ -46,6 +46,9 @@ fn why(error: &wasmtime::Error, limits: &Limits, stack: usize) -> Failure {
     if let Some(limit) = error.downcast_ref::<LimitBroken>() {
         return Failure::Limit { limit: *limit };
     }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.clone();
+    }
     if error.is::<PoolConcurrencyLimitError>() {
         return Failure::Busy;
     }

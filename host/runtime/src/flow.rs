@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vestibule_model::{SessionLifetimes, Settings, TenantId};
 
 use crate::Action;
+use crate::http::Origin;
 use crate::limits::{FlowLimits, Limits};
 
 /// What becomes of a login when this Action fails.
@@ -23,14 +24,23 @@ pub struct Binding {
     pub(crate) action: Action,
     pub(crate) secrets: Arc<Settings>,
     pub(crate) configuration: Arc<Settings>,
+    /// None where there is none.
+    pub(crate) origins: Option<Arc<[Origin]>>,
     pub(crate) on_failure: OnFailure,
     pub(crate) limits: Option<Arc<Limits>>,
 }
 
 impl Binding {
-    /// An Action without secrets or configuration, whose failure fails the login.
+    /// An Action without secrets, configuration or requests, whose failure fails the login.
     pub fn new(action: Action) -> Self {
-        Self { action, secrets: Arc::default(), configuration: Arc::default(), on_failure: OnFailure::default(), limits: None }
+        Self {
+            action,
+            secrets: Arc::default(),
+            configuration: Arc::default(),
+            origins: None,
+            on_failure: OnFailure::default(),
+            limits: None,
+        }
     }
 
     /// Secrets that this Action can read by name.
@@ -44,6 +54,15 @@ impl Binding {
     #[must_use]
     pub fn configuration(mut self, configuration: Settings) -> Self {
         self.configuration = Arc::new(configuration);
+        self
+    }
+
+    /// Origins that this Action may send HTTP requests to, and no others. An Action that can send requests, in a binding that allows none,
+    /// fails its login before it runs.
+    #[must_use]
+    pub fn allow_requests(mut self, origins: impl IntoIterator<Item = Origin>) -> Self {
+        let origins: Arc<[Origin]> = origins.into_iter().collect();
+        self.origins = (!origins.is_empty()).then_some(origins);
         self
     }
 

@@ -9,6 +9,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use crate::error::one_line;
+use crate::http::OUTGOING;
 
 /// The version of the contract that this host serves.
 pub const CONTRACT: &str = "0.1.0";
@@ -16,10 +17,10 @@ pub const CONTRACT: &str = "0.1.0";
 /// The package of the contract, as imports are named after it.
 const PACKAGE: &str = "vestibule:actions/";
 
-/// One fact that an Action can see, or one effect that it can ask for: a function of the contract.
+/// One fact that an Action can see, or one effect that it can ask for: a function of the contract, or of `wasi:http`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Capability {
-    /// The function's interface, `event-user` for instance.
+    /// The function's interface, `event-user` or `wasi:http/outgoing-handler` for instance.
     pub interface: String,
     /// The function's name, `email` for instance.
     pub function: String,
@@ -40,11 +41,18 @@ impl Serialize for Capability {
 /// All that a component can see and do. It is read from the component's imports, so it can't be wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
-    /// The contract's functions that it can call, sorted.
+    /// The functions of the contract that it can call, sorted, and that of `wasi:http` which sends requests.
     pub capabilities: BTreeSet<Capability>,
     /// The interfaces of WASI that its language's standard library wants, sorted: `wasi:io/streams`, for instance. Behind them there
     /// are empty arguments, an empty environment and input, the run's log, and the run's own clock and random numbers.
     pub plumbing: BTreeSet<String>,
+}
+
+impl Capabilities {
+    /// Whether it can send HTTP requests, to origins that its binding allows.
+    pub fn sends_requests(&self) -> bool {
+        self.capabilities.iter().any(|capability| capability.interface == OUTGOING)
+    }
 }
 
 /// A component's imports, sorted into what is offered and what is not.
@@ -71,7 +79,10 @@ impl Imports {
                     .collect(),
                 _ => vec![String::new()],
             };
-            if let Some(ours) = interface.strip_prefix(PACKAGE) {
+            if interface == OUTGOING && crate::plumbing::is_version(version) {
+                let asked = functions.into_iter().map(|function| Capability { interface: interface.to_owned(), function });
+                imports.offered.capabilities.extend(asked);
+            } else if let Some(ours) = interface.strip_prefix(PACKAGE) {
                 imports.contract(ours, version, functions, offered);
             } else if crate::plumbing::is_offered(interface, version) {
                 imports.offered.plumbing.insert(interface.to_owned());

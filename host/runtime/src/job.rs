@@ -12,6 +12,7 @@ use wasmtime::Store;
 use crate::context::Context;
 use crate::failure::{self, End};
 use crate::flow::Binding;
+use crate::http::Http;
 use crate::lane::Computed;
 use crate::limits::Limits;
 use crate::profile::{Profile, Recorder};
@@ -55,6 +56,10 @@ impl Job {
         let id = binding.action.id().clone();
         let action = binding.action.clone();
         let mut sandbox = Sandbox::new(login, binding, &limits, budget, Arc::clone(&computed), context, place);
+        if action.sends_requests() {
+            let allowed = sandbox.binding.origins.clone().unwrap_or_default();
+            sandbox.http = Some(Box::new(Http::new(Arc::clone(runtime.client()), allowed, Arc::clone(&limits))));
+        }
         sandbox.recorder = profiled.then(|| Box::new(Recorder::new(&limits)));
         let mut store = Store::new(runtime.engine(), sandbox);
         let returned = match prepare(&mut store, settings.count_fuel, &limits) {
@@ -65,7 +70,7 @@ impl Job {
         // The sandbox is dropped here: whatever it held is gone before its report is made.
         let sandbox = store.into_data();
         let overran = sandbox.has_overrun();
-        let Sandbox { login, log, memory, recorder, .. } = sandbox;
+        let Sandbox { login, log, memory, recorder, http, .. } = sandbox;
         let profile = recorder.map(|recorder| recorder.finish(id.clone(), u64::MAX - fuel.unwrap_or_default()));
         let (logs, logs_cut) = log.take();
         let End { failure, place, trace } = match returned {
@@ -87,6 +92,7 @@ impl Job {
             cpu_time: if computed.time().is_zero() { started.elapsed() } else { computed.time() },
             fuel,
             peak_memory_bytes: memory.peak,
+            requests: http.map(|http| http.take_reports()).unwrap_or_default(),
             logs,
             logs_cut,
         };
@@ -95,6 +101,9 @@ impl Job {
 }
 
 fn prepare(store: &mut Store<Sandbox>, count_fuel: bool, limits: &Limits) -> wasmtime::Result<()> {
+    if store.data().http.is_some() && store.data().binding.origins.is_none() {
+        return Err(Failure::RequestsNotAllowed.into());
+    }
     if count_fuel {
         store.set_fuel(u64::MAX)?;
     }

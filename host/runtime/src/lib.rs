@@ -15,6 +15,7 @@ mod error;
 mod failure;
 mod fingerprint;
 mod flow;
+mod http;
 mod inspect;
 mod job;
 mod lane;
@@ -37,6 +38,9 @@ pub use compile::Compiler;
 pub use context::Context;
 pub use error::{LoadError, RunError, RuntimeError};
 pub use flow::{Binding, Flow, OnFailure};
+pub use http::{
+    HttpSettings, InvalidCertificate, InvalidOrigin, Origin, Resolve, ResolveFuture, RootCertificate, SystemResolver,
+};
 pub use inspect::{CONTRACT, Capabilities, Capability};
 pub use limits::{FlowLimits, HostLimits, Limits, TenantLimits};
 pub use loader::{Loaded, Loader, Source};
@@ -44,5 +48,7 @@ pub use profile::{Function, Profile, Share};
 pub use run::Runtime;
 pub use settings::Settings;
 
+/// A network, as [`HttpSettings`] names it.
+pub use ipnet::IpNet;
 /// What an event, a login and an outcome are.
 pub use vestibule_model as model;

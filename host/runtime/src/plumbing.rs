@@ -14,12 +14,13 @@ use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiView};
 
 use crate::context::{Context, Kind};
+use crate::http::TYPES;
 use crate::limits::Limits;
 use crate::log::{Log, Stream};
 use crate::sandbox::Sandbox;
 
 /// The interfaces of WASI 0.2 that are linked.
-const OFFERED: [&str; 18] = [
+const OFFERED: [&str; 19] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stderr",
@@ -32,6 +33,7 @@ const OFFERED: [&str; 18] = [
     "wasi:cli/terminal-stdout",
     "wasi:clocks/monotonic-clock",
     "wasi:clocks/wall-clock",
+    TYPES,
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -45,10 +47,15 @@ const PERMIT: usize = 64 << 10;
 
 /// Whether an interface of WASI is linked.
 pub(crate) fn is_offered(interface: &str, version: &str) -> bool {
-    version.starts_with("0.2.") && OFFERED.binary_search(&interface).is_ok()
+    is_version(version) && OFFERED.binary_search(&interface).is_ok()
 }
 
-/// Links what [`OFFERED`] names.
+/// Whether it is a version of WASI that is linked.
+pub(crate) fn is_version(version: &str) -> bool {
+    version.starts_with("0.2.")
+}
+
+/// Links what [`OFFERED`] names; [`TYPES`] where requests are linked.
 pub(crate) fn add_to_linker(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::bindings::io::error::add_to_linker::<Sandbox, Io>(linker, |sandbox| sandbox.ctx().table)?;
     wasmtime_wasi::p2::bindings::io::poll::add_to_linker::<Sandbox, Io>(linker, |sandbox| sandbox.ctx().table)?;
@@ -182,5 +189,6 @@ mod tests {
         assert!(!is_offered("wasi:cli/exit", "0.3.0"));
         assert!(!is_offered("wasi:filesystem/types", "0.2.6"));
         assert!(!is_offered("wasi:sockets/tcp", "0.2.6"));
+        assert!(!is_offered("wasi:http/incoming-handler", "0.2.6"));
     }
 }

@@ -21,7 +21,7 @@ use crate::profile::Profile;
 use crate::sandbox::{Budget, Sandbox};
 use crate::settings::Settings;
 use crate::tenants::{Tenant, Tenants};
-use crate::{capabilities, engine, plumbing};
+use crate::{capabilities, engine, http, plumbing};
 
 /// Compiles Actions and runs flows of them. Cloning it is cheap; clones share one pool of sandboxes.
 #[derive(Clone)]
@@ -33,6 +33,7 @@ struct Inner {
     settings: Settings,
     limits: Arc<Limits>,
     cache: Arc<dyn Cache>,
+    client: Arc<http::Client>,
     tenants: Tenants,
     lane: SlowLane,
     panics: AtomicU64,
@@ -56,16 +57,23 @@ impl Runtime {
         let engine = engine::engine(&settings)?;
         let mut linker = Linker::new(&engine);
         let linked = plumbing::add_to_linker(&mut linker).and_then(|()| capabilities::add_to_linker(&mut linker));
+        let linked = linked.and_then(|()| http::add_to_linker(&mut linker));
         linked.map_err(|error| RuntimeError::Engine { reason: format!("{error:#}") })?;
         let limits = Arc::new(settings.limits.clone());
         let lane = SlowLane::new(settings.host_limits.slow_threads)?;
         let tenants = Tenants::new(&settings.tenant_limits, &settings.host_limits, lane.share());
+        let client = http::Client::new(&settings.http).map_err(|error| RuntimeError::Tls { reason: error.to_string() })?;
+        let client = Arc::new(client);
         let panics = AtomicU64::new(0);
-        Ok(Self(Arc::new(Inner { engine, linker, settings, limits, cache, tenants, lane, panics })))
+        Ok(Self(Arc::new(Inner { engine, linker, settings, limits, cache, client, tenants, lane, panics })))
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(crate) fn client(&self) -> &Arc<http::Client> {
+        &self.0.client
     }
 
     /// How it was made.

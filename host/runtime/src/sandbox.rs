@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use vestibule_model::Login;
 use vestibule_model::outcome::LimitBroken;
+use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::context::Context;
 use crate::engine::TICK;
 use crate::flow::Binding;
+use crate::http::Http;
 use crate::lane::Computed;
 use crate::limits::Limits;
 use crate::log::Log;
@@ -40,6 +42,8 @@ pub(crate) struct Sandbox {
     pub(crate) memory: Memory,
     /// What records a profile, where one was asked for.
     pub(crate) recorder: Option<Box<Recorder>>,
+    /// What sends its requests, where it can ask for that.
+    pub(crate) http: Option<Box<Http>>,
     calls_left: usize,
     limits: Arc<Limits>,
     budget: Budget,
@@ -67,6 +71,7 @@ impl Sandbox {
             log: Log::new(limits),
             memory: Memory { limit: limits.memory, table_elements: limits.table_elements, now: 0, peak: 0 },
             recorder: None,
+            http: None,
             calls_left: limits.calls,
             limits: Arc::clone(limits),
             budget,
@@ -88,6 +93,14 @@ impl Sandbox {
             None => return Err(LimitBroken::Calls { allowed: self.limits.calls }.into()),
         }
         Ok(&mut self.login)
+    }
+
+    /// What sends its requests, beside what holds its resources.
+    pub(crate) fn http_and_table(&mut self) -> (&mut Http, &mut ResourceTable) {
+        let Self { http, plumbing, log, context, action, limits, .. } = self;
+        let plumbing = plumbing.get_or_insert_with(|| Box::new(Plumbing::new(log, context, *action, limits)));
+        let http = http.get_or_insert_with(|| Box::new(Http::of_types_alone(Arc::clone(limits))));
+        (http, &mut plumbing.table)
     }
 
     pub(crate) fn budget(&self) -> &Budget {

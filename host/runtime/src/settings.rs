@@ -1,5 +1,6 @@
 //! How a runtime is made.
 
+use crate::http::HttpSettings;
 use crate::limits::{FlowLimits, HostLimits, LimitTooHigh, Limits, TenantLimits};
 
 /// How a runtime is made: its limits, and what it tells authors.
@@ -13,6 +14,8 @@ pub struct Settings {
     pub tenant_limits: TenantLimits,
     /// What the host as a whole may use, and what a component may be.
     pub host_limits: HostLimits,
+    /// How the requests of Actions are sent.
+    pub http: HttpSettings,
     /// Whether the instructions that an Action runs are counted: the number that authors compare. It costs some speed.
     pub count_fuel: bool,
     /// Whether a component's debugging information is read when it breaks off, so that its trace has files and lines. It is the

@@ -164,6 +164,20 @@ mod loops_for_ever {
     }
 }
 
+mod sends_requests {
+    use super::*;
+
+    // What becomes of its requests stands in `http.rs`.
+    #[tokio::test]
+    async fn in_a_binding_that_allows_no_requests_it_does_not_even_begin() {
+        let runtime = runtime();
+        let outcome = run_guest(&runtime, artifacts::SENDS_REQUESTS, &[("url", "https://api.example.com")]).await;
+        assert_eq!(failure(&outcome), &Failure::RequestsNotAllowed);
+        assert_eq!((outcome.actions[0].fuel, outcome.actions[0].peak_memory_bytes), (Some(0), 0));
+        assert_next_login_passes(&runtime).await;
+    }
+}
+
 mod sleeps_for_ever {
     use super::*;
     use std::time::Duration;

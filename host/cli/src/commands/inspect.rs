@@ -75,17 +75,27 @@ fn print(action: &Action) {
     let (words, interfaces) = plumbing_in_words(plumbing);
     table.row(["plumbing", &words, &interfaces]);
     println!("{table}");
-    println!(" It can see nothing else of the login, and nothing of the network or the file system.");
+    println!(" {}", rest(action.capabilities()));
+}
+
+/// What it can't do. The words hold for what it imports.
+fn rest(capabilities: &Capabilities) -> &'static str {
+    if capabilities.sends_requests() {
+        "It can see nothing else of the login, nothing of the network but by these requests, and nothing of the file system."
+    } else {
+        "It can see nothing else of the login, and nothing of the network or the file system."
+    }
 }
 
 /// What the standard library's interfaces give, in words, and which they are.
 fn plumbing_in_words(plumbing: &std::collections::BTreeSet<String>) -> (String, String) {
-    const WORDS: [(&str, &str); 6] = [
+    const WORDS: [(&str, &str); 7] = [
         ("wasi:io/", "standard streams (to the log)"),
         ("wasi:cli/exit", "exit"),
         ("wasi:cli/environment", "environment (empty)"),
         ("wasi:clocks/wall-clock", "time of day (of the login)"),
         ("wasi:clocks/monotonic-clock", "timer (of the run)"),
+        ("wasi:http/types", "HTTP messages"),
         ("wasi:random/", "random numbers (of the run)"),
     ];
     let has = |start: &str| plumbing.iter().any(|interface| interface.starts_with(start));

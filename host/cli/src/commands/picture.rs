@@ -34,6 +34,7 @@ pub(crate) fn of(event: &Event, outcome: &Outcome) -> String {
     }
     let _ = write!(picture, "\n{actions}");
     for report in &outcome.actions {
+        picture.push_str(&requests(report));
         picture.push_str(&log(report));
     }
     picture.push('\n');
@@ -202,6 +203,34 @@ fn action(table: &mut Table, report: &ActionReport) {
     let time = format!("{} µs", thousands(u64::try_from(report.duration.as_micros()).unwrap_or(u64::MAX)));
     let fuel = report.fuel.map_or("–".to_owned(), thousands);
     table.row([name, report.result.name(), &time, &fuel, &megabytes(report.peak_memory_bytes), &lines]);
+}
+
+fn requests(report: &ActionReport) -> String {
+    if report.requests.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::default();
+    let mut errors = String::new();
+    for request in &report.requests {
+        let status = match (&request.status, &request.error) {
+            (Some(status), _) => status.to_string(),
+            (None, Some(_)) => "failed".to_owned(),
+            (None, None) => "no answer yet".to_owned(),
+        };
+        let bytes = format!("{} sent, {} received", thousands(request.bytes_sent), thousands(request.bytes_received));
+        let time = format!("{} µs", thousands(u64::try_from(request.duration.as_micros()).unwrap_or(u64::MAX)));
+        table.row([&request.method, &request.origin, &status, &bytes, &time]);
+        if let Some(error) = &request.error {
+            let _ = writeln!(
+                errors,
+                "   → {} {}: {}",
+                printable(&request.method),
+                printable(&request.origin),
+                printable(&error.to_string())
+            );
+        }
+    }
+    format!("\n   Requests of {}\n{table}{errors}", report.action.name())
 }
 
 fn log(report: &ActionReport) -> String {

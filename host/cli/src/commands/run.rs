@@ -31,6 +31,7 @@ const FAILED: u8 = 4;
 Examples:
   vestibule run . --event cases/a-login/event.json
   vestibule run first second.wasm --event login.json --configuration suspended=initech
+  vestibule run . --event login.json --allow https://api.example.com
   vestibule run . --event login.json --profile out.svg     where its fuel goes, as a flame graph
   vestibule run . --event login.json --repeat 10000        how long it takes, as a distribution
 
@@ -70,7 +71,8 @@ impl Run {
         };
         let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 
-        let runtime = Runtime::new(Settings { count_fuel: true, read_symbols: true, ..Settings::default() })?;
+        let runtime =
+            Runtime::new(Settings { count_fuel: true, read_symbols: true, http: self.given.http(), ..Settings::default() })?;
         let (first, context) = flow(&runtime)?;
         let (outcome, profiles) = match &self.profile {
             Some(_) => executor.block_on(runtime.profile(&first, Arc::clone(&event), &context))?,
@@ -90,7 +92,7 @@ impl Run {
         }
         if let Some(times) = self.repeat {
             // Timed as a host runs it: fuel isn't counted, and symbols aren't read.
-            let runtime = Runtime::new(Settings::default())?;
+            let runtime = Runtime::new(Settings { http: self.given.http(), ..Settings::default() })?;
             let (flow, context) = flow(&runtime)?;
             let mut durations = Vec::new();
             for _ in 0..times {

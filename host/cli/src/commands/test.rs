@@ -13,13 +13,15 @@ use vestibule::{Action, Runtime, Settings};
 use crate::actions;
 use crate::case::Case;
 use crate::loading::Caching;
+use crate::network::Network;
 use crate::seen::{difference, seen};
 use crate::table::{Table, printable, thousands};
 
 /// Run an Action's cases in the sandbox, and compare what they do with what is expected
 ///
 /// A case is a folder of the crate: cases/NAME/event.json is the login, cases/NAME/expected.json the outcome. A third file, context.json,
-/// may give the time of the login, secrets and configuration: {"at": "2026-01-01T00:00:00Z", "secrets": {}, "configuration": {}}.
+/// may give the time of the login, secrets, configuration, and the origins that requests may go to:
+/// {"at": "2026-01-01T00:00:00Z", "secrets": {}, "configuration": {}, "allow": ["https://api.example.com"]}.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -40,6 +42,7 @@ pub(crate) struct Test {
     bless: bool,
     #[command(flatten)]
     caching: Caching,
+    network: Network,
 }
 
 /// How a case has ended.
@@ -58,13 +61,14 @@ impl Test {
         let (mut passed, mut failed) = (0, 0);
         for folder in &self.folders {
             let cases = self.cases(folder)?;
-            let runtime = Runtime::new(Settings { count_fuel: true, read_symbols: true, ..Settings::default() })?;
+            let http = self.network.settings();
+            let runtime = Runtime::new(Settings { count_fuel: true, read_symbols: true, http, ..Settings::default() })?;
             let action = actions::read(folder)?.load(&self.caching.loader(&runtime)?)?;
             let mut table = Table::default();
             let mut details = String::new();
             table.row(["case", "result", "time", "fuel"]);
             for case in cases {
-                let (verdict, outcome) = match run(&runtime, &action, &case) {
+                let (verdict, outcome) = match self.run(&runtime, &action, &case) {
                     Ok(outcome) => (self.judge(&case, &seen(&outcome)), Some(outcome)),
                     Err(error) => (Verdict::Wrong(error), None),
                 };
@@ -97,6 +101,12 @@ impl Test {
         Ok(cases)
     }
 
+    fn run(&self, runtime: &Runtime, action: &Action, case: &Case) -> Result<Outcome> {
+        let (event, flow, context) = case.prepare(action, &self.network)?;
+        let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        Ok(executor.block_on(runtime.run(&flow, Arc::clone(&event), &context))?)
+    }
+
     fn judge(&self, case: &Case, seen: &Value) -> Verdict {
         let judged = || -> Result<Verdict> {
             let expected = case.expected()?;
@@ -114,12 +124,6 @@ impl Test {
         };
         judged().unwrap_or_else(Verdict::Wrong)
     }
-}
-
-fn run(runtime: &Runtime, action: &Action, case: &Case) -> Result<Outcome> {
-    let (event, flow, context) = case.prepare(action)?;
-    let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    Ok(executor.block_on(runtime.run(&flow, Arc::clone(&event), &context))?)
 }
 
 fn detail(case: &Case, verdict: &Verdict) -> String {

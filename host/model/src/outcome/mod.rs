@@ -3,9 +3,11 @@
 mod conclude;
 mod place;
 mod report;
+mod request;
 
 pub use place::{Frame, Place};
 pub use report::{ActionReport, ActionResult, Failure, Level, LimitBroken, LogLine};
+pub use request::{RequestError, RequestReport};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

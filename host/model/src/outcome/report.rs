@@ -6,7 +6,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use super::{Frame, Place};
+use super::{Frame, Place, RequestReport};
 use crate::ActionId;
 
 /// How important a line of the log is.
@@ -100,6 +100,11 @@ pub enum Failure {
         /// Which.
         limit: LimitBroken,
     },
+    /// It can send requests, and its binding allows none. It has not run.
+    #[error(
+        "it sends HTTP requests (it imports `wasi:http/outgoing-handler`), and its binding allows none; name the origins that it may send to with `Binding::allow_requests`, or `--allow` on the command line"
+    )]
+    RequestsNotAllowed,
     /// The host had no room to run it: not the Action's fault.
     #[error("the host has no sandbox free; try again, or raise `sandboxes` in the runtime's settings")]
     Busy,
@@ -120,6 +125,7 @@ impl Failure {
             Self::Trapped { .. } => "trapped",
             Self::Exited => "exited",
             Self::Limit { .. } => "limit",
+            Self::RequestsNotAllowed => "requests_not_allowed",
             Self::Busy => "busy",
             Self::HostPanicked => "host_panicked",
         }
@@ -267,6 +273,8 @@ pub struct ActionReport {
     pub fuel: Option<u64>,
     /// The most linear memory that it had, in bytes.
     pub peak_memory_bytes: usize,
+    /// The HTTP requests that it made, in their order.
+    pub requests: Vec<RequestReport>,
     /// What it logged.
     pub logs: Vec<LogLine>,
     /// Whether it logged more than its budget, and the rest was cut.
@@ -285,6 +293,7 @@ impl ActionReport {
             cpu_time: Duration::ZERO,
             fuel: None,
             peak_memory_bytes: 0,
+            requests: Vec::new(),
             logs: Vec::new(),
             logs_cut: false,
         }
@@ -312,6 +321,7 @@ impl Serialize for ActionReport {
         fields.serialize_field("cpu_time_us", &u64::try_from(self.cpu_time.as_micros()).unwrap_or(u64::MAX))?;
         fields.serialize_field("fuel", &self.fuel)?;
         fields.serialize_field("peak_memory_bytes", &self.peak_memory_bytes)?;
+        fields.serialize_field("requests", &self.requests)?;
         fields.serialize_field("logs", &self.logs)?;
         fields.serialize_field("logs_cut", &self.logs_cut)?;
         fields.end()

@@ -166,6 +166,7 @@ const PHRASES: &[(&str, &str, &str)] = &[
     ("user", "set-app-metadata", "sets the user's app metadata"),
     ("user", "set-user-metadata", "sets the user's user metadata"),
     ("validation", "error", "fails the login with its own error"),
+    ("wasi:http/outgoing-handler", "handle", "sends HTTP requests to origins that its binding allows"),
 ];
 
 #[cfg(test)]

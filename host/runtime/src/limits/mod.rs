@@ -46,6 +46,18 @@ limits! {
         /// Bytes of randomness that one call gives.
         random_bytes: bytes = 64 * KIB, at most MIB;
             "random numbers that one call gives", "`LimitBroken::RandomBytes`";
+        /// HTTP requests, those that are refused included. A login waits for each of them.
+        requests: number = 10, at most 100;
+            "HTTP requests, those that are refused included", "an error of the request, which it can handle";
+        /// Bytes of a request with its head.
+        request_bytes: bytes = 256 * KIB, at most 16 * MIB;
+            "an HTTP request with its headers", "an error of the request, which it can handle";
+        /// Bytes of a response with its head.
+        response_bytes: bytes = MIB, at most 16 * MIB;
+            "the response to an HTTP request with its headers", "an error of the request, which it can handle";
+        /// Time of a request, from the resolution of its host's name to the response's last byte.
+        request_time: time = SECOND * 5, at most SECOND * 60;
+            "time of an HTTP request, to the response's last byte", "an error of the request, which it can handle";
         /// Bytes of log; what is beyond is cut, and the Action goes on.
         log_bytes: bytes = 16 * KIB, at most MIB;
             "the log", "cut, and marked";
