@@ -5,7 +5,9 @@
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{ActionResult, Failure, LimitBroken};
 use vestibule_test_artifacts as artifacts;
-use vestibule_tests::{context, example_event, full_event, limits, load, run, run_guest, runtime, runtime_with, settings};
+use vestibule_tests::{
+    context, example_event, full_event, host_limits, limits, load, run, run_guest, runtime, runtime_with, settings,
+};
 
 macro_rules! has_tests {
     ($guest:ident) => {
@@ -201,7 +203,7 @@ mod recurses {
     async fn stack_over_its_limit_fails_and_the_next_login_passes() {
         let runtime = runtime();
         let outcome = run_guest(&runtime, artifacts::RECURSES, &[]).await;
-        assert_eq!(limit_broken(&outcome), LimitBroken::Stack { allowed: limits().stack });
+        assert_eq!(limit_broken(&outcome), LimitBroken::Stack { allowed: host_limits().stack });
         assert_next_login_passes(&runtime).await;
     }
 
@@ -288,6 +290,16 @@ mod passes_bytes {
         let outcome = run_guest(&runtime, artifacts::PASSES_BYTES, &[("bytes", "1100000")]).await;
         assert_eq!(limit_broken(&outcome), LimitBroken::CallBytes { allowed: limits().call_bytes });
         assert_next_login_passes(&runtime).await;
+    }
+}
+
+mod passes_many_texts {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_few_pass() {
+        let outcome = run_guest(&runtime(), artifacts::PASSES_MANY_TEXTS, &[("texts", "1000")]).await;
+        assert_eq!(outcome.session.metadata.get("roles"), Some("0"));
     }
 }
 
@@ -385,6 +397,16 @@ mod reads_a_file {
         let error = runtime().load("reads_a_file", artifacts::READS_A_FILE).unwrap_err().to_string();
         assert!(error.contains("reads_a_file@0.1.0 imports what Actions are not offered"), "{error}");
         assert!(error.contains("wasi:filesystem/types@0.2"), "{error}");
+    }
+}
+
+mod opens_a_socket {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_not_even_loaded() {
+        let error = runtime().load("opens_a_socket", artifacts::OPENS_A_SOCKET).unwrap_err().to_string();
+        assert!(error.contains("wasi:sockets/tcp@0.2"), "{error}");
     }
 }
 
