@@ -1,4 +1,6 @@
-//! Compiles the guest programs and the examples' Actions, and writes a constant for each.
+//! Compiles the guest programs, the examples' Actions and the hostile components, and writes a constant for each.
+
+mod hostile;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -21,8 +23,8 @@ const EXAMPLES: [&str; 10] = [
 ];
 
 /// What a change of makes the components old.
-const SOURCES: [&str; 7] =
-    ["Cargo.lock", "examples", "guest-sdk", "host/model/src", "tests/guests", "tests/logging-guests", "wit"];
+const SOURCES: [&str; 8] =
+    ["Cargo.lock", "examples", "guest-sdk", "host/model/src", "tests/guests", "tests/hostile", "tests/logging-guests", "wit"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Asked when it runs, and not when it is compiled: clones that share a target folder share this program.
@@ -56,12 +58,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         constant(&mut with_symbols, &built.with_symbols, ".symbols.wasm", "with its symbols")?;
     }
     writeln!(code, "/// The same components with their symbols.\npub mod with_symbols {{\n{with_symbols}}}")?;
-    writeln!(code, "/// Calls a macro with the name of each guest program.\n#[macro_export]\nmacro_rules! for_each_guest {{")?;
-    writeln!(code, "    ($each:ident) => {{")?;
-    for guest in &guests {
-        writeln!(code, "        $each!({});", guest.name)?;
+    writeln!(code, "/// Components that no compiler would write.\npub mod hostile {{")?;
+    let hostile = hostile::components(&root.join("tests/hostile"))?;
+    for (name, component) in &hostile {
+        let file = out.join(format!("hostile.{name}.wasm"));
+        std::fs::write(&file, component)?;
+        writeln!(code, "/// `{name}.wat`.\npub const {}: &[u8] = include_bytes!({file:?});", name.to_uppercase())?;
     }
-    writeln!(code, "    }};\n}}")?;
+    writeln!(code, "}}")?;
+    for_each(&mut code, "for_each_guest", "the name of each guest program", guests.iter().map(|guest| &*guest.name))?;
+    let names: Vec<String> = hostile.iter().map(|(name, _)| name.to_uppercase()).collect();
+    for_each(&mut code, "for_each_hostile", "the constant of each hostile component", names.iter().map(|name| &**name))?;
     std::fs::write(out.join("artifacts.rs"), code)?;
     Ok(())
+}
+
+/// Writes a macro that calls another with each of these.
+fn for_each<'a>(code: &mut String, name: &str, each: &str, all: impl Iterator<Item = &'a str>) -> std::fmt::Result {
+    writeln!(code, "/// Calls a macro with {each}.\n#[macro_export]\nmacro_rules! {name} {{\n    ($each:ident) => {{")?;
+    for one in all {
+        writeln!(code, "        $each!({one});")?;
+    }
+    writeln!(code, "    }};\n}}")
 }

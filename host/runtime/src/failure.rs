@@ -10,6 +10,9 @@ use crate::limits::Limits;
 /// What wasmtime says, without a type, when a call passes more bytes than are allowed (`Store::set_hostcall_fuel`).
 const CALL_BYTES: &str = "fuel allocated for hostcalls has been exhausted";
 
+/// What wasmtime says, without a type, when a guest makes more handles than are allowed (`Store::set_max_component_handles`).
+const HANDLES: &str = "store handle limit exceeded";
+
 /// What wasmtime-wasi says, without a type, when a call asks for more random numbers than are allowed.
 const RANDOM_BYTES: &str = "requested len ";
 
@@ -71,6 +74,9 @@ fn why(error: &wasmtime::Error, limits: &Limits, stack: usize) -> Failure {
     let reason = error.root_cause().to_string();
     if reason.contains(CALL_BYTES) {
         return Failure::Limit { limit: LimitBroken::CallBytes { allowed: limits.call_bytes } };
+    }
+    if reason.contains(HANDLES) {
+        return Failure::Limit { limit: LimitBroken::Resources { allowed: limits.resources } };
     }
     if reason.starts_with(RANDOM_BYTES) {
         return Failure::Limit { limit: LimitBroken::RandomBytes { allowed: limits.random_bytes } };

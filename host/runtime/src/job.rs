@@ -18,6 +18,7 @@ use crate::limits::Limits;
 use crate::profile::{Profile, Recorder};
 use crate::run::Runtime;
 use crate::sandbox::{Budget, Sandbox};
+use crate::tenants::Admitted;
 
 /// A loop counts its fuel in a register. While a profile is recorded, it has to write it down whenever it has used so much.
 const FUEL_READ: u64 = 1_000;
@@ -34,6 +35,8 @@ pub(crate) struct Job {
     /// The Action's place in its flow.
     pub(crate) place: usize,
     pub(crate) profiled: bool,
+    /// The place of its login, which nobody else gets before its sandbox is gone: whoever waited for it may have left long before.
+    pub(crate) admitted: Option<Arc<Admitted>>,
 }
 
 /// What has become of it.
@@ -51,7 +54,8 @@ struct HostPanicked;
 impl Job {
     pub(crate) async fn run(self) -> Done {
         let started = Instant::now();
-        let Self { runtime, login, binding, limits, budget, computed, context, place, profiled } = self;
+        // The place is taken out first, so that it is given back last.
+        let Self { admitted: _admitted, runtime, login, binding, limits, budget, computed, context, place, profiled } = self;
         let settings = runtime.settings();
         let id = binding.action.id().clone();
         let action = binding.action.clone();
@@ -112,6 +116,7 @@ fn prepare(store: &mut Store<Sandbox>, count_fuel: bool, limits: &Limits) -> was
     }
     store.limiter(|sandbox| &mut sandbox.memory);
     store.set_hostcall_fuel(limits.call_bytes);
+    store.set_max_component_handles(limits.resources);
     store.set_epoch_deadline(store.data().first_slice());
     store.epoch_deadline_callback(Sandbox::deadline);
     Ok(())

@@ -20,7 +20,7 @@ use crate::limits::{FlowLimits, Limits};
 use crate::profile::Profile;
 use crate::sandbox::{Budget, Sandbox};
 use crate::settings::Settings;
-use crate::tenants::{Tenant, Tenants};
+use crate::tenants::{Admitted, Tenants};
 use crate::{capabilities, engine, http, plumbing};
 
 /// Compiles Actions and runs flows of them. Cloning it is cheap; clones share one pool of sandboxes.
@@ -162,7 +162,7 @@ impl Runtime {
             return Err(RunError::TooManyActions { tenant, given, allowed: allowed.actions });
         }
         let timers = self.0.lane.handle().ok_or(RunError::ShuttingDown)?;
-        let admitted = self.0.tenants.admit(&flow.tenant, timers).await?;
+        let admitted = Arc::new(self.0.tenants.admit(&flow.tenant, timers).await?);
         // On the heap, so that handing it to a sandbox and back moves a pointer.
         let mut login = Box::new(Login::new(event, context.now, flow.lifetimes));
         let cache = flow.bindings.iter().any(|binding| binding.action.caches()).then_some(&self.0.cache);
@@ -180,7 +180,7 @@ impl Runtime {
             let before = login.begin(place);
             let limits = flow.limits_of(binding, &self.0.limits);
             let of_run = OfRun { limits, context, place, profiled: profiles.is_some() };
-            let done = self.run_sandboxed(login, binding, of_run, &mut spent, &admitted.tenant).await?;
+            let done = self.run_sandboxed(login, binding, of_run, &mut spent, &admitted).await?;
             login = done.login;
             if let (Some(profiles), Some(profile)) = (profiles.as_deref_mut(), done.profile) {
                 profiles.push(profile);
@@ -211,11 +211,18 @@ impl Runtime {
     ) -> (Box<Login>, ActionReport) {
         let mut spent = Spent::new(&self.0.settings.flow_limits);
         let of_run = OfRun { limits: Arc::clone(&self.0.limits), context, place, profiled: false };
-        let Done { login, report, .. } = self.job(login, binding, of_run, &mut spent).run().await;
+        let Done { login, report, .. } = self.job(login, binding, of_run, &mut spent, None).run().await;
         (login, report)
     }
 
-    fn job(&self, login: Box<Login>, binding: &Binding, of_run: OfRun<'_>, spent: &mut Spent) -> Job {
+    fn job(
+        &self,
+        login: Box<Login>,
+        binding: &Binding,
+        of_run: OfRun<'_>,
+        spent: &mut Spent,
+        admitted: Option<Arc<Admitted>>,
+    ) -> Job {
         let OfRun { limits, context, place, profiled } = of_run;
         Job {
             runtime: self.clone(),
@@ -227,6 +234,7 @@ impl Runtime {
             context: context.clone(),
             place,
             profiled,
+            admitted,
         }
     }
 
@@ -237,11 +245,12 @@ impl Runtime {
         binding: &Binding,
         of_run: OfRun<'_>,
         spent: &mut Spent,
-        tenant: &Tenant,
+        admitted: &Arc<Admitted>,
     ) -> Result<Done, RunError> {
         let Inner { tenants, lane, .. } = &*self.0;
         let profiled = of_run.profiled;
-        let job = self.job(login, binding, of_run, spent);
+        let tenant = &admitted.tenant;
+        let job = self.job(login, binding, of_run, spent, Some(Arc::clone(admitted)));
         let turns = Turns { tenant: Arc::clone(&tenant.turns), until: job.budget.wall.0, computed: Arc::clone(&job.computed) };
         let action = &binding.action;
         // A profile is an author's own matter, and looks at each step: it stays where it is.

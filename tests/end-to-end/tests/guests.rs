@@ -309,6 +309,16 @@ mod passes_bytes {
     }
 }
 
+mod passes_many_texts {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_few_pass() {
+        let outcome = run_guest(&runtime(), artifacts::PASSES_MANY_TEXTS, &[("texts", "1000")]).await;
+        assert_eq!(outcome.session.metadata.get("roles"), Some("0"));
+    }
+}
+
 mod writes_metadata {
     use super::*;
 
@@ -403,6 +413,16 @@ mod reads_a_file {
         let error = runtime().load("reads_a_file", artifacts::READS_A_FILE).unwrap_err().to_string();
         assert!(error.contains("reads_a_file@0.1.0 imports what Actions are not offered"), "{error}");
         assert!(error.contains("wasi:filesystem/types@0.2"), "{error}");
+    }
+}
+
+mod opens_a_socket {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_not_even_loaded() {
+        let error = runtime().load("opens_a_socket", artifacts::OPENS_A_SOCKET).unwrap_err().to_string();
+        assert!(error.contains("wasi:sockets/tcp@0.2"), "{error}");
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) struct Test {
     bless: bool,
     #[command(flatten)]
     caching: Caching,
+    #[command(flatten)]
     network: Network,
 }
 
