@@ -39,6 +39,16 @@ impl Given {
         Ok((flow, Context { now: self.at.unwrap_or_else(Timestamp::now), ..Context::live() }))
     }
 
+    /// Whether anything is given that a case may say otherwise.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.secret.is_empty() && self.configuration.is_empty() && self.at.is_none()
+    }
+
+    /// Where requests may go.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// How the host sends their requests.
     pub(crate) fn http(&self) -> HttpSettings {
         self.network.settings()

@@ -64,6 +64,14 @@ impl Case {
         Ok(all)
     }
 
+    /// The case that an event's file belongs to: one with something around it.
+    pub(crate) fn around(event: &Path) -> Option<Self> {
+        let folder = event.parent()?;
+        let name = folder.file_name()?.to_string_lossy().into_owned();
+        let is_case = event.file_name()? == "event.json" && folder.parent()?.file_name()? == "cases";
+        is_case.then(|| Self { name, folder: folder.to_owned() })
+    }
+
     /// The event, a flow of the Action alone, and the context of its run: the same each time.
     pub(crate) fn prepare(&self, action: &Action, network: &Network) -> Result<(Arc<Event>, Flow, Context)> {
         let event = binding::event(&self.event_file())?;

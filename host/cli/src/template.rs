@@ -21,8 +21,6 @@ pub(crate) struct Filling<'a> {
     pub(crate) name: &'a str,
     /// The value of the SDK's dependency, in TOML.
     pub(crate) sdk: &'a str,
-    /// Whether the crate lies in another's workspace, and has to say that it is its own.
-    pub(crate) own_workspace: bool,
 }
 
 const MANIFEST: &str = include_str!("../templates/common/Cargo.toml.template");
@@ -67,22 +65,13 @@ impl Template {
         }
     }
 
-    /// The first case's name.
-    pub(crate) fn first_case(self) -> &'static str {
-        self.cases().first().map(|(name, ..)| *name).unwrap_or_default()
-    }
-
     /// All files: where, and what stands in them.
     pub(crate) fn files(self, filling: &Filling<'_>) -> Vec<(String, String)> {
-        let workspace =
-            if filling.own_workspace { "\n# Its own, though it lies in another's folder.\n[workspace]\n" } else { "" };
         let fill = |text: &str| {
             text.replace("{{name}}", filling.name)
                 .replace("{{Name}}", &type_name(filling.name))
                 .replace("{{sdk}}", filling.sdk)
                 .replace("{{what}}", self.what())
-                .replace("{{case}}", self.first_case())
-                .replace("{{workspace}}\n", workspace)
         };
         let mut files = vec![
             ("Cargo.toml".to_owned(), fill(MANIFEST)),
@@ -98,6 +87,10 @@ impl Template {
     }
 }
 
+/// Types that a template's code or every Rust program has already.
+const TAKEN: [&str; 12] =
+    ["Api", "Box", "Err", "Event", "Login", "None", "Ok", "Option", "PostLogin", "Result", "Some", "String"];
+
 /// `device-name` as `DeviceName`.
 fn type_name(name: &str) -> String {
     let mut type_name = String::with_capacity(name.len());
@@ -106,7 +99,7 @@ fn type_name(name: &str) -> String {
         type_name.extend(characters.next().map(|first| first.to_ascii_uppercase()));
         type_name.push_str(characters.as_str());
     }
-    type_name
+    if TAKEN.contains(&type_name.as_str()) { type_name + "Action" } else { type_name }
 }
 
 #[cfg(test)]
@@ -117,12 +110,13 @@ mod tests {
     fn a_crates_name_becomes_a_types_name() {
         assert_eq!(type_name("device-name"), "DeviceName");
         assert_eq!(type_name("step_up-2fa"), "StepUp2fa");
+        assert_eq!(type_name("login"), "LoginAction", "the native tests have a `Login` of their own");
     }
 
     #[test]
     fn no_placeholder_is_left() {
         for template in Template::value_variants() {
-            for (file, text) in template.files(&Filling { name: "gate", sdk: "\"0.1\"", own_workspace: true }) {
+            for (file, text) in template.files(&Filling { name: "gate", sdk: "\"0.1\"" }) {
                 assert!(!text.contains("{{"), "{template:?} {file}: {text}");
             }
         }

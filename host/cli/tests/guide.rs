@@ -78,14 +78,18 @@ impl Reader {
         replace(&source, wrong, right);
     }
 
-    /// The guide gives the SDK by its version; a crate that is made beside the SDK's sources, as here, has it by path.
+    /// The line that `new` has written gets the feature, and the crate that the guide names comes beside it.
     fn adds_the_feature(&self, toml: &str) {
-        let version = env!("CARGO_PKG_VERSION").rsplit_once('.').expect("a version has parts").0;
-        let given = format!(r#"{{ version = "{version}", "#);
-        let (_, features) = toml.split_once(&given).unwrap_or_else(|| panic!("it has no {given:?}:\n{toml}"));
+        let (sdk, others) = toml.split_once('\n').expect("a line for each of two crates");
+        let (_, feature) = sdk.split_once("guest-sdk\"").expect("the SDK by its path");
+        let (feature, _) = feature.split_once(" #").expect("a comment that says which line it is");
         let manifest = self.folder.join("Cargo.toml");
-        replace(&manifest, "guest-sdk\" }", &format!("guest-sdk\", {}", features.trim_end()));
-        self.ran(&["test"], Some(0));
+        replace(&manifest, "guest-sdk\" }", &format!("guest-sdk\"{feature}\n{others}"));
+        let source = self.folder.join("src/lib.rs");
+        let right = "fn on_execute_post_login(event: &Event, api: &Api) -> Result {";
+        replace(&source, right, &format!("{right} ::log::info!(\"by the macro\");"));
+        let shown = self.ran(&["run", ".", "--event", "cases/a-login/event.json"], Some(0));
+        assert!(shown.contains("info   by the macro"), "{shown}");
     }
 }
 

@@ -14,12 +14,12 @@ use wasmtime::{AsContextMut, WasmBacktrace};
 use crate::failure;
 use crate::limits::Limits;
 
-/// How much slower than `cpu_time` a profiled run may be: a point takes some microseconds, in which a guest would run some hundred
-/// instructions.
+/// How much slower than `cpu_time` a profiled run may be beside the time of looking: to be stopped at each point takes time, too.
 const PATIENCE: u32 = 20;
 
-/// Points after which only every second one is looked at closely, then every fourth, and so on: a profile stays small and quick.
-const CLOSE_LOOKS: u32 = 20_000;
+/// How long points are looked at closely: each, then only every fourth for as long, then every sixteenth, and so on. A look takes up to half a
+/// millisecond where there is debugging information, so a run of a million points would never end.
+const CLOSE_LOOKS: Duration = Duration::from_secs(1);
 
 /// A function of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,14 +82,16 @@ impl Profile {
 pub(crate) struct Recorder {
     started: Instant,
     allowed: Duration,
-    functions: HashMap<Function, usize>,
+    functions: Vec<Function>,
     stacks: HashMap<Vec<usize>, usize>,
     fuel: Vec<(Vec<usize>, u64)>,
     /// The stack at the last point, as its place in `fuel`; none before the first.
     last: Option<usize>,
     /// The fuel that was left at the last point.
     left: u64,
-    seen: u32,
+    seen: u64,
+    /// Time that looking has taken.
+    looking: Duration,
 }
 
 impl Recorder {
@@ -97,12 +99,13 @@ impl Recorder {
         Self {
             started: Instant::now(),
             allowed: limits.cpu_time,
-            functions: HashMap::new(),
+            functions: Vec::new(),
             stacks: HashMap::new(),
             fuel: Vec::new(),
             last: None,
             left: u64::MAX,
             seen: 0,
+            looking: Duration::ZERO,
         }
     }
 
@@ -111,14 +114,16 @@ impl Recorder {
     /// # Errors
     /// When the run takes too long even for one that is profiled.
     pub(crate) fn point(&mut self, mut store: impl AsContextMut) -> wasmtime::Result<()> {
-        if self.started.elapsed() > self.allowed.saturating_mul(PATIENCE) {
+        if self.started.elapsed().saturating_sub(self.looking) > self.allowed.saturating_mul(PATIENCE) {
             return Err(LimitBroken::CpuTime { allowed: self.allowed }.into());
         }
         self.seen += 1;
-        let every = (self.seen / CLOSE_LOOKS).checked_ilog2().map_or(1, |halvings| 2_u32 << halvings);
+        let rounds = self.looking.as_micros() / CLOSE_LOOKS.as_micros();
+        let every = 4_u64.saturating_pow(u32::try_from(rounds).unwrap_or(u32::MAX));
         if !self.seen.is_multiple_of(every) {
             return Ok(());
         }
+        let began = Instant::now();
         let store = store.as_context_mut();
         self.put_down(store.get_fuel()?);
         let trace = WasmBacktrace::force_capture(&store);
@@ -134,6 +139,7 @@ impl Recorder {
             self.fuel.push((stack, 0));
         }
         self.last = Some(last);
+        self.looking += began.elapsed();
         Ok(())
     }
 
@@ -146,21 +152,17 @@ impl Recorder {
 
     fn function(&mut self, function: Function) -> usize {
         // Code that the compiler has made itself has no place; it belongs to the function of that name all the same.
-        let same_name = |known: &&Function| function.file.is_none() && known.name == function.name;
-        if let Some(known) = self.functions.keys().find(same_name) {
-            return self.functions.get(known).copied().unwrap_or_default();
-        }
-        let next = self.functions.len();
-        *self.functions.entry(function).or_insert(next)
+        let is_same = |known: &Function| *known == function || (function.file.is_none() && known.name == function.name);
+        self.functions.iter().position(is_same).unwrap_or_else(|| {
+            self.functions.push(function);
+            self.functions.len() - 1
+        })
     }
 
     /// The profile, when the run has ended with so much fuel left.
     pub(crate) fn finish(mut self, action: ActionId, left: u64) -> Profile {
         self.put_down(left);
-        let mut functions: Vec<(Function, usize)> = self.functions.into_iter().collect();
-        functions.sort_by_key(|(_, place)| *place);
-        let functions = functions.into_iter().map(|(function, _)| function).collect();
-        Profile { action, functions, stacks: self.fuel.into_iter().filter(|(_, fuel)| *fuel > 0).collect() }
+        Profile { action, functions: self.functions, stacks: self.fuel.into_iter().filter(|(_, fuel)| *fuel > 0).collect() }
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Dev {
     /// The folder of the Action's crate
     #[arg(default_value = ".")]
     folder: PathBuf,
-    /// The login event [default: that of the first case]
+    /// The login event [default: the first case, with its context]
     #[arg(long, value_name = "FILE")]
     event: Option<PathBuf>,
     #[command(flatten)]
@@ -59,7 +59,8 @@ impl Dev {
         let event = match &self.event {
             Some(file) => file.clone(),
             None => {
-                Case::all(&self.folder)?.first().map(Case::event_file).ok_or_else(|| anyhow!("give an event with --event"))?
+                let cases = Case::all(&self.folder).context("there is no case to begin with, so give an event with --event")?;
+                cases.first().map(Case::event_file).ok_or_else(|| anyhow!("give an event with --event"))?
             }
         };
         // Watched before it is built for the first time: a change meanwhile is not lost.
@@ -89,9 +90,18 @@ impl Dev {
     }
 
     fn run(&self, runtime: &Runtime, loading: &Loading, event: &Path) -> Result<(Arc<Event>, Outcome)> {
-        let event = Arc::new(binding::event(event)?);
+        // A case is run as `vestibule test` runs it, unless the command line says what is around the event.
+        let case = Case::around(event).filter(|_| self.given.is_empty());
+        let read = binding::event(event)?;
         let action = actions::read(&self.folder)?.load(loading)?;
-        let (flow, context) = self.given.flow(&event, vec![action])?;
+        let (event, flow, context) = match case {
+            Some(case) => case.prepare(&action, self.given.network())?,
+            None => {
+                let event = Arc::new(read);
+                let (flow, context) = self.given.flow(&event, vec![action])?;
+                (event, flow, context)
+            }
+        };
         let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let outcome = executor.block_on(runtime.run(&flow, Arc::clone(&event), &context))?;
         Ok((event, outcome))
@@ -181,7 +191,7 @@ impl Watched {
     }
 
     fn counts(&self, path: &Path) -> bool {
-        if path == self.event {
+        if path == self.event || path == self.event.with_file_name("context.json") {
             return true;
         }
         // Of a crate, everything but what is built, what is hidden, other cases, and the lock file, which cargo writes itself.

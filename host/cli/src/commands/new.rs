@@ -1,7 +1,7 @@
 //! `vestibule new`: a crate for an Action, that builds, tests and runs as it is.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -39,7 +39,7 @@ impl New {
         }
         let (above, depth) = above(folder)?;
         let sdk = self.sdk(&above, depth)?;
-        let filling = Filling { name, sdk: &sdk, own_workspace: is_in_a_workspace(&above) };
+        let filling = Filling { name, sdk: &sdk };
         for (file, text) in self.template.files(&filling) {
             let file = folder.join(file);
             if let Some(folder) = file.parent() {
@@ -47,11 +47,16 @@ impl New {
             }
             std::fs::write(&file, text).with_context(|| format!("can't write {}", file.display()))?;
         }
+        if is_claimed(folder) {
+            let manifest = folder.join("Cargo.toml");
+            let text = std::fs::read_to_string(&manifest).with_context(|| format!("can't read {}", manifest.display()))?;
+            std::fs::write(&manifest, text + OWN_WORKSPACE).with_context(|| format!("can't write {}", manifest.display()))?;
+        }
         println!("Made {}. Now:\n", folder.display());
         println!("  cd {}", folder.display());
         println!("  vestibule test");
         println!("  cargo test");
-        println!("  vestibule dev --event cases/{}/event.json", self.template.first_case());
+        println!("  vestibule dev");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -94,7 +99,21 @@ fn check(name: &str) -> Result<()> {
         );
     }
     // Names that would be crates or words of the language in the code that is made.
-    if ["core", "std", "alloc", "test", "self", "super", "crate", "vestibule-sdk", "vestibule_sdk"].contains(&name) {
+    if [
+        "core",
+        "std",
+        "alloc",
+        "test",
+        "self",
+        "super",
+        "crate",
+        "vestibule-model",
+        "vestibule_model",
+        "vestibule-sdk",
+        "vestibule_sdk",
+    ]
+    .contains(&name)
+    {
         bail!("an Action can't be called {name:?}: Rust has something of that name already; choose another");
     }
     ActionId::new(name, "0.1.0")?;
@@ -113,10 +132,15 @@ fn is_sdk(folder: &Path) -> bool {
     std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|manifest| manifest.contains("name = \"vestibule-sdk\""))
 }
 
-fn is_in_a_workspace(above: &Path) -> bool {
-    let has_workspace =
-        |folder: &Path| std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]"));
-    above.ancestors().any(has_workspace)
+/// What is added where a workspace above claims the crate, and doesn't have it as a member.
+const OWN_WORKSPACE: &str = "\n# Its own, though it lies in another's folder.\n[workspace]\n";
+
+/// Whether a workspace above claims the crate without having it as a member: cargo knows.
+fn is_claimed(folder: &Path) -> bool {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(folder.join("Cargo.toml"));
+    // Without cargo nothing else will work either, and it says so itself.
+    cargo.output().is_ok_and(|output| String::from_utf8_lossy(&output.stderr).contains("believes it's in a workspace"))
 }
 
 /// A text as a basic string of TOML.

@@ -81,17 +81,21 @@ fn short(file: &str) -> String {
 }
 
 fn folded(profiles: &[Profile]) -> String {
-    let mut text = String::new();
+    // Functions of one name in two files are one function here.
+    let mut lines: Vec<(String, u64)> = Vec::new();
     for profile in profiles {
         for (stack, fuel) in &profile.stacks {
-            text.push_str(profile.action.name());
+            let mut line = profile.action.name().to_owned();
             for function in stack.iter().filter_map(|function| profile.functions.get(*function)) {
-                let _ = write!(text, ";{}", function.name.replace(';', ":"));
+                let _ = write!(line, ";{}", function.name.replace(';', ":"));
             }
-            let _ = writeln!(text, " {fuel}");
+            match lines.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, known)) => *known += fuel,
+                None => lines.push((line, *fuel)),
+            }
         }
     }
-    text
+    lines.iter().map(|(line, fuel)| format!("{line} {fuel}\n")).collect()
 }
 
 fn flame_graph(profiles: &[Profile], out: &mut impl Write) -> Result<()> {

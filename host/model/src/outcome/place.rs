@@ -64,13 +64,16 @@ pub struct Frame {
 }
 
 /// Where sources lie that are not the Action's own: Rust's standard library, C's, crates of a registry or a repository, and the SDK.
-const FOREIGN: [&str; 7] =
-    ["/rustc/", "/library/std/", "wasi-libc", "/.cargo/registry/", "/.cargo/git/", "guest-sdk/src/", "vestibule-sdk"];
+const FOREIGN: [&str; 6] = ["/rustc/", "/library/std/", "wasi-libc", "/.cargo/registry/", "/.cargo/git/", "guest-sdk/src/"];
+
+/// What `export!` makes stands in the author's file, and is not theirs.
+const EXPORTED: &str = "export_on_";
 
 impl Frame {
     /// Whether this is the Action's own code, as far as its file's name tells.
     pub fn is_own(&self) -> bool {
-        self.place.as_ref().is_some_and(|place| !FOREIGN.iter().any(|part| place.file.contains(part)))
+        let is_exported = self.function.as_ref().is_some_and(|function| function.contains(EXPORTED));
+        !is_exported && self.place.as_ref().is_some_and(|place| !FOREIGN.iter().any(|part| place.file.contains(part)))
     }
 
     /// Which function and where in it, in a form that `vestibule trace` reads: `func[12]+0x34`.
