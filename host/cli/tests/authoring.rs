@@ -76,7 +76,7 @@ fn a_case_that_fails_shows_what_differs_and_blessing_expects_it() {
     assert!(ran.stdout.contains("not of acme.example"), "{}", ran.stdout);
     std::fs::write(&context, r#"{ "time": "noon" }"#).expect("the case can be written");
     let ran = vestibule(&gate, &["test", "--case", "a-work-address"]);
-    assert!(ran.stdout.contains("it can have `at`, `secrets` and `configuration`"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("it can have `at`, `secrets`, `configuration` and `allow`"), "{}", ran.stdout);
     let ran = vestibule(&gate, &["test", "--case", "no-such"]);
     assert!(ran.stderr.contains("has no case no-such; it has a-work-address, another-address"), "{}", ran.stderr);
     std::fs::remove_dir_all(gate.join("cases")).expect("the cases are there");

@@ -105,9 +105,6 @@ impl Job {
 }
 
 fn prepare(store: &mut Store<Sandbox>, count_fuel: bool, limits: &Limits) -> wasmtime::Result<()> {
-    if store.data().http.is_some() && store.data().binding.origins.is_none() {
-        return Err(Failure::RequestsNotAllowed.into());
-    }
     if count_fuel {
         store.set_fuel(u64::MAX)?;
     }
@@ -119,6 +116,9 @@ fn prepare(store: &mut Store<Sandbox>, count_fuel: bool, limits: &Limits) -> was
     store.set_max_component_handles(limits.resources);
     store.set_epoch_deadline(store.data().first_slice());
     store.epoch_deadline_callback(Sandbox::deadline);
+    if store.data().http.is_some() && store.data().binding.origins.is_none() {
+        return Err(Failure::RequestsNotAllowed.into());
+    }
     Ok(())
 }
 

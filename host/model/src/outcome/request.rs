@@ -57,13 +57,17 @@ pub enum RequestError {
         method: String,
     },
     /// One of the host's addresses is special, and the operator hasn't named its network.
-    #[error("an address of its host is refused: {rule}; the operator can name the network in `allowed_networks`")]
+    #[error(
+        "an address of its host is refused: {rule}; the operator can name the network in `allowed_networks`, an author with `--allow-network`"
+    )]
     AddressRefused {
         /// What kind of address it is: never the address itself, which tells of a network that the Action must not know.
         rule: &'static str,
     },
     /// It is to be sent without encryption, to a network that the operator hasn't named.
-    #[error("it is `http`, which is sent only to networks that the operator names in `allowed_networks`; use `https`")]
+    #[error(
+        "it is `http`, which is sent only to networks that the operator names in `allowed_networks` (`--allow-network`); use `https`"
+    )]
     NotEncrypted,
     /// The host has no address.
     #[error("its host's name can't be resolved")]

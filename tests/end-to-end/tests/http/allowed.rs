@@ -79,7 +79,7 @@ async fn a_compressed_body_comes_as_it_was_sent() {
 #[tokio::test]
 async fn requests_just_up_to_the_limit_are_sent_and_one_more_is_an_error_that_the_action_can_handle() {
     let server = Server::start(|_| ok("")).await;
-    let runtime = runtime(named(&["127.0.0.0/8"]), Limits { requests: 2, ..Limits::default() });
+    let runtime = local_with(Limits { requests: 2, ..patient() });
     let sent = |times: &'static str, look: &'static str| {
         let (runtime, server) = (&runtime, &server);
         async move { send(runtime, &[&server.origin()], &server.url("/"), &[("times", times), (look, "yes")]).await }
@@ -98,7 +98,7 @@ async fn requests_just_up_to_the_limit_are_sent_and_one_more_is_an_error_that_th
 #[tokio::test]
 async fn a_request_just_up_to_its_limit_is_sent_and_a_larger_one_is_not() {
     let server = Server::start(|_| ok("")).await;
-    let runtime = runtime(named(&["127.0.0.0/8"]), Limits { request_bytes: 10_000, ..Limits::default() });
+    let runtime = local_with(Limits { request_bytes: 10_000, ..patient() });
     let outcome = send(&runtime, &[&server.origin()], &server.url("/"), &[("method", "PUT"), ("body_bytes", "9500")]).await;
     assert_eq!(claim(&outcome, "status"), 200);
     assert_eq!(server.seen().len(), 1);

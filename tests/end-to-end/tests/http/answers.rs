@@ -22,7 +22,7 @@ async fn server(answer: impl Fn() -> Answer + Send + Sync + 'static) -> Server {
 #[tokio::test]
 async fn a_server_that_never_answers_is_waited_for_no_longer_than_the_limit() {
     let server = server(|| hanging("")).await;
-    let runtime = local();
+    let runtime = local_with(impatient());
     assert_eq!(fails(&runtime, &server).await, ("Timeout".into(), too_slow()));
     assert_next_login_passes(&runtime).await;
 }
@@ -30,12 +30,12 @@ async fn a_server_that_never_answers_is_waited_for_no_longer_than_the_limit() {
 #[tokio::test]
 async fn a_head_that_comes_byte_by_byte_is_waited_for_no_longer_either() {
     let server = server(|| repeating("HTTP/1.1 200 OK\r\nx: ", b"y", Duration::from_millis(10))).await;
-    assert_eq!(fails(&local(), &server).await, ("Timeout".into(), too_slow()));
+    assert_eq!(fails(&local_with(impatient()), &server).await, ("Timeout".into(), too_slow()));
 }
 
 #[tokio::test]
 async fn a_body_that_stops_or_comes_byte_by_byte_is_waited_for_no_longer_either() {
-    let runtime = local();
+    let runtime = local_with(impatient());
     let stops = server(|| hanging("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")).await;
     assert_eq!(fails(&runtime, &stops).await, ("Timeout".into(), too_slow()));
     let drips = server(|| repeating(CHUNKED, b"1\r\nx\r\n", Duration::from_millis(10))).await;
@@ -46,7 +46,7 @@ async fn a_body_that_stops_or_comes_byte_by_byte_is_waited_for_no_longer_either(
 
 #[tokio::test]
 async fn an_actions_own_timeout_is_its_own() {
-    let runtime = runtime(named(&["127.0.0.0/8"]), Limits::default());
+    let runtime = local();
     for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"] {
         let server = server(move || hanging(answer)).await;
         let (kind, report) = refused(&runtime, &[&server.origin()], &server.url("/"), &[("timeout_ms", "50")]).await;
@@ -57,8 +57,7 @@ async fn an_actions_own_timeout_is_its_own() {
 #[tokio::test]
 async fn an_answer_without_end_ends_at_the_limit() {
     let allowed = 100_000;
-    let limits = Limits { response_bytes: allowed, ..Limits::default() };
-    let runtime = runtime(named(&["127.0.0.0/8"]), limits);
+    let runtime = local_with(Limits { response_bytes: allowed, ..patient() });
     let chunk: &'static [u8] = Box::leak(format!("1000\r\n{}\r\n", "x".repeat(0x1000)).into_bytes().into());
     let body = server(move || repeating(CHUNKED, chunk, AT_ONCE)).await;
     // All of what stands around a body counts, too: an empty body can have an end without end.
@@ -76,7 +75,7 @@ async fn an_answer_without_end_ends_at_the_limit() {
 
 #[tokio::test]
 async fn a_head_without_end_ends_too() {
-    let runtime = runtime(named(&["127.0.0.0/8"]), Limits::default());
+    let runtime = local();
     let server = server(|| repeating("HTTP/1.1 200 OK\r\nx: ", &[b'y'; 1_000], AT_ONCE)).await;
     let (kind, error) = fails(&runtime, &server).await;
     assert!(matches!(error, RequestError::HeadTooLarge { .. }), "{error:?}");
@@ -87,7 +86,7 @@ async fn a_head_without_end_ends_too() {
 async fn a_response_just_up_to_its_limit_comes_back_and_one_byte_more_does_not() {
     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
     let server = server(move || closing(answer)).await;
-    let within = |response_bytes| runtime(named(&["127.0.0.0/8"]), Limits { response_bytes, ..Limits::default() });
+    let within = |response_bytes| local_with(Limits { response_bytes, ..patient() });
     let outcome = send(&within(answer.len()), &[&server.origin()], &server.url("/"), &[]).await;
     assert_eq!(claim(&outcome, "body"), "hello");
     let allowed = answer.len() - 1;

@@ -31,7 +31,7 @@ async fn server_of(name: &str) -> (Server, String) {
 /// A host that trusts this certificate.
 fn trusting(pem: &str) -> Runtime {
     let root_certificates = RootCertificate::from_pem(pem.as_bytes()).expect("a certificate");
-    runtime(HttpSettings { root_certificates, ..named(&["127.0.0.0/8", "::1/128"]) }, Limits::default())
+    runtime(HttpSettings { root_certificates, ..named(&["127.0.0.0/8", "::1/128"]) }, patient())
 }
 
 fn origin(server: &Server) -> String {
@@ -54,7 +54,7 @@ async fn a_server_of_another_name_or_of_an_authority_that_nobody_trusts_gets_no_
     for (server, runtime) in [
         (&other, trusting(&pem_of_other)),
         (&untrusted, trusting(&pem_of_other)),
-        (&untrusted, runtime(named(&["127.0.0.0/8", "::1/128"]), Limits::default())),
+        (&untrusted, runtime(named(&["127.0.0.0/8", "::1/128"]), patient())),
     ] {
         let (kind, report) = refused(&runtime, &[&origin(server)], &format!("{}/", origin(server)), &[]).await;
         assert_eq!(kind, "Tls");
@@ -73,7 +73,7 @@ async fn a_server_that_speaks_no_tls_gets_no_request() {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("a client that listens");
         std::future::pending::<()>().await;
     };
-    let runtime = runtime(named(&["127.0.0.0/8"]), Limits::default());
+    let runtime = runtime(named(&["127.0.0.0/8"]), patient());
     let (allowed, url) = ([origin.as_str()], format!("{origin}/"));
     let (kind, report) = tokio::select! {
         refused = refused(&runtime, &allowed, &url, &[]) => refused,

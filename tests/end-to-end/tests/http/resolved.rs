@@ -33,13 +33,13 @@ impl Resolve for Scripted {
 }
 
 fn resolving(resolver: Arc<dyn Resolve>, networks: &[&str]) -> Runtime {
-    runtime(HttpSettings { resolver, ..named(networks) }, impatient())
+    runtime(HttpSettings { resolver, ..named(networks) }, patient())
 }
 
 #[tokio::test]
 async fn loopback_is_refused_without_the_operators_word_and_the_action_is_not_told_why() {
     let server = Server::start(|_| ok("")).await;
-    let runtime = runtime(HttpSettings::default(), impatient());
+    let runtime = runtime(HttpSettings::default(), patient());
     let outcome = send(&runtime, &[&server.origin()], &server.url("/"), &[("look_at_errors", "yes")]).await;
     let told = claim(&outcome, "text").to_string();
     assert_eq!(claim(&outcome, "error"), "AddressRefused");
@@ -51,7 +51,7 @@ async fn loopback_is_refused_without_the_operators_word_and_the_action_is_not_to
 #[tokio::test]
 async fn the_systems_own_resolver_knows_this_machine() {
     let server = Server::start(|_| ok("here")).await;
-    let runtime = runtime(named(&["127.0.0.0/8", "::1/128"]), impatient());
+    let runtime = runtime(named(&["127.0.0.0/8", "::1/128"]), patient());
     let origin = format!("http://localhost:{}", server.port());
     let outcome = send(&runtime, &[&origin], &format!("{origin}/"), &[]).await;
     assert_eq!(claim(&outcome, "body"), "here");
@@ -136,7 +136,7 @@ async fn a_resolver_that_fails_or_never_answers_is_an_error_of_the_request() {
         (Broken::Fails, ("Dns", RequestError::NotResolved)),
         (Broken::NeverAnswers, ("Timeout", RequestError::TooSlow { allowed: impatient().request_time })),
     ] {
-        let runtime = resolving(Arc::new(broken), &[]);
+        let runtime = runtime(HttpSettings { resolver: Arc::new(broken), ..HttpSettings::default() }, impatient());
         let (kind, report) = refused(&runtime, &["https://api.example.com"], "https://api.example.com/", &[]).await;
         assert_eq!((kind.as_str(), report.error), (expected.0, Some(expected.1)));
     }
