@@ -31,8 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?);
     let root = manifest.ancestors().nth(2).ok_or("this crate lies in tests/artifacts")?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    // Beside the folder of this build's profile, so that what guests depend on is compiled once.
-    let target = out.ancestors().nth(5).ok_or("OUT_DIR is TARGET/PROFILE/build/NAME/out")?.join("guests");
+    // Beside the folders of profiles, so that what guests depend on is compiled once.
+    let target = out.ancestors().nth(4).ok_or("OUT_DIR is TARGET/PROFILE/build/NAME/out")?.join("guests");
     for source in SOURCES {
         println!("cargo::rerun-if-changed=../../{source}");
     }

@@ -1,4 +1,4 @@
-;; Calls a component in it, which calls back while it is still waiting.
+;; Calls a component in it, which would call back while it is still waiting: that call is forbidden already.
 (component
   ;;+ memory
   (component $Child

@@ -10,6 +10,7 @@ mod ids;
 pub mod json;
 mod login;
 mod metadata;
+mod one_line;
 pub mod outcome;
 mod secret;
 mod string_map;
@@ -27,6 +28,7 @@ pub use login::{
     SamlFlag, SamlResponse, SamlText, SessionLifetimes, SignatureAlgorithm, limits,
 };
 pub use metadata::{Metadata, MetadataKey};
+pub use one_line::one_line;
 pub use outcome::Outcome;
 pub use secret::{Secret, SecretError, Settings};
 pub use string_map::StringMap;

@@ -23,10 +23,12 @@ const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const WASM: &[u8] = b"\0asm";
 
 /// What wasmtime says, without a type, when a component doesn't fit into a sandbox, and the limit that it goes over.
-const OVER_LIMIT: [(&str, &str); 5] = [
+const OVER_LIMIT: [(&str, &str); 7] = [
     ("core module instances, which exceeds", "instances"),
     ("Wasm linear memories, which exceeds", "memories"),
     ("tables, which exceeds", "tables"),
+    ("defined memories count of", "memories"),
+    ("defined tables count of", "tables"),
     ("has a minimum byte size of", "memory"),
     ("has a minimum element size of", "table_elements"),
 ];

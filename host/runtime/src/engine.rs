@@ -52,6 +52,9 @@ fn config(settings: &Settings) -> Config {
         .max_core_instances_per_component(number(host.instances))
         .max_memories_per_component(number(host.memories))
         .max_tables_per_component(number(host.tables))
+        // A component may have all of them in one module.
+        .max_memories_per_module(number(host.memories))
+        .max_tables_per_module(number(host.tables))
         .max_component_instance_size(INSTANCE_BYTES)
         .max_core_instance_size(INSTANCE_BYTES)
         .max_memory_size(limits.memory)

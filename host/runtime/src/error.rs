@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use thiserror::Error;
-use vestibule_model::{IdError, TenantId};
+use vestibule_model::{IdError, TenantId, one_line};
 
 use crate::limits::{LimitTooHigh, amount};
 
@@ -203,20 +203,6 @@ pub enum RunError {
     /// A profile was asked for, and fuel isn't counted.
     #[error("a profile shows where fuel goes, and this runtime doesn't count it; make one with `count_fuel` in its settings")]
     FuelNotCounted,
-}
-
-/// A text that a component may have a part in, its names for instance, as one line that a terminal shows and doesn't obey: with control
-/// characters as escapes.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
 
 /// What wasmtime says of a component, in one line.

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use vestibule_model::one_line;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::error::one_line;
 use crate::http::OUTGOING;
-
 /// The version of the contract that this host serves.
 pub const CONTRACT: &str = "0.1.0";
 

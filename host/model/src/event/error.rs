@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::one_line;
+
 /// Why an event can't be read. It says where and what, and never shows the event's own values.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EventError {
@@ -32,7 +34,9 @@ impl EventError {
         // Where the parser doesn't know the member's name yet, it gives `?`.
         let path = path.trim_end_matches('?').trim_matches('.');
         let path = if path.is_empty() { "event".to_owned() } else { format!("event.{path}") };
-        Self::Invalid { path, line: error.line(), column: error.column(), what: without_value(&error.to_string()) }
+        // The path has names of members as they were sent.
+        let (path, what) = (one_line(&path), one_line(&without_value(&error.to_string())));
+        Self::Invalid { path, line: error.line(), column: error.column(), what }
     }
 }
 

@@ -159,6 +159,15 @@ mod tests {
     }
 
     #[test]
+    fn a_members_name_does_not_write_to_the_terminal_that_shows_it() {
+        let json = EVENT.replace("\"locale\": \"de\"", "\"lo\\u001b[31m\\ncale\": 1");
+        let (path, _, what) = wrong(&json);
+        assert!(!path.contains(char::is_control) && !what.contains(char::is_control), "{path:?} {what:?}");
+        let (path, ..) = wrong("{ \"user\": { \"user_metadata\": { \"\\u001b[31m\": x");
+        assert_eq!(path, r"event.user.user_metadata.\u{1b}[31m");
+    }
+
+    #[test]
     fn session_metadata_that_breaks_a_rule_is_refused_at_the_door() {
         let (path, _, what) = wrong(&EVENT.replace("\"locale\": \"de\"", "\"the locale\": \"de\""));
         assert_eq!(path, "event.session.metadata");

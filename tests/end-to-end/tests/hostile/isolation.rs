@@ -6,7 +6,7 @@ use vestibule_tests::{host_limits, limits, load};
 
 use crate::components::{DATA_OUT_OF_BOUNDS, TRAPS_IN_ITS_START};
 use crate::host::{ACME, GLOBEX, Host, failure};
-use crate::limits::Shape;
+use crate::shape::Shape;
 
 /// A host with one sandbox, which each login has to use.
 fn narrow() -> Host {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{Failure, LimitBroken};
-use vestibule::{Binding, FlowLimits, HostLimits, Limits, LoadError, RunError, Runtime, RuntimeError, Settings};
+use vestibule::{Binding, FlowLimits, HostLimits, Limits, LoadError, Loader, RunError, Runtime, RuntimeError, Settings};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{host_limits, limits, settings};
 
@@ -14,6 +14,7 @@ use crate::components::{
 };
 use crate::host::{ACME, GLOBEX, Host, broken, failure, flow, step};
 use crate::places::{IMPATIENT, PATIENT, host, sleeping, too_busy};
+use crate::shape::Shape;
 
 macro_rules! limit_tests {
     ($($test:ident,)*) => {
@@ -42,6 +43,7 @@ limit_tests! {
     slow_threads_serve_one_loop_after_the_other,
     stack_is_enough_for_a_recursion_that_ends_and_less_is_not,
     component_bytes_just_fit_and_one_more_does_not,
+    compiles_wait_for_one_another_and_all_are_done,
     instances_just_fit_and_one_more_does_not,
     memories_just_fit_and_one_more_does_not,
     tables_just_fit_and_one_more_does_not,
@@ -51,52 +53,38 @@ limit_tests! {
 fn each_limit_has_a_test_that_is_named_after_it() {
     for limit in vestibule::limits::all() {
         let start = format!("{}_", limit.name);
-        assert!(TESTS.iter().any(|(test, _)| test.starts_with(&start)), "the limit `{}` has no test; add one here", limit.name);
+        let here = TESTS.iter().any(|(test, _)| test.starts_with(&start));
+        let elsewhere = ELSEWHERE.iter().find(|(name, ..)| *name == limit.name);
+        match elsewhere {
+            Some((_, file, test)) => assert!(file.contains(&format!("fn {test}()")), "there is no test `{test}` any more"),
+            None => assert!(here, "the limit `{}` has no test; add one here", limit.name),
+        }
     }
-    assert_eq!(TESTS.len(), vestibule::limits::all().len(), "a test of a limit that is none any more");
+    assert_eq!(TESTS.len() + ELSEWHERE.len(), vestibule::limits::all().len(), "a test of a limit that is none any more");
 }
 
-/// What a component asks for from its start.
-pub(crate) struct Shape {
-    pub(crate) pages: u64,
-    pub(crate) elements: u64,
-    pub(crate) instances: usize,
-    pub(crate) memories: usize,
-    pub(crate) tables: usize,
-}
-
-impl Default for Shape {
-    fn default() -> Self {
-        Self { pages: 1, elements: 1, instances: 1, memories: 1, tables: 1 }
-    }
-}
-
-impl Shape {
-    /// An Action of this shape. Each memory but the first is an instance's of its own.
-    pub(crate) fn component(&self) -> Vec<u8> {
-        let Self { pages, elements, instances, memories, tables } = self;
-        let with_memory = "(core instance (instantiate $Memory))".repeat(memories - 1);
-        let empty = "(core instance (instantiate $Empty))".repeat(instances.saturating_sub(*memories));
-        let tables = format!("(table {elements} funcref)").repeat(*tables);
-        let text = format!(
-            r#"(component
-            (core module $Main
-                (memory (export "memory") {pages})
-                {tables}
-                (func (export "run") (result i32) (i32.const 0)))
-            (core module $Memory (memory {pages}))
-            (core module $Empty)
-            (core instance $main (instantiate $Main))
-            {with_memory}
-            {empty}
-            (func $run (result (result (error string)))
-                (canon lift (core func $main "run") (memory (core memory $main "memory"))))
-            (export "on-execute-post-login" (func $run))
-            (export "on-continue-post-login" (func $run)))"#
-        );
-        wat::parse_str(text).expect("the text is right")
-    }
-}
+/// Limits whose tests need a server or a compiler's process: the file, and the test in it.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "requests",
+        include_str!("../http/allowed.rs"),
+        "requests_just_up_to_the_limit_are_sent_and_one_more_is_an_error_that_the_action_can_handle",
+    ),
+    ("request_bytes", include_str!("../http/allowed.rs"), "a_request_just_up_to_its_limit_is_sent_and_a_larger_one_is_not"),
+    (
+        "response_bytes",
+        include_str!("../http/answers.rs"),
+        "a_response_just_up_to_its_limit_comes_back_and_one_byte_more_does_not",
+    ),
+    ("request_time", include_str!("../http/answers.rs"), "a_server_that_never_answers_is_waited_for_no_longer_than_the_limit"),
+    ("compile_time", include_str!("../compiling.rs"), "compile_time_just_over_is_told_and_the_next_is_loaded"),
+    (
+        "compile_memory",
+        include_str!("../compiling.rs"),
+        "compile_memory_just_over_is_told_the_host_stays_as_it_is_and_the_next_is_loaded",
+    ),
+    ("compiled_bytes", include_str!("../compiling.rs"), "compiled_bytes_just_fit_and_one_more_is_too_large"),
+];
 
 fn passes(outcome: &Outcome) {
     assert!(outcome.is_allowed(), "{outcome:?}");
@@ -345,6 +333,25 @@ async fn component_bytes_just_fit_and_one_more_does_not() {
     let refusal = with(limit).refusal(component).await;
     assert!(matches!(refusal, LoadError::TooLarge { given, limit: allowed, .. } if (given, allowed) == (limit + 1, limit)));
     assert_eq!(refusal.to_string(), format!("suspect has {} bytes, at most {limit} are allowed", limit + 1));
+}
+
+#[tokio::test]
+async fn compiles_wait_for_one_another_and_all_are_done() {
+    let host = host_with(HostLimits { compiles: 1, ..host_limits() });
+    let loader = Loader::new(host.runtime.clone(), None, None);
+    let tenant = ACME.parse().unwrap();
+    std::thread::scope(|scope| {
+        let threads = [GROWS_A_TABLE, MAKES_HANDLES, SLEEPS].map(|component| {
+            let (loader, tenant) = (loader.clone(), &tenant);
+            scope.spawn(move || loader.load(tenant, "guest", component).is_ok())
+        });
+        for thread in threads {
+            assert!(thread.join().unwrap());
+        }
+    });
+    host.others_log_in().await;
+    let refused = Runtime::new(Settings { host_limits: HostLimits { compiles: 65, ..host_limits() }, ..Settings::default() });
+    assert!(matches!(refused, Err(RuntimeError::Limit(limit)) if limit.name == "compiles"));
 }
 
 async fn fits_and_one_more_does_not(limit: &str, fits: Shape, one_more: Shape) {

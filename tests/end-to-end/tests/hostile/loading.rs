@@ -1,13 +1,16 @@
 //! What is loaded: wrong imports and exports, damaged bytes, and components that are made to keep a compiler busy.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use vestibule::{Binding, Limits, LoadError};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use vestibule::{Binding, CacheKey, CompilationCache, Compiler, HostLimits, Limits, LoadError, Loader, Settings, Source};
 use vestibule_test_artifacts as artifacts;
-use vestibule_tests::limits;
+use vestibule_tests::{host_limits, limits};
 
 use crate::components::TRAPS_AT_THE_THIRTEENTH_LOGIN;
-use crate::host::{ACME, Host};
+use crate::host::{ACME, GLOBEX, Host};
 
 fn is_long() -> bool {
     std::env::var_os("VESTIBULE_LONG").is_some()
@@ -75,17 +78,22 @@ pub(crate) async fn a_truncated_component_is_refused() {
     let host = Host::new();
     let whole = TRAPS_AT_THE_THIRTEENTH_LOGIN;
     for length in 0..whole.len() {
-        // Where it ends between two sections it is a component, but no Action.
-        let refusal = host.runtime.load("suspect", &whole[..length]).expect_err("something is missing");
-        let expected = matches!(refusal, LoadError::NotWasm { .. } | LoadError::Invalid { .. } | LoadError::MissingExport { .. });
-        assert!(expected, "{length}: {refusal}");
+        match host.runtime.load("suspect", &whole[..length]) {
+            // Where it ends before a section of names, nothing else is missing.
+            Ok(_) => assert_eq!(whole[length], 0, "{length}: more is missing than names"),
+            // Where it ends between two sections it is a component, but no Action.
+            Err(refusal) => assert!(
+                matches!(refusal, LoadError::NotWasm { .. } | LoadError::Invalid { .. } | LoadError::MissingExport { .. }),
+                "{length}: {refusal}"
+            ),
+        }
     }
     host.others_log_in().await;
 }
 
 #[tokio::test]
 pub(crate) async fn a_component_with_a_flipped_bit_is_refused_or_runs_within_its_limits() {
-    let limits = Limits { memory: 1 << 20, cpu_time: std::time::Duration::from_millis(20), ..limits() };
+    let limits = Limits { memory: 2 << 20, cpu_time: Duration::from_millis(20), ..limits() };
     let host = Host::with(limits);
     let (small, large) = (TRAPS_AT_THE_THIRTEENTH_LOGIN, artifacts::ORGANIZATION_GATE);
     let bits = |bytes: usize, step: usize| (0..bytes * 8).step_by(step);
@@ -110,15 +118,27 @@ pub(crate) async fn a_component_with_a_flipped_bit_is_refused_or_runs_within_its
     host.others_log_in().await;
 }
 
+/// A host that compiles in a process of its own, which has little time and memory.
+fn host_of_strangers() -> (Host, Loader) {
+    let host_limits = HostLimits { compile_time: Duration::from_secs(2), compile_memory: 512 << 20, ..host_limits() };
+    let host = Host::of(Settings { limits: limits(), host_limits, ..Settings::default() });
+    let loader = Loader::new(host.runtime.clone(), Some(Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), [])), None);
+    (host, loader)
+}
+
 /// It is compiled and runs, or it is refused; in both cases others go on.
 async fn is_compiled_or_refused(bytes: &[u8]) {
-    let host = Host::new();
-    match host.runtime.load("suspect", bytes) {
-        Ok(action) => {
-            host.login(ACME, 1, vec![Binding::new(action)]).await.expect("what comes of it is in the outcome");
+    let (host, loader) = host_of_strangers();
+    match loader.load(&ACME.parse().unwrap(), "suspect", bytes) {
+        Ok(loaded) => {
+            host.login(ACME, 1, vec![Binding::new(loaded.action)]).await.expect("what comes of it is in the outcome");
         }
-        // What can be compiled, and has nothing but what keeps a compiler busy, lacks an export.
-        Err(refusal) => assert!(matches!(refusal, LoadError::Invalid { .. } | LoadError::MissingExport { .. }), "{refusal}"),
+        Err(refusal) => {
+            let too_much = matches!(refusal, LoadError::CompileTime { .. } | LoadError::CompileMemory { .. });
+            // What can be compiled, and has nothing but what keeps a compiler busy, lacks an export.
+            let told = too_much || matches!(refusal, LoadError::Invalid { .. } | LoadError::MissingExport { .. });
+            assert!(told && refusal.to_string().contains("suspect"), "{refusal}");
+        }
     }
     host.others_log_in().await;
 }
@@ -216,4 +236,32 @@ pub(crate) async fn a_compiled_file_is_not_taken_for_a_component() {
     let compiled = engine.precompile_component(artifacts::ORGANIZATION_GATE).unwrap();
     let refusal = host.refusal(&compiled).await;
     assert!(matches!(refusal, LoadError::NotWasm { .. }), "{refusal}");
+}
+
+#[tokio::test]
+pub(crate) async fn a_forged_or_swapped_compilation_is_not_loaded() {
+    let host = Host::new();
+    let folder = tempfile::tempdir().unwrap();
+    let loader = || {
+        let cache = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
+        Loader::new(host.runtime.clone(), None, Some(CompilationCache::new(cache, CacheKey::from_bytes([7; 32]))))
+    };
+    let load = |tenant: &str| loader().load(&tenant.parse().unwrap(), "guest", TRAPS_AT_THE_THIRTEENTH_LOGIN).unwrap();
+    let files = || std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
+    assert_eq!(load(ACME).from, Source::Compiled);
+    let acme = files().remove(0);
+    let own = std::fs::read(&acme).unwrap();
+    assert_eq!(load(GLOBEX).from, Source::Compiled);
+    let globex = files().into_iter().find(|file| *file != acme).unwrap();
+    let swapped = std::fs::read(globex).unwrap();
+    let truncated = own[..own.len() - 1].to_vec();
+    for forged in [swapped, truncated, vec![0x90; own.len()], Vec::new()] {
+        std::fs::write(&acme, forged).unwrap();
+        let loaded = load(ACME);
+        assert_eq!((loaded.from, loaded.faults.len()), (Source::Compiled, 1));
+        let outcome = host.login(ACME, 1, vec![Binding::new(loaded.action)]).await.unwrap();
+        assert!(outcome.is_allowed(), "{outcome:?}");
+        assert_eq!(load(ACME).from, Source::Cached);
+    }
+    host.others_log_in().await;
 }

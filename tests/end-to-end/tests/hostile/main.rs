@@ -12,6 +12,7 @@ mod limits;
 mod loading;
 mod memory;
 mod places;
+mod shape;
 mod time;
 
 /// The components of `tests/hostile`. A file that is not among them is an error; one that no test uses is a warning.
@@ -87,7 +88,8 @@ attempts! {
     33 "compile bombs": loading::a_huge_function_is_compiled_or_refused, loading::a_hundred_thousand_types_are_compiled_or_refused,
         loading::an_oversized_table_of_branches_is_compiled_or_refused, loading::deep_nesting_is_compiled_or_refused;
     34 "components that multiply": loading::nested_components_that_multiply_do_not_fit;
-    35 "a forged compilation": loading::a_compiled_file_is_not_taken_for_a_component;
+    35 "a forged compilation": loading::a_compiled_file_is_not_taken_for_a_component,
+        loading::a_forged_or_swapped_compilation_is_not_loaded;
     36 "metadata": input::metadata_that_breaks_a_rule_is_refused_with_the_rule,
         input::metadata_of_the_event_that_breaks_a_rule_is_refused_with_its_place;
     37 "huge and deep events": input::an_event_of_200_megabytes_is_not_read, input::an_event_of_ten_thousand_levels_is_refused,

@@ -9,7 +9,7 @@ use vestibule_tests::limits;
 
 use crate::components::{ASKS_FOR_RANDOM_BYTES, GROWS_A_TABLE, MAKES_HANDLES, OPENS_STREAMS, TEXT_OF_100_MEGABYTES};
 use crate::host::{Host, broken, failure};
-use crate::limits::Shape;
+use crate::shape::Shape;
 
 /// A host on which a guest has the memory to try what is meant for the host's.
 fn roomy() -> Host {
