@@ -219,6 +219,11 @@ impl Login {
         report.logs = logs;
         report.requests = requests;
         let failed = report.failure().cloned().map(|failure| (action, failure));
+        // A test that didn't expect it shows this beside its own message.
+        if let Some((action, failure)) = &failed {
+            let place = report.place.as_ref().map(|place| format!("\n    at {place}")).unwrap_or_default();
+            eprintln!("Action {action} failed, so the login fails\n  → {failure}{place}");
+        }
         Outcome::new(&login, vec![report], failed)
     }
 }

@@ -161,3 +161,34 @@ fn completions_know_every_command() {
         }
     }
 }
+
+#[test]
+fn dev_runs_a_case_with_what_is_around_it_as_test_does() {
+    let folder = folder();
+    vestibule(folder.path(), &["new", "around", "--template", "deny"]);
+    let gate = folder.path().join("around");
+    let context = gate.join("cases/a-work-address/context.json");
+    std::fs::write(&context, r#"{ "configuration": { "domain": "acme.example" } }"#).expect("the case can be written");
+    let mut dev = Dev::start(&gate, &folder.path().join("errors.txt"));
+    let shown = dev.shown();
+    assert!(shown.contains("denied") && shown.contains("not of acme.example"), "{shown}");
+    std::fs::write(&context, r#"{ "configuration": { "domain": "example.com" } }"#).expect("the case can be written");
+    let shown = dev.shown();
+    assert!(shown.contains("after a change of context.json") && shown.contains("+   \"decision\": \"allow\""), "{shown}");
+}
+
+#[test]
+fn a_new_crate_below_a_workspace_is_its_member_or_its_own() {
+    let folder = folder();
+    let above = folder.path().join("Cargo.toml");
+    std::fs::write(&above, "[workspace]\nresolver = \"3\"\nmembers = [\"actions/*\"]\n").expect("the folder can be written");
+    let manifest = |name: &str| {
+        let made = vestibule(folder.path(), &["new", name, "--template", "blank"]);
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        let listed = cargo(&folder.path().join(name), &["metadata", "--no-deps", "--format-version", "1"]);
+        assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+        std::fs::read_to_string(folder.path().join(name).join("Cargo.toml")).expect("the manifest is there")
+    };
+    assert!(!manifest("actions/member").contains("[workspace]"));
+    assert!(manifest("elsewhere").contains("[workspace]"));
+}

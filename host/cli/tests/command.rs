@@ -190,3 +190,23 @@ fn every_case_of_every_example_is_as_expected() {
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert!(folders.len() >= 10 && ran.stdout.contains(" 0 failed"), "{}", ran.stdout);
 }
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_fault() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    let mut child = child.arg("limits").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn limits_are_shown_with_what_happens_beyond() {
+    let shown = vestibule(&["limits"]);
+    for words in ["cpu_time", "500 ms", "LimitBroken::CpuTime", "tenant_queue", "RunError::TooBusy", "METADATA_ENTRIES"] {
+        assert!(shown.stdout.contains(words), "{words} is missing:\n{}", shown.stdout);
+    }
+    let json = vestibule(&["limits", "--json"]).json();
+    assert!(json.as_array().is_some_and(|limits| limits.iter().all(|limit| limit["raised_by"].is_string())), "{json}");
+}
