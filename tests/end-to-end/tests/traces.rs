@@ -60,9 +60,13 @@ async fn a_trap_tells_the_authors_function() {
 }
 
 #[tokio::test]
-async fn a_limit_tells_where_it_was_broken() {
+async fn a_limit_tells_the_authors_function_and_never_the_line_of_the_macro() {
     let report = report(&authors_runtime(), artifacts::with_symbols::LOOPS_FOR_EVER, &[]).await;
-    assert!(report.place.is_some_and(|place| place.file.ends_with("loops_for_ever.rs")), "{:?}", report.trace);
+    assert!(report.trace[0].to_string().contains("on_execute_post_login"), "{:?}", report.trace);
+    // Where the loop begins the compiler knows no line; the line of `export!` is nobody's fault.
+    let source = include_str!("../../guests/examples/loops_for_ever.rs");
+    let is_export = |line: u32| source.lines().nth(line as usize - 1).is_some_and(|text| text.contains("export!"));
+    assert!(!report.place.is_some_and(|place| is_export(place.line)), "{:?}", report.trace);
 }
 
 #[tokio::test]

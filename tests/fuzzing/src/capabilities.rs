@@ -14,8 +14,12 @@ use crate::{Reached, components, edits, loading};
 
 const CONTRACT_PACKAGE: &str = "vestibule:actions/";
 
-/// What Actions are offered of WASI 0.2: streams, exit, an empty environment, clocks, random numbers. No files, no sockets.
-const WASI: [&str; 18] = [
+/// What sends HTTP requests: a capability of its own, beside those of the contract.
+const OUTGOING: &str = "wasi:http/outgoing-handler";
+
+/// What Actions are offered of WASI 0.2 besides: streams, exit, an empty environment, clocks, random numbers, and the types of HTTP. No
+/// files, no sockets.
+const WASI: [&str; 19] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stderr",
@@ -28,6 +32,7 @@ const WASI: [&str; 18] = [
     "wasi:cli/terminal-stdout",
     "wasi:clocks/monotonic-clock",
     "wasi:clocks/wall-clock",
+    "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -153,6 +158,11 @@ impl Read {
     /// Sorts an import; `functions` is what an instance has of them, and none where it is no instance.
     fn import(&mut self, name: &str, functions: Option<Vec<&str>>, is_offered: &impl Fn(&Capability) -> bool) {
         let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+        if interface == OUTGOING && version.starts_with("0.2.") {
+            let asked = functions.unwrap_or_else(|| vec![""]).into_iter().map(str::to_owned);
+            self.capabilities.extend(asked.map(|function| Capability { interface: interface.to_owned(), function }));
+            return;
+        }
         let Some(ours) = interface.strip_prefix(CONTRACT_PACKAGE) else {
             if version.starts_with("0.2.") && WASI.contains(&interface) {
                 self.plumbing.insert(interface.to_owned());

@@ -71,11 +71,11 @@ fn config() -> Config {
     }
 }
 
-/// The worlds of the two Actions that together import every function of the contract.
+/// The worlds of the two Actions that together import every function of the contract, and of one that sends requests.
 fn worlds() -> &'static [(Resolve, WorldId)] {
     static WORLDS: OnceLock<Vec<(Resolve, WorldId)>> = OnceLock::new();
     WORLDS.get_or_init(|| {
-        let decoded = [artifacts::EVERY_FACT, artifacts::EVERY_EFFECT].map(wit_component::decode);
+        let decoded = [artifacts::EVERY_FACT, artifacts::EVERY_EFFECT, artifacts::SENDS_REQUESTS].map(wit_component::decode);
         let world = |decoded| match decoded {
             Ok(DecodedWasm::Component(resolve, world)) => (resolve, world),
             Ok(DecodedWasm::WitPackage(..)) => panic!("an Action is no package of WIT"),

@@ -47,10 +47,9 @@ pub(crate) fn trace(report: &ActionReport) -> String {
     if let Some(place) = &report.place {
         let _ = writeln!(text, "    at {}", printable(&near(place)));
     }
-    let is_shown = |frame: &&Frame| frame.is_own() || is_of(frame, report.action.name());
-    let mut frames: Vec<&Frame> = report.trace.iter().filter(is_shown).collect();
+    let mut frames: Vec<&Frame> = report.trace.iter().filter(|frame| frame.is_own()).collect();
     if frames.is_empty() {
-        // Without symbols nobody can tell whose code it is.
+        // Without symbols nobody can tell whose code it is; and where a loop begins, no line is known.
         frames = report.trace.iter().filter(|frame| frame.place.is_none()).collect();
     }
     for frame in frames {
@@ -59,13 +58,6 @@ pub(crate) fn trace(report: &ActionReport) -> String {
         let _ = writeln!(text, "    in {}", printable(&format!("{name}{place}")));
     }
     text
-}
-
-/// Whether a frame's function is of the Action's crate, though nobody knows its line: the beginning of a loop has none.
-fn is_of(frame: &Frame, action: &str) -> bool {
-    let own = format!("{}::", action.replace('-', "_"));
-    let function = frame.function.as_deref().unwrap_or_default();
-    frame.place.is_none() && function.trim_start_matches('<').starts_with(&own) && !function.contains("export_on_")
 }
 
 /// A place, as a path from here where it lies below.

@@ -113,7 +113,7 @@ pub(crate) async fn files_and_sockets_can_not_be_reached() {
         assert!(refusal.to_string().contains("neither files, sockets, threads nor processes"), "{refusal}");
     }
     for interface in
-        ["wasi:filesystem/preopens", "wasi:sockets/udp", "wasi:http/outgoing-handler", "wasi:cli/run", "wasi:random/rando"]
+        ["wasi:filesystem/preopens", "wasi:sockets/udp", "wasi:http/incoming-handler", "wasi:cli/run", "wasi:random/rando"]
     {
         let text = format!(r#"(component (import "{interface}@0.2.6" (instance)))"#);
         let refusal = host.refusal(&wat::parse_str(text).unwrap()).await;

@@ -1,5 +1,7 @@
 //! Sandboxes are used again and again: nothing of one login is found by the next one.
 
+use std::time::Duration;
+
 use vestibule::model::outcome::{Failure, LimitBroken};
 use vestibule::{Action, Binding, HostLimits, Limits, Settings};
 use vestibule_tests::{host_limits, limits, load};
@@ -11,7 +13,8 @@ use crate::shape::Shape;
 /// A host with one sandbox, which each login has to use.
 fn narrow() -> Host {
     let host_limits = HostLimits { sandboxes: 1, ..host_limits() };
-    Host::of(Settings { limits: limits(), host_limits, ..Settings::default() })
+    let limits = Limits { cpu_time: Duration::from_secs(10), ..limits() };
+    Host::of(Settings { limits, host_limits, ..Settings::default() })
 }
 
 /// How often: a thousand times, and a lot more where there is time.

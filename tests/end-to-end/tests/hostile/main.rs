@@ -15,7 +15,7 @@ mod places;
 mod shape;
 mod time;
 
-/// The components of `tests/hostile`. A file that is not among them is an error; one that no test uses is a warning.
+/// The components of `tests/hostile`. A file that is not among them is an error.
 mod components {
     pub(crate) use vestibule_test_artifacts::hostile::{
         ASKS_FOR_RANDOM_BYTES, BOOLEAN_OF_SEVEN, CALLS_BACK_INTO_ITSELF, CALLS_THE_HOST_AFTER_ITS_RETURN,
