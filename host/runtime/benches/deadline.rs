@@ -1,6 +1,6 @@
 //! How exactly an Action is stopped that computes without end.
 //!
-//! `cargo bench -p vestibule --bench deadline` prints the table that stands in this crate's README. Tenants keep every thread of the slow
+//! `cargo bench -p vestibule --bench deadline` prints a table. Tenants keep every thread of the slow
 //! lane busy; each login spins until a limit ends it. What counts is the time beyond the limit: processor's time for `cpu_time`, time on the
 //! clock for `wall_time`.
 

@@ -1,6 +1,6 @@
 //! What a quiet tenant notices of another that does its worst.
 //!
-//! `cargo bench -p vestibule --bench neighbours` prints the table that stands in this crate's README. The quiet tenant logs in every half
+//! `cargo bench -p vestibule --bench neighbours` prints a table. The quiet tenant logs in every half
 //! millisecond, alone and then beside each attack, in turns, so that a machine whose speed drifts is the same machine for both. A login's
 //! time counts from when it should have begun.
 
