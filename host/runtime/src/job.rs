@@ -16,8 +16,8 @@ use crate::http::Http;
 use crate::lane::Computed;
 use crate::limits::Limits;
 use crate::profile::{Profile, Recorder};
-use crate::run::Runtime;
-use crate::sandbox::{Budget, Sandbox};
+use crate::run::{Runtime, Spent};
+use crate::sandbox::Sandbox;
 use crate::tenants::Admitted;
 
 /// A loop counts its fuel in a register. While a profile is recorded, it has to write it down whenever it has used so much.
@@ -29,7 +29,7 @@ pub(crate) struct Job {
     pub(crate) login: Box<Login>,
     pub(crate) binding: Binding,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) budget: Budget,
+    pub(crate) spent: Spent,
     pub(crate) computed: Arc<Computed>,
     pub(crate) context: Context,
     /// The Action's place in its flow.
@@ -55,8 +55,10 @@ impl Job {
     pub(crate) async fn run(self) -> Done {
         let started = Instant::now();
         // The place is taken out first, so that it is given back last.
-        let Self { admitted: _admitted, runtime, login, binding, limits, budget, computed, context, place, profiled } = self;
+        let Self { admitted: _admitted, runtime, login, binding, limits, spent, computed, context, place, profiled } = self;
         let settings = runtime.settings();
+        let budget = spent.budget(&limits);
+        computed.will_end(budget.wall.0);
         let id = binding.action.id().clone();
         let action = binding.action.clone();
         let mut sandbox = Sandbox::new(login, binding, &limits, budget, Arc::clone(&computed), context, place);
@@ -124,7 +126,10 @@ fn prepare(store: &mut Store<Sandbox>, count_fuel: bool, limits: &Limits) -> was
 
 /// Makes the instance and calls it. What it gives is the Action's own result.
 async fn execute(store: &mut Store<Sandbox>, action: crate::Action) -> wasmtime::Result<Result<(), String>> {
-    let wall = store.data().budget().wall;
+    let (until, broken) = store.data().budget().wall;
+    if Instant::now() >= until {
+        return Err(broken.into());
+    }
     let run = async {
         let instance = action.pre().instantiate_async(&mut *store).await?;
         instance.call_on_execute_post_login(&mut *store).await
@@ -135,7 +140,6 @@ async fn execute(store: &mut Store<Sandbox>, action: crate::Action) -> wasmtime:
     if let Poll::Ready(returned) = at_once.await {
         return returned;
     }
-    let (until, broken) = wall;
     let mut time_is_up = std::pin::pin!(tokio::time::sleep_until(until.into()));
     std::future::poll_fn(|context| match time_is_up.as_mut().poll(context) {
         // Asked first: an Action whose time is up computes no further.

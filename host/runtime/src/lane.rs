@@ -6,8 +6,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -120,9 +120,17 @@ impl<T> Drop for EndWithCaller<T> {
 pub(crate) struct Turns {
     /// Its tenant's turns: one permit for each thread that the tenant can compute on.
     pub(crate) tenant: Arc<Semaphore>,
-    /// When the job ends by itself as soon as it is polled, without computing anything: it needs no turn for that.
+    /// When the job's flow has no time left.
     pub(crate) until: Instant,
     pub(crate) computed: Arc<Computed>,
+}
+
+impl Turns {
+    /// Whether the job ends by itself as soon as it is polled, without computing anything: it needs no turn for that.
+    fn is_over(&self) -> bool {
+        let now = Instant::now();
+        now >= self.until || self.computed.ends.get().is_some_and(|ends| now >= *ends)
+    }
 }
 
 /// A job that computes only while it has its tenant's turn. It gives the turn back whenever it waits or a slice of its time has ended.
@@ -138,7 +146,7 @@ impl<T> Future for InTurns<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
-        if Instant::now() >= this.turns.until {
+        if this.turns.is_over() {
             return this.job.as_mut().poll(context);
         }
         let tenant = &this.turns.tenant;
@@ -162,6 +170,8 @@ pub(crate) struct Computed {
     before: AtomicU64,
     /// The thread's own time when it began to compute in the slow lane; none while it doesn't.
     began: AtomicU64,
+    /// When the job has no time left; not known before it has begun, since waiting for the first turn doesn't count.
+    ends: OnceLock<Instant>,
 }
 
 /// A thread's time is never this: it is some 500 years.
@@ -169,7 +179,7 @@ const NOT_COMPUTING: u64 = u64::MAX;
 
 impl Default for Computed {
     fn default() -> Self {
-        Self { before: AtomicU64::new(0), began: AtomicU64::new(NOT_COMPUTING) }
+        Self { before: AtomicU64::new(0), began: AtomicU64::new(NOT_COMPUTING), ends: OnceLock::new() }
     }
 }
 
@@ -193,6 +203,12 @@ impl Computed {
     /// What it has used so far; of its moment on the caller's thread only when that is over.
     pub(crate) fn time(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds())
+    }
+
+    /// The job has begun, and has no time left then.
+    pub(crate) fn will_end(&self, at: Instant) {
+        // Nobody asks twice.
+        let _ = self.ends.set(at);
     }
 
     /// Adds the moment on the caller's thread.

@@ -228,7 +228,7 @@ impl Runtime {
             runtime: self.clone(),
             login,
             binding: binding.clone(),
-            budget: spent.budget(&limits),
+            spent: *spent,
             limits,
             computed: Arc::default(),
             context: context.clone(),
@@ -251,7 +251,7 @@ impl Runtime {
         let profiled = of_run.profiled;
         let tenant = &admitted.tenant;
         let job = self.job(login, binding, of_run, spent, Some(Arc::clone(admitted)));
-        let turns = Turns { tenant: Arc::clone(&tenant.turns), until: job.budget.wall.0, computed: Arc::clone(&job.computed) };
+        let turns = Turns { tenant: Arc::clone(&tenant.turns), until: spent.wall_end(), computed: Arc::clone(&job.computed) };
         let action = &binding.action;
         // A profile is an author's own matter, and looks at each step: it stays where it is.
         let begin_here = profiled || (!action.takes_long() && tenants.may_begin_here(tenant));
@@ -274,7 +274,8 @@ struct OfRun<'a> {
 }
 
 /// What the Actions of one login have used so far, and may use together.
-struct Spent {
+#[derive(Clone, Copy)]
+pub(crate) struct Spent {
     cpu: Duration,
     cpu_allowed: Duration,
     wall_allowed: Duration,
@@ -287,13 +288,17 @@ impl Spent {
         Self { cpu: Duration::ZERO, cpu_allowed: flow_cpu_time, wall_allowed: flow_wall_time, started: Instant::now() }
     }
 
-    /// What the next Action may use: its own limits, or what the flow has left where that is less.
-    fn budget(&self, limits: &Limits) -> Budget {
+    fn wall_end(&self) -> Instant {
+        self.started + self.wall_allowed
+    }
+
+    /// What an Action may use that begins now: its own limits, or what the flow has left where that is less.
+    pub(crate) fn budget(&self, limits: &Limits) -> Budget {
         let now = Instant::now();
         let cpu = (limits.cpu_time, LimitBroken::CpuTime { allowed: limits.cpu_time });
         let flow_cpu = (self.cpu_allowed.saturating_sub(self.cpu), LimitBroken::FlowCpuTime { allowed: self.cpu_allowed });
         let wall = (now + limits.wall_time, LimitBroken::WallTime { allowed: limits.wall_time });
-        let flow_wall = (self.started + self.wall_allowed, LimitBroken::FlowWallTime { allowed: self.wall_allowed });
+        let flow_wall = (self.wall_end(), LimitBroken::FlowWallTime { allowed: self.wall_allowed });
         Budget { cpu: if flow_cpu.0 < cpu.0 { flow_cpu } else { cpu }, wall: if flow_wall.0 < wall.0 { flow_wall } else { wall } }
     }
 }
