@@ -9,10 +9,13 @@ use wasmtime::component::Component;
 use crate::compilation_cache::Verified;
 use crate::compile::Answered;
 
+/// Code that this process has compiled. Only [`Precompiled::here`] can make one: its field is this module's own.
+pub(crate) struct Own(Vec<u8>);
+
 /// Code that wasmtime's compiler has made for a host like this one.
 pub(crate) enum Precompiled {
     /// By this process, just now.
-    Here(Vec<u8>),
+    Here(Own),
     /// By a compiler's process that this host has started: what has come over a pipe that nobody else holds.
     Answered(Answered),
     /// By a host that has this host's key: the file's MAC is right.
@@ -22,13 +25,13 @@ pub(crate) enum Precompiled {
 impl Precompiled {
     /// Compiles a component in this process.
     pub(crate) fn here(engine: &Engine, component: &[u8]) -> wasmtime::Result<Self> {
-        engine.precompile_component(component).map(Self::Here)
+        engine.precompile_component(component).map(|code| Self::Here(Own(code)))
     }
 
     /// The code.
     pub(crate) fn code(&self) -> &[u8] {
         match self {
-            Self::Here(code) => code,
+            Self::Here(Own(code)) => code,
             Self::Answered(answered) => answered.code(),
             Self::Kept(verified) => verified.code(),
         }
