@@ -75,6 +75,22 @@ impl Session {
         }
     }
 
+    /// Says when things happened to it: what whoever keeps the session knows better than whoever sent the event.
+    pub fn set_times(&mut self, times: SessionTimes) {
+        let SessionTimes { created_at, updated_at, authenticated_at, last_interacted_at, idle_expires_at, expires_at } = times;
+        self.created_at = created_at;
+        self.updated_at = updated_at;
+        self.authenticated_at = authenticated_at;
+        self.last_interacted_at = last_interacted_at;
+        self.idle_expires_at = idle_expires_at;
+        self.expires_at = expires_at;
+    }
+
+    /// Says which clients have taken part in it.
+    pub fn set_clients(&mut self, clients: impl IntoIterator<Item = String>) {
+        self.clients = clients.into_iter().map(|client_id| SessionClient { client_id }).collect();
+    }
+
     /// `event-session.device-ip`.
     pub fn device_ip(&self) -> DeviceValue {
         self.device.ip()

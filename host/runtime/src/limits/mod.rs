@@ -7,7 +7,7 @@ mod table;
 
 use std::time::Duration;
 
-pub use table::{Limit, LimitTooHigh, Scope};
+pub use table::{Limit, LimitError, LimitTooHigh, Scope};
 
 use table::limits;
 use vestibule_model::limits::EffectLimit;
@@ -180,6 +180,21 @@ mod tests {
         assert_eq!(limits.check(), Ok(()));
         let refused = Limits { log_lines: 10_001, ..Limits::default() }.check().unwrap_err();
         assert_eq!(refused.to_string(), "the limit `log_lines` can't be 10,001: at most 10,000 is possible");
+    }
+
+    #[test]
+    fn a_limit_is_set_by_its_name_as_a_person_writes_it() {
+        let mut limits = Limits::default();
+        limits.set("cpu_time", "50 ms").unwrap();
+        limits.set("memory", "16 MiB").unwrap();
+        limits.set("calls", "7").unwrap();
+        assert_eq!((limits.cpu_time, limits.memory, limits.calls), (Duration::from_millis(50), 16 * MIB, 7));
+        let wrong = |name, amount| Limits::default().set(name, amount).unwrap_err().to_string();
+        assert_eq!(wrong("cpu_time", "50"), "the limit `cpu_time` can't be \"50\"; write a time with its unit, `500 ms` or `20 s`");
+        assert_eq!(wrong("memory", "lots"), "the limit `memory` can't be \"lots\"; write bytes, with or without a unit: `64 MiB`, `512 KiB`, `4096`");
+        assert_eq!(wrong("calls", "-1"), "the limit `calls` can't be \"-1\"; write a number: `20`");
+        assert_eq!(wrong("cpu_time", "1 h"), "the limit `cpu_time` can't be 3600 s: at most 10 s is possible");
+        assert_eq!(wrong("speed", "1"), "there is no limit `speed` here");
     }
 
     #[test]

@@ -77,6 +77,33 @@ pub struct LimitTooHigh {
     pub maximum: String,
 }
 
+/// Why a limit can't be set by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LimitError {
+    /// There is no such limit here.
+    #[error("there is no limit `{name}` here")]
+    Unknown {
+        /// What was named.
+        name: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
+    /// The amount is none of its kind.
+    #[error("the limit `{name}` can't be {given:?}; write {example}")]
+    Malformed {
+        /// Which limit.
+        name: &'static str,
+        /// What was given.
+        given: String,
+        /// What can be given.
+        example: &'static str,
+    },
+    /// It is higher than is possible.
+    #[error(transparent)]
+    TooHigh(#[from] LimitTooHigh),
+}
+
 /// The type of a limit's amount.
 macro_rules! amount {
     (time) => {
@@ -122,6 +149,29 @@ macro_rules! limits {
                     what: $what,
                     beyond: $beyond,
                 },)*]
+            }
+
+            /// Sets one of them by its name, from a text as a person writes it: `500 ms`, `64 MiB`, `20`.
+            ///
+            /// # Errors
+            /// When there is no such limit, the text is no amount of its kind, or it is higher than is possible.
+            pub fn set(&mut self, name: &str, amount: &str) -> Result<(), $crate::limits::LimitError> {
+                match name {
+                    $(stringify!($field) => {
+                        let parsed = $crate::limits::amount::parse::$unit(amount).ok_or_else(|| {
+                            let example = $crate::limits::amount::parse::example(stringify!($unit));
+                            $crate::limits::LimitError::Malformed { name: stringify!($field), given: amount.to_owned(), example }
+                        })?;
+                        let limits = Self { $field: parsed, ..self.clone() };
+                        limits.check()?;
+                        *self = limits;
+                        Ok(())
+                    })*
+                    _ => {
+                        let known = vec![$(stringify!($field)),*];
+                        Err($crate::limits::LimitError::Unknown { name: name.to_owned(), known })
+                    }
+                }
             }
 
             /// Whether an operator can set these.

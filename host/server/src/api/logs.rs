@@ -1,0 +1,125 @@
+//! `/api/v2/logs`: the tenant's log.
+
+use axum::Json;
+use axum::extract::{Query, State, rejection::QueryRejection};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use vestibule_sessions::{LogEntry, LogPosition};
+
+use crate::app::App;
+use crate::config::Scope;
+use crate::error::{ApiError, ErrorBody};
+use crate::request::{Caller, InPath, PathId};
+
+/// Entries on a page, where the caller doesn't say how many, and at most (Auth0's).
+const TAKE: usize = 50;
+const MOST: usize = 100;
+/// How far back pages by number go (Auth0's): whoever reads further does so by checkpoints.
+const FURTHEST: usize = 1_000;
+
+/// Which entries.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LogQuery {
+    /// The id of an entry: those after it are answered, the oldest first.
+    from: Option<String>,
+    /// How many after it, 50 by default, 100 at most.
+    #[param(minimum = 1, maximum = 100)]
+    take: Option<usize>,
+    /// Without `from` and `take`: which page, counted from nought, the newest first.
+    page: Option<usize>,
+    /// Entries on such a page, 50 by default, 100 at most.
+    #[param(minimum = 1, maximum = 100)]
+    per_page: Option<usize>,
+}
+
+impl InPath for LogPosition {
+    fn read(text: &str) -> Result<Self, ApiError> {
+        text.parse().map_err(|error: vestibule_sessions::LogPositionError| ApiError::invalid_path(error.to_string()))
+    }
+}
+
+/// The tenant's log: with `from` or `take` by checkpoints, which miss nothing; without them by pages.
+#[utoipa::path(
+    get,
+    path = "/api/v2/logs",
+    operation_id = "get_logs",
+    tag = "logs",
+    params(LogQuery),
+    security(("token" = ["read:logs"])),
+    responses(
+        (status = 200, description = "Entries.", body = Vec<serde_json::Value>),
+        (status = 400, description = "The query can't be read.", body = ErrorBody),
+        (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
+        (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 429, description = "Too many requests.", body = ErrorBody),
+        (status = 503, description = "The store can't be reached.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    query: Result<Query<LogQuery>, QueryRejection>,
+) -> Result<Json<Vec<Value>>, ApiError> {
+    let tenant = &caller.may(&[Scope::ReadLogs])?.settings.id;
+    let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
+    let number = |name: &str, given: Option<usize>| match given.unwrap_or(TAKE) {
+        number if (1..=MOST).contains(&number) => Ok(number),
+        _ => Err(ApiError::invalid_query(format!("`{name}` is a number from 1 to {MOST}"))),
+    };
+    let entries = if query.from.is_some() || query.take.is_some() {
+        let take = number("take", query.take)?;
+        let after = query.from.as_deref().filter(|from| !from.is_empty()).map(str::parse::<LogPosition>).transpose();
+        let after = after.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
+        app.store().log_after(tenant, after.unwrap_or_default(), take).await?
+    } else {
+        let take = number("per_page", query.per_page)?;
+        let skip = query.page.unwrap_or_default().saturating_mul(take);
+        if skip >= FURTHEST {
+            let message = format!("pages by number end after {FURTHEST} entries; read further with `from` and `take`");
+            return Err(ApiError::invalid_query(message));
+        }
+        app.store().latest_log(tenant, skip, take).await?
+    };
+    Ok(Json(entries.into_iter().map(json).collect()))
+}
+
+/// One entry of the tenant's log.
+#[utoipa::path(
+    get,
+    path = "/api/v2/logs/{id}",
+    operation_id = "get_log",
+    tag = "logs",
+    params(("id" = String, Path, description = "The entry's id.")),
+    security(("token" = ["read:logs"])),
+    responses(
+        (status = 200, description = "The entry.", body = serde_json::Value),
+        (status = 400, description = "The id is none.", body = ErrorBody),
+        (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
+        (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "There is no such entry.", body = ErrorBody),
+        (status = 429, description = "Too many requests.", body = ErrorBody),
+        (status = 503, description = "The store can't be reached.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(position): PathId<LogPosition>,
+) -> Result<Json<Value>, ApiError> {
+    let tenant = &caller.may(&[Scope::ReadLogs])?.settings.id;
+    let entry = app.store().log_entry(tenant, position).await?;
+    entry.map(|entry| Json(json(entry))).ok_or_else(|| ApiError::not_found("inexistent_log", "The log entry does not exist."))
+}
+
+/// An entry as Auth0's API shows it.
+fn json(entry: LogEntry) -> Value {
+    let id = entry.position.to_string();
+    let mut json = Map::new();
+    json.insert("_id".to_owned(), id.clone().into());
+    json.insert("log_id".to_owned(), id.into());
+    json.insert("date".to_owned(), entry.date.to_string().into());
+    json.insert("type".to_owned(), entry.kind.as_str().into());
+    json.extend(entry.body);
+    Value::Object(json)
+}

@@ -1,0 +1,48 @@
+//! The routes: one file for each group.
+
+mod discovery;
+mod health;
+mod logs;
+mod metrics;
+mod openapi;
+mod post_login;
+mod session_body;
+mod sessions;
+mod token;
+mod users;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{any, get, post};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::observe;
+
+/// The largest body of the Management API and of the token endpoint: 25 entries of two times 255 characters, escaped.
+const SMALL_BODY: usize = 256 << 10;
+
+/// Everything that the server answers.
+pub(crate) fn router(app: App) -> Router {
+    let management = Router::new()
+        .route("/api/v2/sessions/{id}", get(sessions::read).patch(sessions::update).delete(sessions::delete))
+        .route("/api/v2/sessions/{id}/revoke", post(sessions::revoke))
+        .route("/api/v2/users/{id}/sessions", get(users::sessions).delete(users::delete_sessions))
+        .route("/api/v2/logs", get(logs::list))
+        .route("/api/v2/logs/{id}", get(logs::read))
+        .layer(middleware::from_fn_with_state(app.clone(), observe::limit_rate));
+    Router::new()
+        .merge(management)
+        .route("/v1/post-login", post(post_login::run))
+        .route("/oauth/token", post(token::issue_token))
+        .route("/.well-known/jwks.json", get(discovery::key_set))
+        .route("/.well-known/openid-configuration", get(discovery::configuration))
+        .route("/openapi.json", get(openapi::document))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::all))
+        .fallback(any(async || ApiError::not_found("not_found", "there is nothing at this path; see /openapi.json")))
+        .method_not_allowed_fallback(async || ApiError::wrong_method())
+        .layer(middleware::from_fn_with_state(app.clone(), observe::request))
+        .with_state(app)
+}

@@ -1,0 +1,50 @@
+//! `/openapi.json`: this API, made from the code that answers it.
+
+use axum::Json;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{discovery, health, logs, metrics, post_login, sessions, token, users};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Vestibule",
+        description = "Post-login Actions, and the sessions that they write to. The Management API is compatible with Auth0's."
+    ),
+    paths(
+        post_login::run,
+        sessions::read,
+        sessions::update,
+        sessions::delete,
+        sessions::revoke,
+        users::sessions,
+        users::delete_sessions,
+        logs::list,
+        logs::read,
+        token::issue_token,
+        discovery::key_set,
+        discovery::configuration,
+        health::alive,
+        health::ready,
+        metrics::all,
+    ),
+    modifiers(&Token)
+)]
+struct Api;
+
+/// How callers say who they are.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document.
+pub(crate) async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Api::openapi())
+}

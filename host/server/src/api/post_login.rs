@@ -1,0 +1,54 @@
+//! `POST /v1/post-login`: a platform tells of a login, and is told what becomes of it.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use vestibule::model::event::EVENT_BYTES;
+use vestibule::model::{Event, Timestamp};
+
+use crate::app::App;
+use crate::config::Scope;
+use crate::error::{ApiError, ErrorBody};
+use crate::login::{Answer, login};
+use crate::request::{Caller, body};
+
+/// Runs the tenant's Actions over a login, and answers the outcome when it is durable.
+#[utoipa::path(
+    post,
+    path = "/v1/post-login",
+    operation_id = "post_login",
+    tag = "logins",
+    request_body(content = serde_json::Value, description = "The login event, in the shape of Auth0's post-login event.", content_type = "application/json"),
+    security(("token" = ["run:post-login"])),
+    responses(
+        (status = 200, description = "The outcome: `decision` is `allow`, `deny` or `failed`. With `vestibule-repeated: true` it is that of an earlier request with this transaction's id.", content_type = "application/json", body = serde_json::Value),
+        (status = 400, description = "The event can't be read.", body = ErrorBody),
+        (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
+        (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 409, description = "The session has ended, or is another user's.", body = ErrorBody),
+        (status = 413, description = "The event is too large.", body = ErrorBody),
+        (status = 503, description = "Too busy, or the store can't be written to. See `Retry-After`.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn run(State(app): State<App>, caller: Caller, headers: HeaderMap, request: Body) -> Result<Response, ApiError> {
+    let tenant = caller.may(&[Scope::RunPostLogin])?;
+    let json = body(request, EVENT_BYTES).await?;
+    let event = Event::from_json(&json).map_err(|error| ApiError::invalid_body(error.to_string()))?;
+    let started = std::time::SystemTime::now();
+    let answer = login(tenant, event, app.runtime(), app.store(), Timestamp::now()).await?;
+    let (json, is_repeated) = match answer {
+        Answer::Now { outcome, json } => {
+            app.metrics().login(&tenant.settings.id, &outcome);
+            app.traces().login(&headers, &tenant.settings.id, &outcome, started);
+            (json, false)
+        }
+        Answer::Repeated(json) => (json, true),
+    };
+    let mut response = json.to_string().into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if is_repeated {
+        response.headers_mut().insert("vestibule-repeated", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

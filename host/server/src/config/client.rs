@@ -1,0 +1,171 @@
+//! Who may call for a tenant: clients that this server gives tokens, and issuers whose tokens it accepts.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use argon2::password_hash::phc::PasswordHash;
+use thiserror::Error;
+use url::Url;
+
+use super::host::exists;
+use super::section::Section;
+
+/// A client that gets tokens from this server, by the client credentials grant (RFC 6749, section 4.4).
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// Its id.
+    pub client_id: String,
+    /// Its secret's hash: argon2id in PHC form, as `vestibule hash-secret` writes it.
+    pub secret_hash: String,
+    /// What its tokens are good for.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// An issuer whose access tokens are accepted: RS256 and ES256.
+#[derive(Clone, Debug)]
+pub struct IssuerSettings {
+    /// Its name, as `iss` has it, to the letter.
+    pub issuer: String,
+    /// What `aud` has to have one of; the tenant's own Management API where there are none.
+    pub audiences: Vec<String>,
+    /// Where its keys are.
+    pub keys: KeySource,
+}
+
+/// Where an issuer's public keys are: a JSON Web Key Set (RFC 7517).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// In a file.
+    File(PathBuf),
+    /// At a URL, from which they are fetched when they are needed.
+    Url(Url),
+}
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// `update:session`: to read and to change sessions.
+    UpdateSession,
+    /// `read:sessions`: to read sessions.
+    ReadSessions,
+    /// `update:sessions`: to change sessions.
+    UpdateSessions,
+    /// `delete:sessions`: to end sessions.
+    DeleteSessions,
+    /// `run:post-login`: to run a login.
+    RunPostLogin,
+    /// `read:logs`: to read the tenant's log.
+    ReadLogs,
+}
+
+/// A text that is no scope of this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not a scope: `update:session`, `read:sessions`, `update:sessions`, `delete:sessions`, `run:post-login`, `read:logs`")]
+pub struct ScopeError;
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::UpdateSession,
+        Self::ReadSessions,
+        Self::UpdateSessions,
+        Self::DeleteSessions,
+        Self::RunPostLogin,
+        Self::ReadLogs,
+    ];
+
+    /// As tokens have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UpdateSession => "update:session",
+            Self::ReadSessions => "read:sessions",
+            Self::UpdateSessions => "update:sessions",
+            Self::DeleteSessions => "delete:sessions",
+            Self::RunPostLogin => "run:post-login",
+            Self::ReadLogs => "read:logs",
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(ScopeError)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+pub(super) fn clients(tenant: &Section<'_>) -> Vec<ClientSettings> {
+    let mut known = BTreeSet::new();
+    let clients = tenant.sections("clients").into_iter().filter_map(|client| {
+        let id = client.required::<String>("client_id", "write the name that the client authenticates by");
+        let remedy = "write what `vestibule hash-secret` prints for the client's secret";
+        let hash = client.required::<String>("secret_hash", remedy);
+        let scopes: BTreeSet<Scope> = client.list::<Scope>("scopes").into_iter().map(|scope| scope.value).collect();
+        if scopes.is_empty() {
+            client.missing("scopes", "a client without any can do nothing: `scopes = [\"run:post-login\"]`");
+        }
+        if let Some(hash) = &hash {
+            let is_right = PasswordHash::new(&hash.value).is_ok_and(|parsed| parsed.algorithm.as_str() == "argon2id");
+            if !is_right {
+                // What stands there may be the secret itself.
+                client.source.mistake(&hash.span, "`secret_hash` is no argon2id hash", remedy);
+            }
+        }
+        if let Some(id) = &id
+            && !known.insert(id.value.clone())
+        {
+            client.source.mistake(&id.span, format!("the client {} is there twice", id.value), "leave one of them out");
+        }
+        client.finish();
+        Some(ClientSettings { client_id: id?.value, secret_hash: hash?.value, scopes })
+    });
+    clients.collect()
+}
+
+pub(super) fn issuers(tenant: &Section<'_>) -> Vec<IssuerSettings> {
+    let issuers = tenant.sections("issuers").into_iter().filter_map(|issuer| {
+        let name = issuer.required::<String>("issuer", "write the issuer as its tokens have it in `iss`");
+        let audiences = issuer.list::<String>("audiences").into_iter().map(|audience| audience.value).collect();
+        let file = issuer.text("jwks").map(|path| {
+            let found = issuer.source.path(path.value);
+            exists(&issuer, &found, &path.span);
+            KeySource::File(found)
+        });
+        let url = issuer.parsed::<Url>("jwks_url").map(|url| {
+            if url.value.scheme() != "https" && !is_loopback(&url.value) {
+                let what = "keys come by https: whoever could change them could issue tokens";
+                issuer.source.mistake(&url.span, what, "http is for this machine alone");
+            }
+            KeySource::Url(url.value)
+        });
+        let keys = match (file, url) {
+            (Some(keys), None) | (None, Some(keys)) => Some(keys),
+            _ => {
+                let remedy = "write one of `jwks` (a file) and `jwks_url`";
+                issuer.source.mistake(&issuer.span, "an issuer's keys are in one place", remedy);
+                None
+            }
+        };
+        issuer.finish();
+        Some(IssuerSettings { issuer: name?.value, audiences, keys: keys? })
+    });
+    issuers.collect()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}

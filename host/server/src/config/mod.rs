@@ -1,0 +1,113 @@
+//! The configuration: `vestibule.toml`, read and checked as a whole. Whoever has a [`Configuration`] has one that is right.
+
+mod action;
+mod client;
+mod host;
+mod lifetime;
+mod mistake;
+mod reference;
+mod section;
+mod tenant;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use toml::de::DeTable;
+use vestibule::model::TenantId;
+
+pub use action::{ActionSettings, ComponentSource};
+pub use client::{ClientSettings, IssuerSettings, KeySource, Scope, ScopeError};
+pub use host::{HostName, HostNameError, ListenSettings, LogFormat, StoreSettings, TlsSettings};
+pub use lifetime::{KeepSettings, Lifetime, LifetimeError};
+pub use mistake::{Mistake, Mistakes};
+pub use reference::{Reference, ReferenceError};
+pub use tenant::{LogSettings, RateSettings, TenantSettings};
+
+use section::{Section, Source};
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigurationError {
+    /// The file can't be read.
+    #[error("can't read the configuration {}: {error}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// It has mistakes.
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+}
+
+/// A configuration that has been checked.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// Where the server listens, and how.
+    pub listen: ListenSettings,
+    /// The folder of keys and compiled code, which the server makes by itself.
+    pub state: PathBuf,
+    /// Where sessions are kept.
+    pub store: StoreSettings,
+    /// How the sandbox is set up: its limits, and the networks that Actions may reach.
+    pub sandbox: vestibule::Settings,
+    /// How the server's own log is written.
+    pub log: LogFormat,
+    /// Where traces are sent to, by OTLP over HTTP; none where they aren't.
+    pub traces: Option<url::Url>,
+    /// How long what is over is kept.
+    pub keep: KeepSettings,
+    /// The tenants.
+    pub tenants: BTreeMap<TenantId, TenantSettings>,
+}
+
+impl Configuration {
+    /// Reads and checks a configuration's file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its line and what to do.
+    pub fn read(file: &Path) -> Result<Self, ConfigurationError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| ConfigurationError::Unreadable { file: file.to_owned(), error })?;
+        Ok(Self::parse(file, &text)?)
+    }
+
+    /// Checks a configuration's text; its paths count from the folder of `file`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its line and what to do.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Mistakes> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            let mistakes = errors.into_iter().map(|error| {
+                let start = error.span().map_or(0, |span| span.start);
+                mistake::at(file, text, start, error.message().trim().to_owned(), String::new())
+            });
+            return Err(Mistakes(mistakes.collect()));
+        }
+        let source = Source::new(file, text);
+        let span = table.span();
+        let configuration = read(&Section::new(&source, String::new(), table.get_ref(), span));
+        let mistakes = source.into_mistakes();
+        match configuration {
+            Some(configuration) if mistakes.is_empty() => Ok(configuration),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+}
+
+/// None only where a mistake has been told.
+fn read(file: &Section<'_>) -> Option<Configuration> {
+    let listen = host::listen(file);
+    let state = file.source.path(file.text("state").map_or("state", |state| state.value));
+    let store = host::store(file, &state);
+    let sandbox = host::sandbox(file);
+    let log = host::log(file);
+    let traces = file.parsed::<url::Url>("traces").map(|url| url.value);
+    let keep = KeepSettings::read(file);
+    let tenants = tenant::tenants(file, &sandbox);
+    file.finish();
+    Some(Configuration { listen: listen?, state, store: store?, sandbox, log, traces, keep, tenants })
+}

@@ -1,0 +1,180 @@
+//! What a caller is told when a request can't be answered: one type, in the shape of Auth0's Management API.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use vestibule::RunError;
+use vestibule_sessions::StoreError;
+
+/// Why a request was not answered. In JSON: `statusCode`, `error` (the status in words), `message`, `errorCode`.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The body of an [`ApiError`].
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct ErrorBody {
+    /// The status.
+    #[serde(rename = "statusCode")]
+    status_code: u16,
+    /// The status in words.
+    error: &'static str,
+    /// What is wrong, and what to do.
+    message: String,
+    /// What is wrong, for programs.
+    #[serde(rename = "errorCode")]
+    error_code: &'static str,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, message: message.into(), headers: Vec::new() }
+    }
+
+    fn with(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.extend(HeaderValue::from_str(value).map(|value| (name, value)));
+        self
+    }
+
+    /// The status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// 400: the request can't be read.
+    pub(crate) fn invalid_body(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_body", message)
+    }
+
+    /// 400: a part of the path isn't what it should be.
+    pub(crate) fn invalid_path(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_uri", message)
+    }
+
+    /// 400: a parameter of the query isn't what it should be.
+    pub(crate) fn invalid_query(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_query_string", message)
+    }
+
+    /// 401: there is no token.
+    pub(crate) fn no_token() -> Self {
+        let message = "no access token: send `Authorization: Bearer TOKEN`";
+        Self::new(StatusCode::UNAUTHORIZED, "missing_token", message).with(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    /// 401: the token is none for this tenant.
+    pub(crate) fn invalid_token(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_token", message)
+            .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
+    }
+
+    /// 403: the token is good for other things.
+    pub(crate) fn insufficient_scope(expected: &str) -> Self {
+        let message = format!("Insufficient scope, expected any of: {expected}");
+        Self::new(StatusCode::FORBIDDEN, "insufficient_scope", message)
+            .with(header::WWW_AUTHENTICATE, &format!("Bearer error=\"insufficient_scope\", scope=\"{expected}\""))
+    }
+
+    /// 404: no tenant is called by this host.
+    pub(crate) fn unknown_tenant() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown_tenant", "no tenant is called by this host name; see `hosts` in the configuration")
+    }
+
+    /// 404: nothing is there.
+    pub(crate) fn not_found(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    /// 405: the path has other methods.
+    pub(crate) fn wrong_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path doesn't know this method; see `Allow`")
+    }
+
+    /// 408: the request came too slowly.
+    pub(crate) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request did not arrive in time").with(header::CONNECTION, "close")
+    }
+
+    /// 409: the session can't be used for this login.
+    pub(crate) fn conflict(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// 413: the body is too large.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", format!("the body has more than {limit} bytes"))
+    }
+
+    /// 429: too many requests of this tenant.
+    pub(crate) fn too_many_requests() -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Global limit has been reached")
+    }
+
+    /// 500: a fault of this server, which its log tells.
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the server has failed; its log says why, by the request's id")
+    }
+
+    /// 503: not now.
+    pub(crate) fn unavailable(code: &'static str, message: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with(header::RETRY_AFTER, &seconds.max(1).to_string())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody {
+            status_code: self.status.as_u16(),
+            error: self.status.canonical_reason().unwrap_or("Error"),
+            message: self.message.into_owned(),
+            error_code: self.code,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+/// A moment in which what is busy may have become free.
+const SOON: Duration = Duration::from_secs(1);
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        // The caller is told that it can be tried again; what the database said is the operator's matter.
+        tracing::error!(%error, "the store has failed");
+        match error {
+            StoreError::Busy { retry_after } => Self::unavailable("store_busy", "too many write at one time; try again", retry_after),
+            StoreError::Unknown { .. } => {
+                let message = "whether it was written is not known; send it again with the same transaction id, or read it";
+                Self::unavailable("commit_unknown", message, SOON)
+            }
+            StoreError::Corrupt { .. } | StoreError::Failed { .. } => Self::internal(),
+            _ => Self::unavailable("store_unavailable", "the store can't be written to now; nothing was changed", SOON),
+        }
+    }
+}
+
+impl From<RunError> for ApiError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::TooBusy { limit, retry_after, .. } => {
+                let message = format!("this tenant has too many logins at one time (limit `{limit}`); try again");
+                Self::unavailable("too_busy", message, retry_after)
+            }
+            RunError::ShuttingDown => Self::unavailable("shutting_down", "the server is ending", SOON),
+            error => {
+                tracing::error!(%error, "a login could not be run");
+                Self::internal()
+            }
+        }
+    }
+}

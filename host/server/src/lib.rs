@@ -1,0 +1,22 @@
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod app;
+pub mod config;
+mod error;
+mod login;
+mod metrics;
+mod observe;
+mod rate;
+mod request;
+mod server;
+mod sweep;
+mod tenant;
+mod tokens;
+mod traces;
+
+pub use config::Configuration;
+pub use server::{Parts, Server, StartError};
+pub use tenant::{ReadComponent, TenantError};
+pub use tokens::KeyError;

@@ -1,0 +1,146 @@
+//! From an outcome to what is committed.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use vestibule::model::event::{Session as EventSession, SessionTimes};
+use vestibule::model::outcome::Decision;
+use vestibule::model::{Event, Outcome, Timestamp};
+use vestibule_sessions::{
+    Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, Session, SessionChange, SessionLogin, TransactionId,
+    UsedSession,
+};
+
+use crate::tenant::Tenant;
+
+/// What is kept of a session takes the place of what the platform says of it.
+pub(super) fn continue_with(event: &mut Event, kept: &Session) {
+    let Some(session) = &mut event.session else { return };
+    session.metadata = kept.metadata.clone();
+    session.set_times(SessionTimes {
+        created_at: Some(kept.created_at),
+        updated_at: Some(kept.updated_at),
+        authenticated_at: Some(kept.authenticated_at),
+        last_interacted_at: Some(kept.last_interacted_at),
+        idle_expires_at: kept.idle_expires_at,
+        expires_at: kept.expires_at,
+    });
+    session.set_clients(kept.clients.iter().map(|client| client.client_id.clone()));
+}
+
+/// All that a login commits.
+pub(super) fn of(
+    tenant: &Tenant,
+    event: &Event,
+    outcome: &Outcome,
+    transaction: Option<(TransactionId, std::sync::Arc<str>)>,
+    now: Timestamp,
+) -> LoginCommit {
+    let session = event.session.as_ref().and_then(|session| of_session(tenant, event, session, outcome, now));
+    LoginCommit {
+        tenant: tenant.settings.id.clone(),
+        now,
+        transaction,
+        session,
+        log: vec![log_entry(tenant, event, outcome, now)],
+    }
+}
+
+fn of_session(
+    tenant: &Tenant,
+    event: &Event,
+    session: &EventSession,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Option<SessionLogin> {
+    let asked = &outcome.session;
+    let change = match &outcome.decision {
+        Decision::Failed { .. } => return None,
+        _ if asked.revoked.is_some() => SessionChange::End(Initiator::SessionRevoked),
+        Decision::Deny { .. } => SessionChange::Keep,
+        Decision::Allow => SessionChange::Use(Box::new(used(event, session, now))),
+    };
+    let times = session.times();
+    let created = times.created_at.unwrap_or(now);
+    let after = |from: Timestamp, lifetime: u64| Timestamp::from_millis(from.as_millis().saturating_add(lifetime));
+    // The earliest of what the tenant, the platform and the Actions say.
+    let is_used = matches!(change, SessionChange::Use(_));
+    let most = |of_tenant: Timestamp, of_platform: Option<Timestamp>, of_actions: Option<Timestamp>| {
+        let of_use = is_used.then(|| of_platform.map_or(of_tenant, |platform| platform.min(of_tenant)));
+        [of_use, of_actions].into_iter().flatten().min()
+    };
+    Some(SessionLogin {
+        id: session.id.clone(),
+        user: event.user.id.clone(),
+        change,
+        metadata: MetadataChanges {
+            evicted: asked.metadata_evicted,
+            entries: asked.metadata_changes.iter().map(|(key, change)| (key.clone(), change.value.clone())).collect(),
+        },
+        expires_at: most(after(created, tenant.settings.session_lifetime.as_millis()), times.expires_at, asked.expires_at),
+        idle_expires_at: most(after(now, tenant.settings.idle_lifetime.as_millis()), None, asked.idle_expires_at),
+        cookie: asked.cookie_mode.or(session.cookie()),
+    })
+}
+
+fn used(event: &Event, session: &EventSession, now: Timestamp) -> UsedSession {
+    let times = session.times();
+    UsedSession {
+        created_at: times.created_at.unwrap_or(now),
+        authenticated_at: times.authenticated_at.unwrap_or(now),
+        client_id: event.client.id.clone(),
+        clients: session.clients().map(str::to_owned).collect(),
+        user_agent: event.request.user_agent.clone(),
+        ip: Some(event.request.ip.clone()),
+        asn: event.request.asn.clone(),
+        methods: event
+            .authentication
+            .methods
+            .iter()
+            .map(|method| Method { name: method.name.clone(), timestamp: method.timestamp, kind: method.kind.clone() })
+            .collect(),
+        metadata: session.metadata.clone(),
+        actor: None,
+    }
+}
+
+/// What the tenant's log says of a login: who, where from, to which application, and how it ended. No e-mail address and no name.
+fn log_entry(tenant: &Tenant, event: &Event, outcome: &Outcome, now: Timestamp) -> NewLogEntry {
+    let mut body: BTreeMap<&str, Value> = BTreeMap::new();
+    body.insert("client_id", event.client.id.as_str().into());
+    body.insert("client_name", event.client.name.as_str().into());
+    body.insert("user_id", event.user.id.as_str().into());
+    body.insert("connection", event.connection.name.as_str().into());
+    body.insert("strategy", event.connection.strategy.as_str().into());
+    body.insert("ip", event.request.ip.as_str().into());
+    for (name, value) in [("user_agent", &event.request.user_agent), ("hostname", &event.request.hostname)] {
+        body.extend(value.as_deref().map(|value| (name, value.into())));
+    }
+    let session = event.session.as_ref();
+    body.extend(session.map(|session| ("session_id", session.id.as_str().into())));
+    body.extend(event.organization.as_ref().map(|organization| ("organization_id", organization.id.as_str().into())));
+    let mut details = Map::new();
+    if let Some(id) = event.transaction.as_ref().and_then(|transaction| transaction.id.as_deref()) {
+        details.insert("transaction_id".to_owned(), id.into());
+    }
+    let kind = match &outcome.decision {
+        Decision::Allow => LogKind::SuccessfulLogin,
+        Decision::Deny { reason, action } => {
+            body.insert("description", reason.as_str().into());
+            details.insert("action".to_owned(), action.to_string().into());
+            LogKind::FailedLogin
+        }
+        Decision::Failed { error, action } => {
+            body.insert("description", error.to_string().into());
+            details.insert("action".to_owned(), action.to_string().into());
+            LogKind::FailedLogin
+        }
+    };
+    if tenant.settings.log.include_session_metadata && session.is_some() {
+        body.insert("session_metadata", json!(outcome.session.metadata));
+    }
+    if !details.is_empty() {
+        body.insert("details", Value::Object(details));
+    }
+    NewLogEntry { kind, date: now, body: body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+}

@@ -1,0 +1,108 @@
+//! A login: what is kept of its session goes in, the tenant's Actions run, and what they asked for is committed, all at once or not at all.
+
+mod commit;
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use vestibule::model::{Event, Outcome, Timestamp};
+use vestibule::{Context, Runtime};
+use vestibule_sessions::{Committed, Ended, KnownSession, Store, TransactionId};
+
+use crate::error::ApiError;
+use crate::tenant::Tenant;
+
+/// How often a login is run again whose session others have filled in the meantime.
+const TRIES: usize = 3;
+
+/// What a login has come to.
+pub(crate) enum Answer {
+    /// It has run now.
+    Now {
+        /// What it has come to.
+        outcome: Box<Outcome>,
+        /// The same, as it is sent.
+        json: Arc<str>,
+    },
+    /// It was sent before.
+    Repeated(Arc<str>),
+}
+
+/// Runs a login, and commits what it has come to.
+///
+/// # Errors
+/// When it can't be run or committed; nothing of it has happened then, unless the error says otherwise.
+pub(crate) async fn login(
+    tenant: &Tenant,
+    mut event: Event,
+    runtime: &Runtime,
+    store: &dyn Store,
+    now: Timestamp,
+) -> Result<Answer, ApiError> {
+    let id = &tenant.settings.id;
+    if event.tenant.id != *id {
+        return Err(ApiError::invalid_body("`event.tenant.id` names another tenant than the host that is called"));
+    }
+    let transaction = event.transaction.as_ref().and_then(|transaction| transaction.id.as_deref());
+    let transaction = transaction.map(str::parse::<TransactionId>).transpose();
+    let transaction = transaction.map_err(|error| ApiError::invalid_body(format!("`event.transaction.id`: {error}")))?;
+    let session = event.session.as_ref().map(|session| session.id.clone());
+    let before = store.before_login(id, transaction.as_ref(), session.as_ref(), now).await?;
+    if let Some(answer) = before.answer {
+        return Ok(Answer::Repeated(answer));
+    }
+    match before.session {
+        KnownSession::Unknown => {}
+        KnownSession::Ended(ended) => return Err(session_ended(ended)),
+        KnownSession::Alive(kept) if kept.user != event.user.id => return Err(another_user()),
+        KnownSession::Alive(kept) => commit::continue_with(&mut event, &kept),
+    }
+    let mut event = Arc::new(event);
+    let context = Context { now, ..Context::live() };
+    for _ in 0..TRIES {
+        let outcome = runtime.run(&tenant.flow, Arc::clone(&event), &context).await?;
+        let json = json(&outcome)?;
+        let commit = commit::of(tenant, &event, &outcome, transaction.clone().map(|id| (id, Arc::clone(&json))), now);
+        match store.commit_login(commit).await? {
+            Committed::Done { .. } => return Ok(Answer::Now { outcome: Box::new(outcome), json }),
+            Committed::Repeated { answer } => return Ok(Answer::Repeated(answer)),
+            Committed::SessionEnded(ended) => return Err(session_ended(ended)),
+            Committed::AnotherUser => return Err(another_user()),
+            // Others have written to this session since. The Actions are to see that, and to be told which rule they break.
+            Committed::Metadata(_) => {
+                let Some(session) = &session else { return Err(ApiError::internal()) };
+                match store.before_login(id, None, Some(session), now).await?.session {
+                    KnownSession::Alive(kept) => commit::continue_with(Arc::make_mut(&mut event), &kept),
+                    KnownSession::Ended(ended) => return Err(session_ended(ended)),
+                    KnownSession::Unknown => {}
+                }
+            }
+        }
+    }
+    Err(ApiError::conflict("session_contended", "too many logins write to this session at one time; send it again"))
+}
+
+fn session_ended(ended: Ended) -> ApiError {
+    let why = ended.initiator.as_str();
+    ApiError::conflict("session_ended", format!("the session has ended ({why}) and does not come back; begin a new one, with a new id"))
+}
+
+fn another_user() -> ApiError {
+    ApiError::conflict("session_of_another_user", "the session belongs to another user; begin a new one, with a new id")
+}
+
+fn json(outcome: &Outcome) -> Result<Arc<str>, ApiError> {
+    let written = serde_json::to_string(outcome);
+    written.map(Arc::from).map_err(|error| {
+        tracing::error!(%error, "an outcome can't be written as JSON");
+        ApiError::internal()
+    })
+}
+
+/// An answer that is JSON already.
+pub(crate) fn raw(json: &str) -> Result<Box<RawValue>, ApiError> {
+    RawValue::from_string(json.to_owned()).map_err(|error| {
+        tracing::error!(%error, "an answer that is kept is no JSON");
+        ApiError::internal()
+    })
+}

@@ -1,0 +1,126 @@
+//! The operator's numbers. A label has few values: routes, statuses, the tenants and Actions of the configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use vestibule::Runtime;
+use vestibule::model::outcome::{ActionResult, Decision};
+use vestibule::model::{Outcome, TenantId};
+
+/// Seconds of a request: from what a lookup takes to what nobody waits for.
+const REQUEST_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.25, 1.0, 5.0];
+/// Seconds of a run: from what most take to what a limit lets them.
+const RUN_SECONDS: [f64; 9] = [0.00002, 0.00005, 0.0001, 0.0005, 0.002, 0.01, 0.1, 0.5, 5.0];
+/// Bytes of a run's memory.
+const RUN_BYTES: [f64; 6] = [1_048_576.0, 2_097_152.0, 4_194_304.0, 16_777_216.0, 67_108_864.0, 1_073_741_824.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    method: String,
+    route: String,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decided {
+    tenant: String,
+    decision: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ran {
+    tenant: String,
+    action: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfAction {
+    tenant: String,
+    action: String,
+}
+
+/// All metrics of a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<Route, Histogram>,
+    logins: Family<Decided, Counter>,
+    runs: Family<Ran, Counter>,
+    run_seconds: Family<OfAction, Histogram>,
+    run_bytes: Family<OfAction, Histogram>,
+    swept: Counter,
+    host_panics: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("vestibule");
+        let requests = Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(REQUEST_SECONDS));
+        registry.register_with_unit("http_request_duration", "Requests by route and status", Unit::Seconds, requests.clone());
+        let logins = Family::<Decided, Counter>::default();
+        registry.register("logins", "Logins by what they have come to", logins.clone());
+        let runs = Family::<Ran, Counter>::default();
+        registry.register("action_runs", "Runs of Actions by their result", runs.clone());
+        let run_seconds = Family::<OfAction, Histogram>::new_with_constructor(|| Histogram::new(RUN_SECONDS));
+        registry.register_with_unit("action_duration", "Time of a run", Unit::Seconds, run_seconds.clone());
+        let run_bytes = Family::<OfAction, Histogram>::new_with_constructor(|| Histogram::new(RUN_BYTES));
+        registry.register_with_unit("action_peak_memory", "Memory of a run at its peak", Unit::Bytes, run_bytes.clone());
+        let swept = Counter::default();
+        registry.register("sessions_expired", "Sessions that a sweep has found expired", swept.clone());
+        let host_panics = Gauge::default();
+        registry.register("host_panics", "Panics in functions of the host, each of which has cost one login", host_panics.clone());
+        Self { registry: Arc::new(registry), requests, logins, runs, run_seconds, run_bytes, swept, host_panics }
+    }
+
+    /// A request has been answered.
+    pub(crate) fn request(&self, method: &str, route: &str, status: &'static str, time: Duration) {
+        let labels = Route { method: method.to_owned(), route: route.to_owned(), status };
+        self.requests.get_or_create(&labels).observe(time.as_secs_f64());
+    }
+
+    /// A login has come to this.
+    pub(crate) fn login(&self, tenant: &TenantId, outcome: &Outcome) {
+        let tenant = tenant.as_str();
+        self.logins.get_or_create(&Decided { tenant: tenant.to_owned(), decision: decision(&outcome.decision) }).inc();
+        for report in &outcome.actions {
+            let action = report.action.name();
+            let result = report.result.name();
+            self.runs.get_or_create(&Ran { tenant: tenant.to_owned(), action: action.to_owned(), result }).inc();
+            if report.result != ActionResult::NotRun {
+                let labels = OfAction { tenant: tenant.to_owned(), action: action.to_owned() };
+                self.run_seconds.get_or_create(&labels).observe(report.duration.as_secs_f64());
+                self.run_bytes.get_or_create(&labels).observe(report.peak_memory_bytes as f64);
+            }
+        }
+    }
+
+    /// So many sessions have expired.
+    pub(crate) fn swept(&self, expired: u64) {
+        self.swept.inc_by(expired);
+    }
+
+    /// All of them as text.
+    pub(crate) fn text(&self, runtime: &Runtime) -> Result<String, std::fmt::Error> {
+        self.host_panics.set(i64::try_from(runtime.host_panics()).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// What a login has come to, in a word.
+pub(crate) fn decision(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "allow",
+        Decision::Deny { .. } => "deny",
+        Decision::Failed { .. } => "failed",
+    }
+}

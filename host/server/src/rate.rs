@@ -1,0 +1,83 @@
+//! How many requests of a tenant the Management API takes: a bucket that fills with time, with Auth0's headers.
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::http::{HeaderMap, HeaderValue};
+use vestibule::model::Timestamp;
+
+use crate::config::RateSettings;
+
+/// A tenant's bucket.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    settings: RateSettings,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Thousandths of requests that are left.
+    left: u64,
+    filled: Timestamp,
+}
+
+/// What a caller is told of the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Whether this request may go on.
+    pub(crate) is_taken: bool,
+    limit: u32,
+    remaining: u64,
+    /// When the bucket is full again, in seconds since 1970.
+    reset: u64,
+}
+
+impl Rate {
+    pub(crate) fn new(settings: RateSettings) -> Self {
+        let left = u64::from(settings.burst) * 1_000;
+        Self { settings, state: Mutex::new(State { left, filled: Timestamp::from_millis(0) }) }
+    }
+
+    /// Takes a request out of the bucket, where there is one left.
+    pub(crate) fn take(&self, now: Timestamp) -> Told {
+        let RateSettings { per_second, burst } = self.settings;
+        let (per_second, full) = (u64::from(per_second), u64::from(burst) * 1_000);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = now.as_millis().saturating_sub(state.filled.as_millis());
+        state.left = full.min(state.left.saturating_add(passed.saturating_mul(per_second)));
+        state.filled = state.filled.max(now);
+        let is_taken = state.left >= 1_000;
+        if is_taken {
+            state.left -= 1_000;
+        }
+        let reset = now.as_millis() + (full - state.left).div_ceil(per_second);
+        Told { is_taken, limit: burst, remaining: state.left / 1_000, reset: reset.div_ceil(1_000) }
+    }
+}
+
+impl Told {
+    /// Writes `x-ratelimit-limit`, `x-ratelimit-remaining` and `x-ratelimit-reset`.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        headers.insert("x-ratelimit-limit", HeaderValue::from(self.limit));
+        headers.insert("x-ratelimit-remaining", HeaderValue::from(self.remaining));
+        headers.insert("x-ratelimit-reset", HeaderValue::from(self.reset));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_as_many_as_the_time_brings() {
+        let rate = Rate::new(RateSettings { per_second: 2, burst: 3 });
+        let at = |milliseconds| Timestamp::from_millis(1_000_000 + milliseconds);
+        let taken: Vec<bool> = (0..4).map(|_| rate.take(at(0)).is_taken).collect();
+        assert_eq!(taken, [true, true, true, false]);
+        assert!(!rate.take(at(499)).is_taken);
+        let told = rate.take(at(500));
+        assert_eq!(told, Told { is_taken: true, limit: 3, remaining: 0, reset: 1_002 });
+        assert!(!rate.take(at(400)).is_taken, "a clock that goes back brings nothing");
+        assert_eq!(rate.take(at(10_000)).remaining, 2);
+    }
+}

@@ -1,0 +1,154 @@
+//! What is read of a request before anything is done: whose it is, and who asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header, uri::Authority};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use vestibule::model::{SessionId, Timestamp, UserId};
+
+use crate::app::App;
+use crate::config::{HostName, Scope};
+use crate::error::ApiError;
+use crate::tenant::Tenant;
+use crate::tokens::Scopes;
+
+/// The tenant that a request is for, by its host's name.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    pub(crate) tenant: Arc<Tenant>,
+    /// The host's name and perhaps its port, as the caller has it.
+    pub(crate) authority: String,
+}
+
+impl FromRequestParts<App> for Host {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let forwarded = app.trusts_forwarded_host().then(|| header("x-forwarded-host")).flatten();
+        let authority = forwarded
+            .or_else(|| parts.uri.authority().map(Authority::as_str))
+            .or_else(|| header(header::HOST.as_str()))
+            .ok_or_else(ApiError::unknown_tenant)?;
+        let tenant = HostName::of_authority(authority).and_then(|host| app.tenant(&host)).ok_or_else(ApiError::unknown_tenant)?;
+        Ok(Self { tenant, authority: authority.to_owned() })
+    }
+}
+
+/// Who asks: whoever has a token of the tenant.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) tenant: Arc<Tenant>,
+    scopes: Arc<Scopes>,
+}
+
+impl Caller {
+    /// Goes on where the token is good for one of these.
+    pub(crate) fn may(&self, any_of: &[Scope]) -> Result<&Arc<Tenant>, ApiError> {
+        if any_of.iter().any(|scope| self.scopes.contains(scope)) {
+            return Ok(&self.tenant);
+        }
+        let expected: Vec<&str> = any_of.iter().map(|scope| scope.as_str()).collect();
+        Err(ApiError::insufficient_scope(&expected.join(" ")))
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Host { tenant, .. } = <Host as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        let header = parts.headers.get(header::AUTHORIZATION).ok_or_else(ApiError::no_token)?;
+        let token = header.to_str().ok().and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
+        let token = token.filter(|token| !token.is_empty()).ok_or_else(ApiError::no_token)?;
+        let scopes = tenant.verifier.verify(token, Timestamp::now()).await;
+        let scopes = scopes.map_err(|error| {
+            tracing::debug!(tenant = %tenant.settings.id, %error, "a token was refused");
+            ApiError::invalid_token(error.to_string())
+        })?;
+        Ok(Self { tenant, scopes })
+    }
+}
+
+/// An id in a path.
+#[derive(Clone, Debug)]
+pub(crate) struct PathId<T>(pub(crate) T);
+
+/// What stands in a path as `{id}`.
+pub(crate) trait InPath: Sized {
+    /// Reads it, or says what is wrong.
+    fn read(text: &str) -> Result<Self, ApiError>;
+}
+
+impl InPath for SessionId {
+    fn read(text: &str) -> Result<Self, ApiError> {
+        text.parse().map_err(|error: vestibule::model::IdError| ApiError::invalid_path(error.to_string()))
+    }
+}
+
+impl InPath for UserId {
+    fn read(text: &str) -> Result<Self, ApiError> {
+        text.parse().map_err(|error: vestibule::model::IdError| ApiError::invalid_path(error.to_string()))
+    }
+}
+
+impl<T: InPath> FromRequestParts<App> for PathId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, app).await;
+        let params = params.map_err(|_| ApiError::invalid_path("the path is no UTF-8"))?;
+        let id = params.iter().find(|(name, _)| *name == "id").map_or("", |(_, value)| value);
+        T::read(id).map(Self)
+    }
+}
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// Reads a body of at most so many bytes.
+///
+/// # Errors
+/// When it is too large, or doesn't arrive.
+pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::too_large(limit)),
+        Ok(Err(_)) => Err(ApiError::invalid_body("the body did not arrive as a whole")),
+        Err(_) => Err(ApiError::too_slow()),
+    }
+}
+
+/// A random id of 128 bits, as text.
+pub(crate) fn random_id() -> String {
+    let mut bytes = [0u8; 16];
+    // Without a source of random numbers nothing here can be trusted, and the system has one.
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes = uuid_of_time();
+    }
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A name of this moment, where the system has no random numbers: ids are names, and no secrets.
+fn uuid_of_time() -> [u8; 16] {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or([0; 16], |now| now.as_nanos().to_be_bytes())
+}
+
+/// Whether a status is the caller's fault, the server's, or none.
+pub(crate) fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}

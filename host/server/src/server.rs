@@ -1,0 +1,304 @@
+//! From a configuration to a server that runs, and to its end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
+use hyper_util::rt::TokioTimer;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+use vestibule::{CacheKey, CompilationCache, Compiler, Loader, Runtime, RuntimeError};
+use vestibule_sessions::{PostgresStore, SqliteStore, Store, StoreError};
+
+use crate::api;
+use crate::app::{App, Reached};
+use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
+use crate::sweep::sweep;
+use crate::tenant::{ReadComponent, TenantError, Tenants};
+use crate::traces::Traces;
+
+/// How long a request's head may take to arrive.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Requests of one HTTP/2 connection at one time.
+const STREAMS: u32 = 250;
+/// How long requests that have begun may take to end when the server ends: as long as a flow may take by default.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// What a server needs beside its configuration.
+pub struct Parts {
+    /// Compiles components in a process of its own; none compiles them in this one.
+    pub compiler: Option<Compiler>,
+    /// Where components come from.
+    pub read_component: Arc<ReadComponent>,
+}
+
+/// Why a server doesn't start, or doesn't take another configuration.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The sandbox can't be made.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The state folder can't be used.
+    #[error("the state folder {folder} can't be used: {reason}")]
+    State {
+        /// Which folder.
+        folder: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The store can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store's URL can't be read.
+    #[error("the store's URL can't be read: {0}")]
+    StoreUrl(#[from] ReferenceError),
+    /// Tenants can't be served.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Tenants(Vec<TenantError>),
+    /// The address can't be listened at.
+    #[error("can't listen at {address}: {reason}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system says.
+        reason: String,
+    },
+    /// The certificate can't be used.
+    #[error("the certificate can't be used: {0}")]
+    Certificate(String),
+    /// Something that only a new start can change has changed.
+    #[error("`{0}` has changed, which takes a new start; nothing else of the new configuration was taken either")]
+    TakesANewStart(&'static str),
+    /// Traces can't be sent.
+    #[error("traces can't be sent: {0}")]
+    Traces(String),
+}
+
+/// A server that runs.
+pub struct Server {
+    app: App,
+    store: Arc<dyn Store>,
+    loader: Loader,
+    keys: Dir,
+    read: Arc<ReadComponent>,
+    client: reqwest::Client,
+    configuration: Configuration,
+    address: SocketAddr,
+    tls: Option<RustlsConfig>,
+    handle: Handle<SocketAddr>,
+    serving: JoinHandle<std::io::Result<()>>,
+    sweeping: JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens the store, makes the tenants' Actions ready, and listens.
+    ///
+    /// # Errors
+    /// What is wrong, in whose configuration, and what to do.
+    pub async fn start(configuration: Configuration, parts: Parts) -> Result<Self, StartError> {
+        let state = state_folder(&configuration)?;
+        let runtime = Runtime::new(configuration.sandbox.clone())?;
+        let loader = loader(&runtime, &state, parts.compiler).map_err(|reason| of_state(&configuration, reason))?;
+        let keys = private_folder(&state, "keys").map_err(|reason| of_state(&configuration, reason))?;
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("vestibule").build();
+        let client = client.map_err(|error| StartError::Certificate(error.to_string()))?;
+        let tenants = tenants(&configuration, &loader, &keys, &parts.read_component, &client).await?;
+        let store = open_store(&configuration.store).await?;
+        let traces = match &configuration.traces {
+            Some(url) => Traces::to(url, client.clone()).map_err(|error| StartError::Traces(error.to_string()))?,
+            None => Traces::default(),
+        };
+        let reached = Reached {
+            is_encrypted: configuration.listen.tls.is_some(),
+            trusts_forwarded_host: configuration.listen.trust_forwarded_host,
+        };
+        let app = App::new(tenants, runtime, Arc::clone(&store), traces, reached);
+        let tls = match &configuration.listen.tls {
+            Some(settings) => Some(certificate(settings).await?),
+            None => None,
+        };
+        let wanted = configuration.listen.address;
+        let failed = |error: std::io::Error| StartError::Listen { address: wanted, reason: error.to_string() };
+        let listener = TcpListener::bind(wanted).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let handle = Handle::new();
+        let serving = serve(listener, tls.clone(), handle.clone(), &app).map_err(failed)?;
+        let sweeping = tokio::spawn(sweep(app.clone(), configuration.keep));
+        tracing::info!(%address, tenants = configuration.tenants.len(), "listening");
+        Ok(Self {
+            app,
+            store,
+            loader,
+            keys,
+            read: parts.read_component,
+            client,
+            configuration,
+            address,
+            tls,
+            handle,
+            serving,
+            sweeping,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves another configuration from now on: its tenants, and the certificate's files. Requests that have begun end as they began. Where
+    /// something is wrong, nothing changes.
+    ///
+    /// # Errors
+    /// What is wrong; or that what has changed takes a new start.
+    pub async fn reload(&mut self, configuration: Configuration) -> Result<(), StartError> {
+        if let Some(changed) = takes_a_new_start(&self.configuration, &configuration) {
+            return Err(StartError::TakesANewStart(changed));
+        }
+        let tenants = tenants(&configuration, &self.loader, &self.keys, &self.read, &self.client).await?;
+        if let (Some(tls), Some(settings)) = (&self.tls, &configuration.listen.tls) {
+            let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;
+            reloaded.map_err(|error| StartError::Certificate(error.to_string()))?;
+        }
+        self.app.serve(tenants);
+        self.configuration = configuration;
+        tracing::info!(tenants = self.configuration.tenants.len(), "the configuration was read again");
+        Ok(())
+    }
+
+    /// Ends the server: takes no more requests, lets those that have begun end, and gives the store back.
+    pub async fn stop(self) {
+        self.app.end();
+        self.handle.graceful_shutdown(Some(GRACE));
+        if let Ok(Err(error)) = self.serving.await {
+            tracing::error!(%error, "the server has ended with an error");
+        }
+        self.sweeping.abort();
+        self.store.close().await;
+        self.app.traces().close();
+        tracing::info!("ended");
+    }
+}
+
+fn of_state(configuration: &Configuration, reason: String) -> StartError {
+    StartError::State { folder: configuration.state.display().to_string(), reason }
+}
+
+/// The state folder, for this user alone, where it is not there yet.
+fn state_folder(configuration: &Configuration) -> Result<Dir, StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&configuration.state);
+    let opened = made.and_then(|()| Dir::open_ambient_dir(&configuration.state, ambient_authority()));
+    opened.map_err(|error| of_state(configuration, error.to_string()))
+}
+
+fn private_folder(state: &Dir, name: &str) -> Result<Dir, String> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    state.create_dir_with(name, &builder).and_then(|()| state.open_dir(name)).map_err(|error| format!("{name}: {error}"))
+}
+
+fn loader(runtime: &Runtime, state: &Dir, compiler: Option<Compiler>) -> Result<Loader, String> {
+    let key = CacheKey::kept_in(state, "compiled.key").map_err(|error| error.to_string())?;
+    let cache = CompilationCache::new(private_folder(state, "compiled")?, key);
+    Ok(Loader::new(runtime.clone(), compiler, Some(cache)))
+}
+
+async fn tenants(
+    configuration: &Configuration,
+    loader: &Loader,
+    keys: &Dir,
+    read: &Arc<ReadComponent>,
+    client: &reqwest::Client,
+) -> Result<Tenants, StartError> {
+    let (configuration, loader, read, client) = (configuration.clone(), loader.clone(), Arc::clone(read), client.clone());
+    let keys = keys.try_clone().map_err(|error| of_state(&configuration, error.to_string()))?;
+    // It compiles.
+    let made = tokio::task::spawn_blocking(move || Tenants::new(&configuration, &loader, &keys, &*read, &client)).await;
+    match made {
+        Ok(made) => made.map_err(StartError::Tenants),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, StartError> {
+    Ok(match settings {
+        StoreSettings::Sqlite(path) => {
+            if let Some(folder) = path.parent() {
+                use std::os::unix::fs::DirBuilderExt as _;
+                let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+                made.map_err(|error| StartError::State { folder: folder.display().to_string(), reason: error.to_string() })?;
+            }
+            Arc::new(SqliteStore::open(path, Default::default()).await?)
+        }
+        StoreSettings::Postgres(url) => Arc::new(PostgresStore::connect(&url.value()?, Default::default()).await?),
+    })
+}
+
+async fn certificate(settings: &TlsSettings) -> Result<RustlsConfig, StartError> {
+    let read = RustlsConfig::from_pem_file(&settings.certificate, &settings.key).await;
+    read.map_err(|error| StartError::Certificate(error.to_string()))
+}
+
+fn serve(
+    listener: TcpListener,
+    tls: Option<RustlsConfig>,
+    handle: Handle<SocketAddr>,
+    app: &App,
+) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
+    let service = api::router(app.clone()).into_make_service();
+    Ok(match tls {
+        Some(tls) => {
+            let mut server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle);
+            careful(server.http_builder());
+            tokio::spawn(server.serve(service))
+        }
+        None => {
+            let mut server = axum_server::from_tcp(listener)?.handle(handle);
+            careful(server.http_builder());
+            tokio::spawn(server.serve(service))
+        }
+    })
+}
+
+/// Clients that are slow or greedy keep nobody else waiting.
+fn careful<E>(builder: &mut hyper_util::server::conn::auto::Builder<E>) {
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(Some(HEAD_TIME))
+        .keep_alive_timeout(HEAD_TIME);
+}
+
+/// What of this can't be changed in a server that runs.
+fn takes_a_new_start(old: &Configuration, new: &Configuration) -> Option<&'static str> {
+    let same = |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| format!("{a:?}") == format!("{b:?}");
+    let tls = |configuration: &Configuration| configuration.listen.tls.is_some();
+    [
+        ("listen", old.listen.address == new.listen.address),
+        ("tls", tls(old) == tls(new)),
+        ("trust_forwarded_host", old.listen.trust_forwarded_host == new.listen.trust_forwarded_host),
+        ("state", old.state == new.state),
+        ("store", same(&old.store, &new.store)),
+        ("limits", same(&old.sandbox, &new.sandbox)),
+        ("log", old.log == new.log),
+        ("traces", old.traces == new.traces),
+        ("keep", old.keep == new.keep),
+    ]
+    .into_iter()
+    .find_map(|(name, is_same)| (!is_same).then_some(name))
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,44 @@
+//! Sessions whose time is over end, and what has been kept for long enough is forgotten: a little at a time, for as long as the server runs.
+
+use std::time::Duration;
+
+use vestibule::model::Timestamp;
+use vestibule_sessions::Retention;
+
+use crate::app::App;
+use crate::config::{KeepSettings, Lifetime};
+
+/// How often it is looked.
+const EVERY: Duration = Duration::from_secs(10);
+/// Rows at one time: a few milliseconds, for which a login may have to wait.
+const AT_ONE_TIME: usize = 500;
+
+/// Sweeps until it is dropped.
+pub(crate) async fn sweep(app: App, keep: KeepSettings) {
+    let mut interval = tokio::time::interval(EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let now = Timestamp::now();
+        let before = |lifetime: Lifetime| Timestamp::from_millis(now.as_millis().saturating_sub(lifetime.as_millis()));
+        let retention = Retention {
+            ended_since: before(keep.ended_sessions),
+            transactions_since: before(keep.transactions),
+            log_since: before(keep.log),
+        };
+        loop {
+            match app.store().sweep(now, retention, AT_ONE_TIME).await {
+                Ok(swept) => {
+                    app.metrics().swept(swept.expired);
+                    if !swept.is_more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what is over could not be swept; it is tried again");
+                    break;
+                }
+            }
+        }
+    }
+}

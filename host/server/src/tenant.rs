@@ -1,0 +1,230 @@
+//! A tenant as the server has it: its flow, its key, who may call.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use thiserror::Error;
+use vestibule::model::{SessionLifetimes, Settings, TenantId};
+use vestibule::{Binding, Flow, LoadError, Loader};
+
+use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, TenantSettings};
+use crate::rate::Rate;
+use crate::tokens::{Issuer, KeyError, RemoteKeys, SigningKey, Verifier};
+
+/// Where components come from: of a path in the configuration, its bytes and the name that it has where it doesn't say one itself.
+///
+/// A server of components reads a file. The command's also builds the folder of a crate.
+pub type ReadComponent = dyn Fn(&Path) -> Result<(String, Vec<u8>), String> + Send + Sync;
+
+/// Why a tenant can't be served.
+#[derive(Debug, Error)]
+pub enum TenantError {
+    /// A component can't be read.
+    #[error("tenant {tenant}, line {line}: the component {path} can't be read: {reason}")]
+    Component {
+        /// Whose.
+        tenant: TenantId,
+        /// Where it stands in the configuration.
+        line: usize,
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A component is no Action, or none that may run here.
+    #[error("tenant {tenant}, line {line}: {error}")]
+    Action {
+        /// Whose.
+        tenant: TenantId,
+        /// Where it stands in the configuration.
+        line: usize,
+        /// What is wrong.
+        error: LoadError,
+    },
+    /// A secret can't be read.
+    #[error("tenant {tenant}, the secret {name} of the Action in line {line}: {error}")]
+    Secret {
+        /// Whose.
+        tenant: TenantId,
+        /// The secret's name.
+        name: String,
+        /// Where the Action stands in the configuration.
+        line: usize,
+        /// What is wrong.
+        error: ReferenceError,
+    },
+    /// An Action sends requests, and may not.
+    #[error("tenant {tenant}, line {line}: {action} sends HTTP requests, and its binding allows none; write the origins into `requests`")]
+    RequestsNotAllowed {
+        /// Whose.
+        tenant: TenantId,
+        /// Where it stands in the configuration.
+        line: usize,
+        /// Which Action.
+        action: String,
+    },
+    /// An issuer's keys can't be read.
+    #[error("tenant {tenant}: the keys of {issuer} can't be read: {reason}")]
+    Keys {
+        /// Whose.
+        tenant: TenantId,
+        /// Which issuer.
+        issuer: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no key to sign with.
+    #[error("tenant {tenant}: {error}")]
+    Signing {
+        /// Whose.
+        tenant: TenantId,
+        /// What is wrong.
+        error: KeyError,
+    },
+}
+
+/// A tenant that is served.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) settings: TenantSettings,
+    pub(crate) flow: Flow,
+    pub(crate) key: Arc<SigningKey>,
+    pub(crate) verifier: Verifier,
+    pub(crate) rate: Rate,
+}
+
+/// All tenants that are served, by the names of their hosts.
+#[derive(Debug, Default)]
+pub(crate) struct Tenants {
+    by_host: HashMap<HostName, Arc<Tenant>>,
+    all: Vec<Arc<Tenant>>,
+}
+
+impl Tenants {
+    /// Makes ready all that the configuration says. It compiles, so it blocks: not to be called where logins run.
+    pub(crate) fn new(
+        configuration: &Configuration,
+        loader: &Loader,
+        keys: &Dir,
+        read: &ReadComponent,
+        client: &reqwest::Client,
+    ) -> Result<Self, Vec<TenantError>> {
+        let mut tenants = Self::default();
+        let mut errors = Vec::new();
+        for settings in configuration.tenants.values() {
+            match Tenant::new(settings, loader, keys, read, client) {
+                Ok(tenant) => tenants.add(Arc::new(tenant)),
+                Err(found) => errors.extend(found),
+            }
+        }
+        if errors.is_empty() { Ok(tenants) } else { Err(errors) }
+    }
+
+    fn add(&mut self, tenant: Arc<Tenant>) {
+        self.by_host.extend(tenant.settings.hosts.iter().map(|host| (host.clone(), Arc::clone(&tenant))));
+        self.all.push(tenant);
+    }
+
+    pub(crate) fn by_host(&self, host: &HostName) -> Option<Arc<Tenant>> {
+        self.by_host.get(host).cloned()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.all.iter()
+    }
+}
+
+impl Tenant {
+    fn new(
+        settings: &TenantSettings,
+        loader: &Loader,
+        keys: &Dir,
+        read: &ReadComponent,
+        client: &reqwest::Client,
+    ) -> Result<Self, Vec<TenantError>> {
+        let tenant = settings.id.clone();
+        let mut errors = Vec::new();
+        let mut bindings = Vec::new();
+        for action in &settings.actions {
+            match binding(&tenant, action, loader, read) {
+                Ok(binding) => bindings.push(binding),
+                Err(error) => errors.push(error),
+            }
+        }
+        let key = SigningKey::kept_in(keys, &tenant).map(Arc::new);
+        let key = key.map_err(|error| errors.push(TenantError::Signing { tenant: tenant.clone(), error })).ok();
+        let mut issuers = Vec::new();
+        for issuer in &settings.issuers {
+            let (name, audiences) = (issuer.issuer.clone(), issuer.audiences.clone());
+            match &issuer.keys {
+                KeySource::Url(url) => {
+                    issuers.push(Issuer::remote(name, audiences, Arc::new(RemoteKeys::new(url.clone(), client.clone()))));
+                }
+                KeySource::File(file) => {
+                    let read = std::fs::read(file).map_err(|error| error.to_string());
+                    match read.and_then(|json| serde_json::from_slice(&json).map_err(|error| error.to_string())) {
+                        Ok(set) => issuers.push(Issuer::with_keys(name, audiences, set)),
+                        Err(reason) => errors.push(TenantError::Keys { tenant: tenant.clone(), issuer: name, reason }),
+                    }
+                }
+            }
+        }
+        let (Some(key), true) = (key, errors.is_empty()) else { return Err(errors) };
+        issuers.push(Issuer::own(Arc::clone(&key)));
+        let lifetimes = SessionLifetimes { absolute: settings.session_lifetime.0, idle: settings.idle_lifetime.0 };
+        let flow = Flow::new(tenant, bindings)
+            .limits(settings.limits.clone())
+            .flow_limits(settings.flow_limits.clone())
+            .session_lifetimes(lifetimes);
+        Ok(Self {
+            flow,
+            key,
+            verifier: Verifier::new(settings.hosts.clone(), issuers),
+            rate: Rate::new(settings.rate),
+            settings: settings.clone(),
+        })
+    }
+}
+
+fn binding(tenant: &TenantId, settings: &ActionSettings, loader: &Loader, read: &ReadComponent) -> Result<Binding, TenantError> {
+    let (line, path) = (settings.component.line, &settings.component.path);
+    let (name, component) = read(path).map_err(|reason| TenantError::Component {
+        tenant: tenant.clone(),
+        line,
+        path: path.display().to_string(),
+        reason,
+    })?;
+    let loaded = loader.load(tenant, &name, &component).map_err(|error| TenantError::Action { tenant: tenant.clone(), line, error })?;
+    for fault in &loaded.faults {
+        tracing::warn!(%tenant, action = %loaded.action.id(), %fault, "the compilation cache had to be passed by");
+    }
+    let action = loaded.action;
+    if action.sends_requests() && settings.requests.is_empty() {
+        return Err(TenantError::RequestsNotAllowed { tenant: tenant.clone(), line, action: action.id().to_string() });
+    }
+    let mut secrets = Settings::default();
+    for (name, reference) in &settings.secrets {
+        let wrong = |error| TenantError::Secret { tenant: tenant.clone(), name: name.clone(), line, error };
+        let value = reference.value().map_err(wrong)?;
+        secrets.set(name, value.to_string()).map_err(|error| {
+            TenantError::Component { tenant: tenant.clone(), line, path: path.display().to_string(), reason: error.to_string() }
+        })?;
+    }
+    let mut configuration = Settings::default();
+    for (name, value) in &settings.configuration {
+        configuration.set(name, value.clone()).map_err(|error| {
+            TenantError::Component { tenant: tenant.clone(), line, path: path.display().to_string(), reason: error.to_string() }
+        })?;
+    }
+    let mut binding = Binding::new(action)
+        .secrets(secrets)
+        .configuration(configuration)
+        .allow_requests(settings.requests.iter().cloned())
+        .on_failure(settings.on_failure);
+    if let Some(limits) = &settings.limits {
+        binding = binding.limits(limits.clone());
+    }
+    Ok(binding)
+}

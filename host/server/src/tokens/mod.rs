@@ -1,0 +1,11 @@
+//! Access tokens: issued by this server for its clients, and accepted from it and from the issuers that a tenant names.
+
+mod issue;
+mod jwks;
+mod key;
+mod verify;
+
+pub(crate) use issue::{Granted, Lifetime, issue};
+pub(crate) use jwks::RemoteKeys;
+pub(crate) use key::{KeyError, SigningKey};
+pub(crate) use verify::{Issuer, Scopes, TokenError, Verifier};
