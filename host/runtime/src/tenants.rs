@@ -17,9 +17,10 @@ use crate::turns::TenantNumber;
 /// A run that takes no longer than this on its caller's thread is in nobody's way: most take a tenth of it.
 const QUICK: Duration = Duration::from_micros(100);
 
-/// What a tenant's longer runs may take of their callers' threads in one second: two moments. With two processors, one login in five hundred
-/// of another tenant meets such a run. Beyond it, the tenant's Actions begin in the slow lane until the second is over.
-const LONGER_RUNS: Duration = Duration::from_millis(4);
+/// What a tenant's longer runs may take of their callers' threads in one second. With two processors, one login in two thousand of another tenant
+/// meets such a run; with four times as much, the slowest hundredth of its logins took twice as long (`cargo bench --bench neighbours`). Beyond
+/// it, the tenant's Actions begin in the slow lane until the second is over.
+const LONGER_RUNS: Duration = Duration::from_millis(1);
 
 /// Tenants that are remembered before those without a login are forgotten.
 const REMEMBERED: usize = 1_024;
