@@ -9,11 +9,11 @@ use vestibule_model::Login;
 use vestibule_model::outcome::{ActionReport, Failure};
 use wasmtime::Store;
 
+use crate::computed::Computed;
 use crate::context::Context;
 use crate::failure::{self, End};
 use crate::flow::Binding;
 use crate::http::Http;
-use crate::lane::Computed;
 use crate::limits::Limits;
 use crate::profile::{Profile, Recorder};
 use crate::run::{Runtime, Spent};

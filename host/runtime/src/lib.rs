@@ -8,6 +8,7 @@ mod cache;
 mod capabilities;
 mod compilation_cache;
 pub mod compile;
+mod computed;
 mod context;
 mod crossing;
 mod engine;
@@ -29,6 +30,7 @@ mod run;
 mod sandbox;
 mod settings;
 mod tenants;
+mod turns;
 
 pub use action::Action;
 pub use cache::{Cache, CacheFuture, MemoryCache};

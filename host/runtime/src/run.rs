@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use vestibule_model::outcome::{ActionReport, ActionResult, LimitBroken, Outcome};
@@ -12,10 +13,11 @@ use wasmtime::component::{Component, Linker};
 use crate::action::{self, Action};
 use crate::cache::{Cache, MemoryCache};
 use crate::context::Context;
+use crate::engine::TICK;
 use crate::error::{LoadError, RunError, RuntimeError, of_wasmtime};
 use crate::flow::{Binding, Flow, OnFailure};
 use crate::job::{Done, Job};
-use crate::lane::{SlowLane, Turns};
+use crate::lane::{self, Begin, Claim, SlowLane};
 use crate::limits::{FlowLimits, Limits};
 use crate::profile::Profile;
 use crate::sandbox::{Budget, Sandbox};
@@ -61,7 +63,7 @@ impl Runtime {
         linked.map_err(|error| RuntimeError::Engine { reason: format!("{error:#}") })?;
         let limits = Arc::new(settings.limits.clone());
         let lane = SlowLane::new(settings.host_limits.slow_threads)?;
-        let tenants = Tenants::new(&settings.tenant_limits, &settings.host_limits, lane.share());
+        let tenants = Tenants::new(&settings.tenant_limits, &settings.host_limits);
         let client = http::Client::new(&settings.http).map_err(|error| RuntimeError::Tls { reason: error.to_string() })?;
         let client = Arc::new(client);
         let panics = AtomicU64::new(0);
@@ -251,14 +253,35 @@ impl Runtime {
         let profiled = of_run.profiled;
         let tenant = &admitted.tenant;
         let job = self.job(login, binding, of_run, spent, Some(Arc::clone(admitted)));
-        let turns = Turns { tenant: Arc::clone(&tenant.turns), until: spent.wall_end(), computed: Arc::clone(&job.computed) };
         let action = &binding.action;
-        // A profile is an author's own matter, and looks at each step: it stays where it is.
-        let begin_here = profiled || (!action.takes_long() && tenants.may_begin_here(tenant));
-        let done = lane.run(Box::pin(job.run()), begin_here, turns).await.ok_or(RunError::ShuttingDown)?;
-        if done.overran && begin_here {
-            tenants.has_overrun(tenant);
+        let begin = match (profiled, action.takes_long()) {
+            // A profile is an author's own matter, and looks at each step: it stays where it is.
+            (true, _) => Begin::Here,
+            (_, true) => Begin::InSlowLane,
+            _ => tenants.begin(tenant),
+        };
+        let computed = Arc::clone(&job.computed);
+        let mut job: lane::Job<Done> = Box::pin(job.run());
+        let mut at_once = None;
+        if begin != Begin::InSlowLane {
+            let (polled, taken) = lane.moment(&mut job, begin).await;
+            // Told at once, and not when the run has ended: others of this tenant begin meanwhile.
+            tenants.has_taken(tenant, begin, taken);
+            match polled {
+                Poll::Ready(done) => at_once = Some(done),
+                Poll::Pending => {
+                    computed.add(taken);
+                    action.has_taken(taken >= TICK);
+                }
+            }
         }
+        let done = match at_once {
+            Some(done) => done,
+            None => {
+                let claim = Claim::new(tenant.number, spent.wall_end(), computed);
+                lane.run(job, claim).await.ok_or(RunError::ShuttingDown)?
+            }
+        };
         action.has_taken(done.overran);
         spent.cpu += done.report.cpu_time;
         Ok(done)

@@ -9,21 +9,24 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
+use crate::computed::{Computed, GiveWay, thread_time};
 use crate::context::Context;
 use crate::engine::TICK;
 use crate::flow::Binding;
 use crate::http::Http;
-use crate::lane::Computed;
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::plumbing::Plumbing;
 use crate::profile::Recorder;
 
-/// Ticks of an Action's first slice, on its caller's thread: one to two milliseconds. With one tick, one honest run in a hundred would meet it.
-const MOMENT: u64 = 2;
-
-/// Ticks of each later slice.
+/// Ticks of each slice.
 const SLICE: u64 = 1;
+
+/// An Action's moment on its caller's thread: two slices, the first of which began in the middle of a tick.
+const MOMENT: Duration = Duration::from_millis(2);
+
+/// Nanoseconds that a thread computes in a slice, unless others have had its processor for most of it.
+const MOSTLY: u64 = TICK.as_nanos() as u64 / 2;
 
 /// Until when a run may go on, and which limit it breaks then: its own, or that of its flow.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct Sandbox {
     budget: Budget,
     computed: Arc<Computed>,
     slices_ended: u32,
+    /// The time of the caller's thread when it was last looked at.
+    thread_time: Option<u64>,
     context: Context,
     action: usize,
     /// Made when the guest first asks for some of it: most Actions never do, and it costs a tenth of their run.
@@ -77,6 +82,7 @@ impl Sandbox {
             budget,
             computed,
             slices_ended: 0,
+            thread_time: None,
             context,
             action,
             plumbing: None,
@@ -114,7 +120,7 @@ impl Sandbox {
 
     /// The ticks of its first slice. Where a profile is recorded, each point is one.
     pub(crate) fn first_slice(&self) -> u64 {
-        if self.recorder.is_some() { 0 } else { MOMENT }
+        if self.recorder.is_some() { 0 } else { SLICE }
     }
 
     /// What happens when the epoch's deadline is reached: a slice has ended or, where a profile is recorded, a point is reached.
@@ -127,17 +133,27 @@ impl Sandbox {
 
     /// What happens when a slice has ended: others may run, and then this Action again, until its time is used up.
     fn slice_ended(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        self.slices_ended += 1;
         let Budget { cpu: (cpu, cpu_broken), wall: (wall, wall_broken) } = self.budget;
+        if !self.computed.is_counted() && !self.has_used_its_moment() && Instant::now() < wall {
+            return Ok(UpdateDeadline::Continue(SLICE));
+        }
+        self.slices_ended += 1;
         // Of a moment that has just ended, the time is not written down yet.
-        let used = self.computed.time().max(TICK * u32::try_from(MOMENT).unwrap_or_default());
+        let used = self.computed.time().max(MOMENT);
         if used >= cpu {
             return Err(cpu_broken.into());
         }
         if Instant::now() >= wall {
             return Err(wall_broken.into());
         }
-        Ok(UpdateDeadline::YieldCustom(SLICE, Box::pin(tokio::task::yield_now())))
+        Ok(UpdateDeadline::YieldCustom(SLICE, Box::pin(GiveWay::default())))
+    }
+
+    /// Whether the caller's thread has computed since the last look. Ticks pass for a thread without a processor, too; nobody gains by sending
+    /// it to others that wait for one.
+    fn has_used_its_moment(&mut self) -> bool {
+        let now = thread_time();
+        self.thread_time.replace(now).is_some_and(|before| now.saturating_sub(before) >= MOSTLY)
     }
 }
 

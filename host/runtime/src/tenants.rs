@@ -10,11 +10,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vestibule_model::TenantId;
 
 use crate::error::RunError;
+use crate::lane::Begin;
 use crate::limits::{HostLimits, TenantLimits};
+use crate::turns::TenantNumber;
 
-/// Moments that a tenant's Actions may use up on their callers' threads in one second. With 2 ms each it is a hundredth of two processors;
-/// beyond it, the tenant's Actions begin in the slow lane until the second is over.
-const OVERRUNS: u32 = 10;
+/// A run that takes no longer than this on its caller's thread is in nobody's way: most take a tenth of it.
+const QUICK: Duration = Duration::from_micros(100);
+
+/// What a tenant's longer runs may take of their callers' threads in one second. With two processors, one login in two thousand of another tenant
+/// meets such a run; with four times as much, the slowest hundredth of its logins took twice as long (`cargo bench --bench neighbours`). Beyond
+/// it, the tenant's Actions begin in the slow lane until the second is over.
+const LONGER_RUNS: Duration = Duration::from_millis(1);
 
 /// Tenants that are remembered before those without a login are forgotten.
 const REMEMBERED: usize = 1_024;
@@ -26,14 +32,13 @@ pub(crate) struct Tenants {
     /// One permit for each sandbox of the host.
     sandboxes: Arc<Semaphore>,
     limits: TenantLimits,
-    /// Threads of the slow lane that one tenant can compute on at one time.
-    share: usize,
     since: Instant,
 }
 
 #[derive(Debug)]
 struct Known {
     tenants: HashMap<TenantId, Arc<Tenant>>,
+    next_number: TenantNumber,
     /// How many there may be before those without a login are forgotten.
     forget_at: usize,
 }
@@ -43,10 +48,10 @@ struct Known {
 pub(crate) struct Tenant {
     logins: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// The tenant's turns in the slow lane.
-    pub(crate) turns: Arc<Semaphore>,
-    /// [`Overruns`] of the last second that had one.
-    overruns: AtomicU64,
+    /// What it is known by in the slow lane.
+    pub(crate) number: TenantNumber,
+    /// [`Taken`] of the last second that had a longer run.
+    taken: AtomicU64,
 }
 
 /// The place of one login, for as long as it runs.
@@ -58,10 +63,10 @@ pub(crate) struct Admitted {
 }
 
 impl Tenants {
-    pub(crate) fn new(limits: &TenantLimits, host: &HostLimits, share: usize) -> Self {
+    pub(crate) fn new(limits: &TenantLimits, host: &HostLimits) -> Self {
         let sandboxes = Arc::new(Semaphore::new(host.sandboxes));
-        let known = Known { tenants: HashMap::new(), forget_at: REMEMBERED };
-        Self { known: Mutex::new(known), sandboxes, limits: limits.clone(), share, since: Instant::now() }
+        let known = Known { tenants: HashMap::new(), next_number: 0, forget_at: REMEMBERED };
+        Self { known: Mutex::new(known), sandboxes, limits: limits.clone(), since: Instant::now() }
     }
 
     /// Gives a login its place, at once or when its turn has come.
@@ -85,20 +90,31 @@ impl Tenants {
         Ok(Admitted { tenant, _login: login, _sandbox: sandbox })
     }
 
-    /// Whether the tenant's next Action may use a moment of its caller's thread.
-    pub(crate) fn may_begin_here(&self, tenant: &Tenant) -> bool {
-        Overruns::from(tenant.overruns.load(Ordering::Relaxed)).in_second(self.second()) < OVERRUNS
+    /// Where the tenant's next Action begins.
+    pub(crate) fn begin(&self, tenant: &Tenant) -> Begin {
+        match Taken::from(tenant.taken.load(Ordering::Relaxed)).in_second(self.second()) {
+            Duration::ZERO => Begin::Here,
+            taken if taken < LONGER_RUNS => Begin::HereMeasured,
+            _ => Begin::InSlowLane,
+        }
     }
 
-    /// One of the tenant's Actions has used up its moment on its caller's thread.
-    pub(crate) fn has_overrun(&self, tenant: &Tenant) {
+    /// One of the tenant's Actions has begun like this, and has taken so much of its caller's thread.
+    pub(crate) fn has_taken(&self, tenant: &Tenant, begin: Begin, time: Duration) {
+        // On a busy machine a quick run may seem to be long, when its thread has had no processor. So the first only has the others measured.
+        let time = match begin {
+            _ if time <= QUICK => return,
+            Begin::Here => Duration::from_micros(1),
+            Begin::HereMeasured => time,
+            Begin::InSlowLane => return,
+        };
         let second = self.second();
-        let one_more = |overruns: u64| {
-            let count = Overruns::from(overruns).in_second(second).saturating_add(1);
-            Some(Overruns { second, count }.into())
+        let with_this = |taken: u64| {
+            let time = Taken::from(taken).in_second(second) + time;
+            Some(Taken { second, microseconds: u32::try_from(time.as_micros()).unwrap_or(u32::MAX) }.into())
         };
         // It is never refused.
-        let _ = tenant.overruns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        let _ = tenant.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, with_this);
     }
 
     fn second(&self) -> u32 {
@@ -116,11 +132,12 @@ impl Tenants {
             known.tenants.retain(|_, tenant| Arc::strong_count(tenant) > 1);
             known.forget_at = REMEMBERED.max(known.tenants.len() * 2);
         }
+        known.next_number += 1;
         let tenant = Arc::new(Tenant {
             logins: Arc::new(Semaphore::new(self.limits.tenant_logins)),
             waiting: AtomicUsize::new(0),
-            turns: Arc::new(Semaphore::new(self.share)),
-            overruns: AtomicU64::new(0),
+            number: known.next_number,
+            taken: AtomicU64::new(0),
         });
         known.tenants.insert(id.clone(), Arc::clone(&tenant));
         tenant
@@ -135,28 +152,28 @@ impl Tenants {
     }
 }
 
-/// How often a tenant's Actions have overrun in one second; in one number, so that threads can share it.
+/// What a tenant's longer runs have taken of their callers' threads in one second; in one number, so that threads can share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Overruns {
+struct Taken {
     second: u32,
-    count: u32,
+    microseconds: u32,
 }
 
-impl Overruns {
-    fn in_second(self, second: u32) -> u32 {
-        if self.second == second { self.count } else { 0 }
+impl Taken {
+    fn in_second(self, second: u32) -> Duration {
+        if self.second == second { Duration::from_micros(self.microseconds.into()) } else { Duration::ZERO }
     }
 }
 
-impl From<u64> for Overruns {
+impl From<u64> for Taken {
     fn from(number: u64) -> Self {
-        Self { second: (number >> 32) as u32, count: number as u32 }
+        Self { second: (number >> 32) as u32, microseconds: number as u32 }
     }
 }
 
-impl From<Overruns> for u64 {
-    fn from(Overruns { second, count }: Overruns) -> Self {
-        Self::from(second) << 32 | Self::from(count)
+impl From<Taken> for u64 {
+    fn from(Taken { second, microseconds }: Taken) -> Self {
+        Self::from(second) << 32 | Self::from(microseconds)
     }
 }
 
@@ -191,7 +208,7 @@ mod tests {
 
     fn tenants(logins: usize, queue: usize, sandboxes: usize) -> Tenants {
         let limits = TenantLimits { tenant_logins: logins, tenant_queue: queue, queue_time: Duration::from_millis(50) };
-        Tenants::new(&limits, &HostLimits { sandboxes, ..HostLimits::default() }, 1)
+        Tenants::new(&limits, &HostLimits { sandboxes, ..HostLimits::default() })
     }
 
     fn id(name: &str) -> TenantId {
@@ -242,11 +259,25 @@ mod tests {
         assert_eq!(limit(tenants.admit(&id("globex"), &timers).await), "sandboxes");
     }
 
-    #[test]
-    fn overruns_count_for_a_second() {
-        let overruns = Overruns { second: 7, count: OVERRUNS };
-        assert_eq!(Overruns::from(u64::from(overruns)), overruns);
-        assert_eq!((overruns.in_second(7), overruns.in_second(8)), (OVERRUNS, 0));
+    #[tokio::test]
+    async fn a_tenant_whose_runs_take_long_begins_in_the_slow_lane_and_a_quick_one_never_does() {
+        let tenants = tenants(1, 1, 10);
+        let admitted = tenants.admit(&id("acme"), &Handle::current()).await.unwrap();
+        let tenant = &admitted.tenant;
+        for _ in 0..100_000 {
+            tenants.has_taken(tenant, Begin::Here, QUICK);
+        }
+        assert_eq!(tenants.begin(tenant), Begin::Here);
+        tenants.has_taken(tenant, Begin::Here, Duration::from_secs(1));
+        let suspected = Taken::from(tenant.taken.load(Ordering::Relaxed));
+        assert_eq!(suspected.microseconds, 1, "it may have been its thread that had no processor");
+        tenants.has_taken(tenant, Begin::HereMeasured, LONGER_RUNS);
+        tenants.has_taken(tenant, Begin::HereMeasured, LONGER_RUNS);
+        // A second may end between the two lines; then it has begun anew, and the same holds in it.
+        let taken = Taken::from(tenant.taken.load(Ordering::Relaxed));
+        assert!(taken.in_second(taken.second) >= LONGER_RUNS);
+        assert_eq!(taken.in_second(taken.second + 1), Duration::ZERO);
+        assert_eq!(Taken::from(u64::from(taken)), taken);
     }
 
     #[tokio::test]

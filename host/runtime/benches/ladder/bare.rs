@@ -43,6 +43,8 @@ struct InvalidKey {
 enum MetadataError {
     #[component(name = "unavailable")]
     Unavailable,
+    #[component(name = "no-refresh-token")]
+    NoRefreshToken,
     #[component(name = "empty-key")]
     EmptyKey,
     #[component(name = "key-too-long")]
