@@ -16,11 +16,11 @@ pub(super) fn replace_metadata(
     errors: Errors<'_>,
     tenant: &TenantId,
     id: &SessionId,
-    metadata: Metadata,
+    metadata: &Metadata,
     now: Timestamp,
 ) -> Result<Option<Session>, StoreError> {
     let Some((number, session)) = alive(connection, errors, tenant, id, now)? else { return Ok(None) };
-    let session = merge::with_metadata(session, metadata, now);
+    let session = merge::with_metadata(session, metadata.clone(), now);
     rows::update(connection, number, &session).map_err(errors.sql())?;
     Ok(Some(session))
 }

@@ -15,9 +15,13 @@ use rusqlite::{Connection, MAIN_DB};
 use super::open::Place;
 use crate::error::StoreError;
 
-/// Pages in the log before the thread copies them: 16 MB. Fewer would be copied more often than once, since a batch writes anew many of
-/// the pages that the batch before has written.
-const COPY_AT: i32 = 4_096;
+/// The part of the log's largest size at which the thread begins to copy. Where it begins sooner it copies some pages more often, since a
+/// batch writes anew many of those that the batches before have written, and the writer stands still more often; later, and there may not
+/// be room for what comes while it copies.
+const BEGIN_AT: i32 = 4;
+
+/// Pages in the log at least: 4 MB.
+const FEWEST: i32 = 1_024;
 
 /// Pages that the writer copies by itself: 2 MB, a few milliseconds.
 const REST: i32 = 512;
@@ -28,7 +32,9 @@ pub(super) struct Checkpoints {
     /// Wakes the thread. None when it has been told to end.
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
-    /// Pages in the log before anything is done.
+    /// Pages in the log before the thread copies them.
+    copy_at: i32,
+    /// Pages in the log before anything is done: `copy_at`, or more where it could not begin anew.
     next_at: i32,
     /// Pages that were in the log after the last batch.
     before: i32,
@@ -71,6 +77,8 @@ impl Checkpoints {
             .map_err(sql)?;
         let page: i64 = writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(sql)?;
         let most = i64::try_from(place.settings.wal_bytes).unwrap_or(i64::MAX) / page.max(1);
+        let most = i32::try_from(most).unwrap_or(i32::MAX).max(FEWEST);
+        let copy_at = most / BEGIN_AT;
         let connection = place.open_checkpointer()?;
         let (wake, wakes) = sync_channel(1);
         let copied = Arc::clone(&shared);
@@ -78,21 +86,14 @@ impl Checkpoints {
             .name("vestibule-copies".into())
             .spawn(move || copy(&connection, &wakes, &copied))
             .map_err(|error| StoreError::Failed { reason: error.to_string() })?;
-        Ok(Self {
-            shared,
-            wake: Some(wake),
-            thread: Some(thread),
-            next_at: COPY_AT,
-            before: 0,
-            most: i32::try_from(most).unwrap_or(i32::MAX).max(COPY_AT),
-        })
+        Ok(Self { shared, wake: Some(wake), thread: Some(thread), copy_at, next_at: copy_at, before: 0, most })
     }
 
     /// What is to be done after each batch; almost always nothing.
     pub(super) fn after_batch(&mut self, writer: &Connection) {
         let pages = self.shared.pages.load(Ordering::Relaxed);
         if pages < self.before {
-            self.next_at = COPY_AT;
+            self.next_at = self.copy_at;
             self.shared.thread().copied = 0;
         }
         self.before = pages;
@@ -114,7 +115,7 @@ impl Checkpoints {
             // It fails where the disk is full: then the log grows, and is copied when there is room. Where somebody still reads what is
             // in it, it can't begin anew. In both cases there is no sense in trying it with every batch.
             let _ = writer.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE);
-            self.next_at = pages.saturating_add(COPY_AT);
+            self.next_at = pages.saturating_add(self.copy_at);
         } else if let Some(wake) = &self.wake {
             thread.is_at_work = wake.try_send(()).is_ok();
         }

@@ -5,7 +5,7 @@ use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use super::Errors;
 use super::rows;
-use crate::columns::{body, millis, session_columns};
+use crate::columns::{body, session_columns};
 use crate::error::StoreError;
 use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit, TransactionId};
 use crate::merge::{self, Step};
@@ -43,50 +43,58 @@ pub(super) fn before(
     Ok(BeforeLogin { answer, session })
 }
 
-/// Reads first and writes then: whoever is refused has written nothing.
-pub(super) fn commit(connection: &Connection, errors: Errors<'_>, login: LoginCommit) -> Result<Committed, StoreError> {
-    let LoginCommit { tenant, now, transaction, session, log } = login;
-    if let Some((id, _)) = &transaction
-        && let Some(answer) = rows::answer(connection, &tenant, id.as_str()).map_err(errors.sql())?
-    {
-        return Ok(Committed::Repeated { answer });
+/// A login whose texts are written out already: that is no work for the thread that all wait for.
+pub(super) struct ToCommit {
+    login: LoginCommit,
+    bodies: Vec<String>,
+}
+
+impl From<LoginCommit> for ToCommit {
+    fn from(login: LoginCommit) -> Self {
+        let bodies = login.log.iter().map(|entry| body(&entry.body)).collect();
+        Self { login, bodies }
     }
-    let mut after = None;
-    if let Some(session) = session {
-        let row = rows::kept(connection, &tenant, &session.id).map_err(errors.sql())?;
-        let (number, kept) = match row {
-            Some((number, row)) => (number, Some(row.read()?)),
-            None => (0, None),
-        };
-        after = match merge::login(kept, &session, now) {
-            Step::Refused(committed) => return Ok(committed),
-            Step::Nothing => None,
-            Step::Unchanged(session) => Some(session),
-            Step::Create(session) => {
-                rows::insert(connection, &tenant, &session).map_err(errors.sql())?;
-                Some(session)
-            }
-            Step::Change(session) => {
-                rows::update(connection, number, &session).map_err(errors.sql())?;
-                Some(session)
-            }
-            Step::End(ended) => {
-                rows::end(connection, number, ended).map_err(errors.sql())?;
-                None
-            }
-        };
+}
+
+/// Whoever is refused has written nothing.
+pub(super) fn commit(connection: &Connection, errors: Errors<'_>, login: &ToCommit) -> Result<Committed, StoreError> {
+    let ToCommit { login: LoginCommit { tenant, now, transaction, session, log }, bodies } = login;
+    let (number, step) = match session {
+        None => (0, Step::Nothing),
+        Some(session) => {
+            let row = rows::kept(connection, tenant, &session.id).map_err(errors.sql())?;
+            let number = row.as_ref().map_or(0, |(number, _)| *number);
+            let kept = row.map(|(_, row)| row.read()).transpose()?;
+            (number, merge::login(kept, session, *now))
+        }
+    };
+    if let Some((id, answer)) = transaction {
+        // A login that would be refused now was perhaps committed before.
+        let is_new = !matches!(step, Step::Refused(_))
+            && rows::insert_transaction(connection, tenant, id, *now, answer).map_err(errors.sql())?;
+        if !is_new && let Some(answer) = rows::answer(connection, tenant, id).map_err(errors.sql())? {
+            return Ok(Committed::Repeated { answer });
+        }
     }
-    if let Some((id, answer)) = &transaction {
-        connection
-            .prepare_cached("INSERT INTO transactions (tenant, id, at, answer) VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut insert| insert.execute((tenant.as_str(), id.as_str(), millis(now), &**answer)))
-            .map_err(errors.sql())?;
+    let after = match step {
+        Step::Refused(committed) => return Ok(committed),
+        Step::Nothing => None,
+        Step::Unchanged(session) => Some(session),
+        Step::Create(session) => {
+            rows::insert(connection, tenant, &session).map_err(errors.sql())?;
+            Some(session)
+        }
+        Step::Change(session) => {
+            rows::update(connection, number, &session).map_err(errors.sql())?;
+            Some(session)
+        }
+        Step::End(ended) => {
+            rows::end(connection, number, ended).map_err(errors.sql())?;
+            None
+        }
+    };
+    for (entry, body) in log.iter().zip(bodies) {
+        rows::insert_entry(connection, tenant, entry, body).map_err(errors.sql())?;
     }
-    for entry in &log {
-        connection
-            .prepare_cached("INSERT INTO log (tenant, kind, date, body) VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut insert| insert.execute((tenant.as_str(), entry.kind.as_str(), millis(entry.date), body(&entry.body))))
-            .map_err(errors.sql())?;
-    }
-    Ok(Committed::Done { session: after.filter(|session| session.expired(now).is_none()) })
+    Ok(Committed::Done { session: after.filter(|session| session.expired(*now).is_none()) })
 }

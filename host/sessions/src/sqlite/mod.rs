@@ -40,7 +40,7 @@ pub struct SqliteSettings {
     pub batch: usize,
     /// Memory for pages, in bytes: half of it for the writer, the rest for the readers.
     pub cache_bytes: usize,
-    /// The write-ahead log's size, in bytes, beyond which logins wait until it has been copied into the database. At least 16 MB.
+    /// The write-ahead log's size, in bytes, beyond which logins wait until it has been copied into the database. At least 4 MB.
     pub wal_bytes: u64,
     /// The database's size, in bytes, beyond which it counts as full; none leaves that to the disk.
     pub most_bytes: Option<u64>,
@@ -94,10 +94,10 @@ impl SqliteStore {
     }
 
     /// Writes with what the job owns.
-    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    async fn write<T, F>(&self, mut work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let place = Arc::clone(&self.place);
         self.writer.run(move |connection| work(connection, Errors { place: &place })).await
@@ -139,7 +139,8 @@ impl Store for SqliteStore {
     }
 
     async fn commit_login(&self, login: LoginCommit) -> Result<Committed, StoreError> {
-        self.write(move |connection, errors| login::commit(connection, errors, login)).await
+        let login = login::ToCommit::from(login);
+        self.write(move |connection, errors| login::commit(connection, errors, &login)).await
     }
 
     async fn session(&self, tenant: &TenantId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
@@ -167,7 +168,7 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
         let (tenant, id) = (tenant.clone(), id.clone());
-        self.write(move |connection, errors| changes::replace_metadata(connection, errors, &tenant, &id, metadata, now)).await
+        self.write(move |connection, errors| changes::replace_metadata(connection, errors, &tenant, &id, &metadata, now)).await
     }
 
     async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError> {

@@ -18,43 +18,34 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Something that is to be written, in two steps: first inside the open transaction, and when that has been committed, its answer.
 trait Job: Send {
-    /// Writes. After an error, what it has written is taken back.
+    /// Writes. It is called again, in another transaction, where this one was taken back.
     fn write(&mut self, connection: &Connection) -> Result<(), StoreError>;
 
-    /// Tells whoever has asked. The error is the whole batch's.
+    /// Tells whoever has asked.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
 struct Asked<T, F> {
-    work: Option<F>,
-    done: Option<Result<T, StoreError>>,
-    answer: oneshot::Sender<Result<T, StoreError>>,
+    work: F,
+    done: Option<T>,
+    answer: oneshot::Sender<Result<(T, F), StoreError>>,
 }
 
 impl<T, F> Job for Asked<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    F: FnMut(&Connection) -> Result<T, StoreError> + Send,
 {
     fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let done = self.work.take().map(|work| work(connection));
-        let failed = match &done {
-            Some(Err(error)) => Err(error.clone()),
-            _ => Ok(()),
-        };
-        self.done = done;
-        failed
+        self.done = Some((self.work)(connection)?);
+        Ok(())
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let done = match (self.done, committed) {
-            // It has failed by itself, and has nothing to do with the batch.
-            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
-            (Some(Ok(done)), Ok(())) => Ok(done),
-            (None, Ok(())) => Err(StoreError::Failed { reason: "the writer has lost it".into() }),
-        };
-        // Nobody may be there any more.
-        let _ = self.answer.send(done);
+        let Self { work, done, answer } = *self;
+        let done = committed.and_then(|()| done.ok_or_else(|| StoreError::Failed { reason: "the writer has lost it".into() }));
+        // Nobody may be there any more. What the job owned goes back to where it came from: freeing it is no work for this thread.
+        let _ = answer.send(done.map(|done| (done, work)));
     }
 }
 
@@ -83,11 +74,11 @@ impl Writer {
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        self.send(Box::new(Asked { work: Some(work), done: None, answer }))?;
-        answered.await.unwrap_or_else(|_| Err(self.closed()))
+        self.send(Box::new(Asked { work, done: None, answer }))?;
+        answered.await.unwrap_or_else(|_| Err(self.closed())).map(|(done, _)| done)
     }
 
     fn send(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
@@ -133,40 +124,55 @@ impl Batches {
             {
                 batch.push(next);
             }
-            let committed = self.commit(&mut batch);
-            for job in batch.drain(..) {
-                job.answer(committed.clone());
-            }
+            self.commit(&mut batch);
             self.checkpoints.after_batch(&self.connection);
         }
         self.checkpoints.finish(&self.connection);
     }
 
-    /// One transaction for the whole batch.
-    fn commit(&self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-        let sql = |error: rusqlite::Error| self.place.error(&error);
-        self.execute("BEGIN IMMEDIATE").map_err(sql)?;
-        let written = batch.iter_mut().try_for_each(|job| self.write(job));
-        let committed = written.and_then(|()| self.execute("COMMIT").map_err(|error| commit_error(&self.place.name(), &error)));
-        if committed.is_err() && !self.connection.is_autocommit() {
-            // What can't be taken back is taken back when the database is opened again.
-            let _ = self.execute("ROLLBACK");
+    /// One transaction for the whole batch. Where one job fails, all are taken back, and each gets a transaction of its own: that is rare,
+    /// and spares all others a savepoint.
+    fn commit(&self, batch: &mut Vec<Box<dyn Job>>) {
+        match self.write(batch) {
+            Err(_) if batch.len() > 1 => {
+                for mut job in batch.drain(..) {
+                    let committed = self.write(std::slice::from_mut(&mut job)).and_then(|()| self.end());
+                    job.answer(committed);
+                }
+            }
+            written => {
+                let committed = written.and_then(|()| self.end());
+                for job in batch.drain(..) {
+                    job.answer(committed.clone());
+                }
+            }
         }
-        committed
     }
 
-    /// One job: all that it writes, or nothing. An error is one that ends the batch.
-    fn write(&self, job: &mut Box<dyn Job>) -> Result<(), StoreError> {
-        let sql = |error: rusqlite::Error| self.place.error(&error);
-        self.execute("SAVEPOINT job").map_err(sql)?;
-        if let Err(error) = job.write(&self.connection) {
-            // Some errors, a full disk among them, have taken back the whole transaction.
-            if self.connection.is_autocommit() {
-                return Err(error);
-            }
-            self.execute("ROLLBACK TO job").map_err(sql)?;
+    /// Begins a transaction, and writes these in it; or nothing.
+    fn write(&self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        self.execute("BEGIN IMMEDIATE").map_err(|error| self.place.error(&error))?;
+        let written = jobs.iter_mut().try_for_each(|job| job.write(&self.connection));
+        if written.is_err() {
+            self.take_back();
         }
-        self.execute("RELEASE job").map_err(sql)
+        written
+    }
+
+    /// Puts on disk what was written, or takes it back.
+    fn end(&self) -> Result<(), StoreError> {
+        self.execute("COMMIT").map_err(|error| {
+            self.take_back();
+            commit_error(&self.place.name(), &error)
+        })
+    }
+
+    fn take_back(&self) {
+        // Some errors, a full disk among them, have done so already.
+        if !self.connection.is_autocommit() {
+            // What is not taken back now is when the database is opened again.
+            let _ = self.execute("ROLLBACK");
+        }
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
