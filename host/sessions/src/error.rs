@@ -30,7 +30,9 @@ pub enum StoreError {
         known: u32,
     },
     /// A migration that this program knows was another when it was applied.
-    #[error("migration {number} of the database {database} is not the one that was applied to it; the database was changed by something else")]
+    #[error(
+        "migration {number} of the database {database} is not the one that was applied to it; the database was changed by something else"
+    )]
     OtherMigration {
         /// Its file, or its host and name.
         database: String,

@@ -1,10 +1,14 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+mod columns;
 mod error;
 mod log;
 mod login;
+mod merge;
+mod migrations;
 mod session;
+mod sqlite;
 mod store;
 
 pub use error::StoreError;
@@ -13,4 +17,5 @@ pub use login::{
     BeforeLogin, Committed, KnownSession, LoginCommit, MetadataChanges, SessionChange, SessionLogin, TransactionId, UsedSession,
 };
 pub use session::{Actor, Device, Ended, Initiator, Method, Session, SessionClient};
+pub use sqlite::{SqliteSettings, SqliteStore};
 pub use store::{Page, Retention, SessionCursor, Store, Swept};

@@ -27,6 +27,11 @@ impl LogKind {
             Self::FailedLogin => "f",
         }
     }
+
+    /// The kind with this code, where it is known.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::SuccessfulLogin, Self::FailedLogin].into_iter().find(|kind| kind.as_str() == code)
+    }
 }
 
 /// An entry that is to be written.

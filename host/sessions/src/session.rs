@@ -42,8 +42,13 @@ pub struct Session {
 impl Session {
     /// That it has ended by its times, and when.
     pub fn expired(&self, now: Timestamp) -> Option<Ended> {
-        let at = [self.idle_expires_at, self.expires_at].into_iter().flatten().min()?;
+        let at = self.ends_at()?;
         (at <= now).then_some(Ended { at, initiator: Initiator::SessionExpired })
+    }
+
+    /// When it ends, unless it is used before: the earlier of its two times.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        [self.idle_expires_at, self.expires_at].into_iter().flatten().min()
     }
 }
 

@@ -53,13 +53,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Ends all sessions of a user: how many there were.
-    async fn end_all_of(
-        &self,
-        tenant: &TenantId,
-        user: &UserId,
-        initiator: Initiator,
-        now: Timestamp,
-    ) -> Result<u64, StoreError>;
+    async fn end_all_of(&self, tenant: &TenantId, user: &UserId, initiator: Initiator, now: Timestamp)
+    -> Result<u64, StoreError>;
 
     /// The tenant's log after a place, the oldest first.
     async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError>;
@@ -92,6 +87,16 @@ pub struct Page {
     pub sessions: Vec<Session>,
     /// Where the next page begins; none where this is the last.
     pub next: Option<SessionCursor>,
+}
+
+impl Page {
+    /// So many of what was found; one more than that says that there is another page.
+    pub(crate) fn of(mut sessions: Vec<Session>, take: usize) -> Self {
+        let is_more = sessions.len() > take;
+        sessions.truncate(take);
+        let next = sessions.last().filter(|_| is_more).map(|last| SessionCursor(last.id.clone()));
+        Self { sessions, next }
+    }
 }
 
 /// What is kept of the past: all that is not older than these.

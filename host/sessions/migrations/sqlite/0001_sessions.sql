@@ -1,0 +1,86 @@
+-- Times are milliseconds since the Unix epoch. Maps and lists are JSON. Every key begins with the tenant.
+
+-- Sessions: those that are alive, and what is left of those that have ended, until it is swept.
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    -- As the platform names it; `sid` in ID tokens.
+    id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    authenticated_at INTEGER NOT NULL,
+    last_interacted_at INTEGER NOT NULL,
+    -- From either of these moments on it has ended, whether it was swept or not.
+    idle_expires_at INTEGER,
+    expires_at INTEGER,
+    -- The earlier of the two: what the sweep looks for.
+    ends_at INTEGER,
+    -- {"initial_user_agent", "initial_ip", "initial_asn", "last_user_agent", "last_ip", "last_asn"}
+    device TEXT NOT NULL,
+    -- [{"client_id"}], in the order in which they came.
+    clients TEXT NOT NULL,
+    -- [{"name", "timestamp", "type"}]
+    methods TEXT NOT NULL,
+    -- 'persistent' or 'non-persistent'.
+    cookie TEXT,
+    -- {"key": "value"}: at most 25.
+    metadata TEXT NOT NULL,
+    -- Counts the changes.
+    revision INTEGER NOT NULL,
+    -- {"sub"}: who acts for the user.
+    actor TEXT,
+    -- Both, or none: when it ended, and why.
+    ended_at INTEGER,
+    initiator TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX sessions_by_id ON sessions (tenant, id);
+
+-- A user's sessions.
+CREATE INDEX sessions_by_user ON sessions (tenant, user_id, id) WHERE ended_at IS NULL;
+
+-- The sweep, of all tenants: those whose time is over, and those that have ended for long enough.
+CREATE INDEX sessions_by_end ON sessions (ends_at) WHERE ended_at IS NULL AND ends_at IS NOT NULL;
+CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
+
+-- What each login of a platform was answered, so that it gets the same answer when it is sent again. New rows come at the table's end:
+-- answers are long, and their ids come in any order.
+CREATE TABLE transactions (
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    answer TEXT NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX transactions_by_id ON transactions (tenant, id);
+
+-- The sweep, of all tenants.
+CREATE INDEX transactions_by_time ON transactions (at);
+
+-- The tenants' logs. There is one writer, so a position that is seen is above all that were seen before; and none is given twice, even
+-- when the newest entries were swept.
+CREATE TABLE log (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant TEXT NOT NULL,
+    -- The code that Auth0's log has.
+    kind TEXT NOT NULL,
+    date INTEGER NOT NULL,
+    -- {"client_id", "user_id", "ip", …}
+    body TEXT NOT NULL
+) STRICT;
+
+-- A tenant's log in the order of its positions, which every index ends with.
+CREATE INDEX log_by_tenant ON log (tenant);
+
+-- The sweep, of all tenants.
+CREATE INDEX log_by_date ON log (date);
+
+-- Whether the database can be written to: somebody has counted up.
+CREATE TABLE checks (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    count INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO checks (id, count) VALUES (1, 0);

@@ -1,0 +1,109 @@
+//! What changes sessions but no login does: the Management API, and the sweep.
+
+use rusqlite::Connection;
+use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
+
+use super::Errors;
+use super::rows;
+use crate::columns::{self, millis};
+use crate::error::StoreError;
+use crate::merge;
+use crate::session::{Ended, Initiator, Session};
+use crate::store::{Retention, Swept};
+
+pub(super) fn replace_metadata(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    id: &SessionId,
+    metadata: &Metadata,
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
+    let Some((number, session)) = alive(connection, errors, tenant, id, now)? else { return Ok(None) };
+    let session = merge::with_metadata(session, metadata.clone(), now);
+    rows::update(connection, number, &session).map_err(errors.sql())?;
+    Ok(Some(session))
+}
+
+pub(super) fn end(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    id: &SessionId,
+    ended: Ended,
+) -> Result<bool, StoreError> {
+    let Some((number, _)) = alive(connection, errors, tenant, id, ended.at)? else { return Ok(false) };
+    rows::end(connection, number, ended).map_err(errors.sql())?;
+    Ok(true)
+}
+
+pub(super) fn end_all_of(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    user: &UserId,
+    ended: Ended,
+) -> Result<u64, StoreError> {
+    let count = connection
+        .prepare_cached(
+            "UPDATE sessions SET ended_at = ?3, initiator = ?4, updated_at = max(updated_at, ?3), revision = revision + 1 \
+             WHERE tenant = ?1 AND user_id = ?2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > ?3)",
+        )
+        .and_then(|mut update| update.execute((tenant.as_str(), user.as_str(), millis(ended.at), ended.initiator.as_str())))
+        .map_err(errors.sql())?;
+    Ok(count as u64)
+}
+
+pub(super) fn sweep(
+    connection: &Connection,
+    errors: Errors<'_>,
+    now: Timestamp,
+    keep: Retention,
+    at_most: usize,
+) -> Result<Swept, StoreError> {
+    const EXPIRE: &str = "UPDATE sessions SET ended_at = ends_at, initiator = ?3, updated_at = max(updated_at, ends_at), \
+         revision = revision + 1 WHERE number IN (SELECT number FROM sessions \
+         WHERE ended_at IS NULL AND ends_at IS NOT NULL AND ends_at <= ?1 ORDER BY ends_at LIMIT ?2)";
+    const ENDED: &str = "DELETE FROM sessions WHERE number IN (SELECT number FROM sessions \
+         WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+    const TRANSACTIONS: &str =
+        "DELETE FROM transactions WHERE number IN (SELECT number FROM transactions WHERE at < ?1 ORDER BY at LIMIT ?2)";
+    const LOG: &str = "DELETE FROM log WHERE position IN (SELECT position FROM log WHERE date < ?1 ORDER BY date LIMIT ?2)";
+    let limit = columns::rows(at_most);
+    let expired = connection
+        .prepare_cached(EXPIRE)
+        .and_then(|mut update| update.execute((millis(now), limit, Initiator::SessionExpired.as_str())))
+        .map_err(errors.sql())?;
+    let mut swept = Swept { expired: expired as u64, forgotten: 0, is_more: expired >= at_most };
+    for (statement, since) in [(ENDED, keep.ended_since), (TRANSACTIONS, keep.transactions_since), (LOG, keep.log_since)] {
+        let forgotten = connection
+            .prepare_cached(statement)
+            .and_then(|mut delete| delete.execute((millis(since), limit)))
+            .map_err(errors.sql())?;
+        swept.forgotten += forgotten as u64;
+        swept.is_more |= forgotten >= at_most;
+    }
+    Ok(swept)
+}
+
+/// Nothing is changed but a count: a disk that is full says so, and a database that can't be written to.
+pub(super) fn check(connection: &Connection, errors: Errors<'_>) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE checks SET count = count + 1 WHERE id = 1")
+        .and_then(|mut update| update.execute([]))
+        .map(drop)
+        .map_err(errors.sql())
+}
+
+fn alive(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    id: &SessionId,
+    now: Timestamp,
+) -> Result<Option<(i64, Session)>, StoreError> {
+    match rows::kept(connection, tenant, id).map_err(errors.sql())? {
+        Some((number, row)) => Ok(row.read()?.alive(now).map(|session| (number, session))),
+        None => Ok(None),
+    }
+}

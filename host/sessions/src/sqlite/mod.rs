@@ -1,0 +1,216 @@
+//! The store in one file, embedded.
+
+mod changes;
+mod checkpoints;
+mod errors;
+mod lists;
+mod login;
+mod open;
+mod readers;
+mod rows;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
+
+use self::checkpoints::Checkpoints;
+use self::open::Place;
+use self::readers::Readers;
+use self::writer::Writer;
+use crate::error::StoreError;
+use crate::log::{LogEntry, LogPosition};
+use crate::login::{BeforeLogin, Committed, LoginCommit, TransactionId};
+use crate::session::{Ended, Initiator, Session};
+use crate::store::{Page, Retention, SessionCursor, Store, Swept};
+
+/// How a [`SqliteStore`] uses its machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqliteSettings {
+    /// Connections that look up single rows, each for some microseconds: as many as there are threads that ask.
+    pub readers: usize,
+    /// Connections that read lists.
+    pub list_readers: usize,
+    /// Calls that may wait for the writer. One more is refused as [`StoreError::Busy`].
+    pub queue: usize,
+    /// Calls that are committed together, at most. More makes the last of them wait longer, and none of them quicker.
+    pub batch: usize,
+    /// Memory for pages, in bytes: half of it for the writer, the rest for the readers.
+    pub cache_bytes: usize,
+    /// The write-ahead log's size, in bytes, beyond which logins wait until it has been copied into the database. At least 4 MB.
+    pub wal_bytes: u64,
+    /// The database's size, in bytes, beyond which it counts as full; none leaves that to the disk.
+    pub most_bytes: Option<u64>,
+    /// How long to wait for another process that writes to the same file.
+    pub busy: Duration,
+}
+
+impl Default for SqliteSettings {
+    fn default() -> Self {
+        Self {
+            readers: std::thread::available_parallelism().map_or(4, usize::from),
+            list_readers: 2,
+            queue: 4_096,
+            batch: 512,
+            cache_bytes: 64 << 20,
+            wal_bytes: 256 << 20,
+            most_bytes: None,
+            busy: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The store in one file, embedded: for one machine.
+///
+/// One thread writes. Calls that come while it waits for the disk are its next commit, so that many share one sync, and none waits for
+/// company. Reads go beside it. Several processes may open one file; they take turns at writing.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    place: Arc<Place>,
+}
+
+impl SqliteStore {
+    /// Opens the database in this file, and makes it where there is none: readable by this user alone. Brings its schema up to date.
+    ///
+    /// It may wait for the disk.
+    ///
+    /// # Errors
+    /// When the file can't be opened or written to, or its schema is not one that this program knows.
+    pub fn open(path: impl AsRef<Path>, settings: SqliteSettings) -> Result<Self, StoreError> {
+        let place = Arc::new(Place { path: path.as_ref().to_owned(), settings });
+        let mut connection = place.open_writer()?;
+        let checkpoints = Checkpoints::start(&place, &mut connection)?;
+        let writer = Writer::start(&place, connection, checkpoints)?;
+        Ok(Self { writer, readers: Readers::open(&place)?, place })
+    }
+
+    fn errors(&self) -> Errors<'_> {
+        Errors { place: &self.place }
+    }
+
+    /// Writes with what the job owns.
+    async fn write<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.place);
+        self.writer.run(move |connection| work(connection, Errors { place: &place })).await
+    }
+
+    /// Reads many rows with what the job owns.
+    async fn list<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.place);
+        self.readers.list(move |connection| work(connection, Errors { place: &place })).await
+    }
+}
+
+/// Turns SQLite's errors into the store's.
+#[derive(Clone, Copy, Debug)]
+struct Errors<'a> {
+    place: &'a Place,
+}
+
+impl<'a> Errors<'a> {
+    fn sql(self) -> impl Fn(rusqlite::Error) -> StoreError + 'a {
+        move |error| self.place.error(&error)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn before_login(
+        &self,
+        tenant: &TenantId,
+        transaction: Option<&TransactionId>,
+        session: Option<&SessionId>,
+        now: Timestamp,
+    ) -> Result<BeforeLogin, StoreError> {
+        self.readers.look_up(|connection| login::before(connection, self.errors(), tenant, transaction, session, now))
+    }
+
+    async fn commit_login(&self, login: LoginCommit) -> Result<Committed, StoreError> {
+        let login = login::ToCommit::from(login);
+        self.write(move |connection, errors| login::commit(connection, errors, &login)).await
+    }
+
+    async fn session(&self, tenant: &TenantId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        self.readers.look_up(|connection| lists::session(connection, self.errors(), tenant, id, now))
+    }
+
+    async fn sessions_of(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        after: Option<&SessionCursor>,
+        take: usize,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        let (tenant, user, after) = (tenant.clone(), user.clone(), after.cloned());
+        self.list(move |connection, errors| lists::sessions_of(connection, errors, &tenant, &user, after.as_ref(), take, now))
+            .await
+    }
+
+    async fn replace_metadata(
+        &self,
+        tenant: &TenantId,
+        id: &SessionId,
+        metadata: Metadata,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.write(move |connection, errors| changes::replace_metadata(connection, errors, &tenant, &id, &metadata, now)).await
+    }
+
+    async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError> {
+        let (tenant, id, ended) = (tenant.clone(), id.clone(), Ended { at: now, initiator });
+        self.write(move |connection, errors| changes::end(connection, errors, &tenant, &id, ended)).await
+    }
+
+    async fn end_all_of(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        initiator: Initiator,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (tenant, user, ended) = (tenant.clone(), user.clone(), Ended { at: now, initiator });
+        self.write(move |connection, errors| changes::end_all_of(connection, errors, &tenant, &user, ended)).await
+    }
+
+    async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {
+        let tenant = tenant.clone();
+        self.list(move |connection, errors| lists::log_after(connection, errors, &tenant, after, take)).await
+    }
+
+    async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError> {
+        let tenant = tenant.clone();
+        self.list(move |connection, errors| lists::latest_log(connection, errors, &tenant, skip, take)).await
+    }
+
+    async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError> {
+        self.readers.look_up(|connection| lists::log_entry(connection, self.errors(), tenant, position))
+    }
+
+    async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError> {
+        self.write(move |connection, errors| changes::sweep(connection, errors, now, keep, at_most)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.write(changes::check).await
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}

@@ -1,0 +1,178 @@
+//! Opens the database's file: its mode, its pragmas, its schema.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::SqliteSettings;
+use super::errors::store_error;
+use crate::error::StoreError;
+use crate::migrations::{Applied, Migration, missing};
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "sessions", sql: include_str!("../../migrations/sqlite/0001_sessions.sql") }];
+
+/// How long somebody who waits for another process's lock sleeps between two looks. SQLite's own waiter sleeps longer with every look, up
+/// to 100 ms, and would never meet the moment between two batches of a writer that has always more to do.
+const LOOK_AGAIN: Duration = Duration::from_micros(500);
+
+/// Statements that a connection keeps prepared: more than this crate has.
+const STATEMENTS: usize = 64;
+
+/// Where the database is, and how to open it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) settings: SqliteSettings,
+}
+
+impl Place {
+    /// As errors name it.
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
+        store_error(&self.name(), error)
+    }
+
+    fn unreachable(&self, reason: impl ToString) -> StoreError {
+        StoreError::Unreachable { database: self.name(), reason: reason.to_string() }
+    }
+
+    /// The connection that writes. It makes the file, where there is none, and brings its schema up to date.
+    pub(super) fn open_writer(&self) -> Result<Connection, StoreError> {
+        create(&self.path).map_err(|error| match error.kind() {
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly { reason: error.to_string() },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
+            _ => self.unreachable(error),
+        })?;
+        let mut connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        self.prepare_writer(&connection).map_err(|error| self.error(&error))?;
+        self.migrate(&mut connection)?;
+        Ok(connection)
+    }
+
+    /// A connection that reads alone.
+    pub(super) fn open_reader(&self) -> Result<Connection, StoreError> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let cache = self.settings.cache_bytes / (self.settings.readers + self.settings.list_readers + 1).max(1);
+        set_cache(&connection, cache).map_err(|error| self.error(&error))?;
+        Ok(connection)
+    }
+
+    /// A connection that copies the write-ahead log into the database.
+    pub(super) fn open_checkpointer(&self) -> Result<Connection, StoreError> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(|error| self.error(&error))?;
+        Ok(connection)
+    }
+
+    fn connect(&self, access: OpenFlags) -> Result<Connection, StoreError> {
+        // A connection is never used by two threads at one time, so it needs no lock of its own.
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(&self.path, flags).map_err(|error| self.error(&error))?;
+        let patience = self.settings.busy;
+        let mut since = Instant::now();
+        let wait = move |looks: i32| {
+            if looks == 0 {
+                since = Instant::now();
+            }
+            let is_patient = since.elapsed() < patience;
+            if is_patient {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            is_patient
+        };
+        connection.busy_handler(Some(wait)).map_err(|error| self.error(&error))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    }
+
+    fn prepare_writer(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.use_write_ahead_log(connection)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        // The log is copied by a thread of its own; see `checkpoints`.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // The log's file is used again from its beginning, and keeps this much: writing over what is there is quicker than a file that grows.
+        let kept = i64::try_from(self.settings.wal_bytes).unwrap_or(i64::MAX);
+        connection.pragma_update(None, "journal_size_limit", kept)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        set_cache(connection, self.settings.cache_bytes / 2)?;
+        if let Some(bytes) = self.settings.most_bytes {
+            let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?.unsigned_abs();
+            let pages = (bytes / page.max(1)).max(1);
+            connection.pragma_query_value(None, &format!("max_page_count({pages})"), |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// The change to the write-ahead log asks for the database alone, and isn't patient by itself.
+    fn use_write_ahead_log(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let since = Instant::now();
+        loop {
+            match connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)) {
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && since.elapsed() < self.settings.busy =>
+                {
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                changed => return changed.map(drop),
+            }
+        }
+    }
+
+    /// Applies what is missing in one transaction. Of two processes that begin at once, the second finds all of it done.
+    fn migrate(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        let sql = |error: rusqlite::Error| self.error(&error);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+        transaction
+            .execute_batch(
+                "CREATE TABLE IF NOT EXISTS vestibule_migrations (
+                    number INTEGER PRIMARY KEY,
+                    name TEXT NOT NULL,
+                    checksum TEXT NOT NULL,
+                    applied_at TEXT NOT NULL
+                ) STRICT",
+            )
+            .map_err(sql)?;
+        let applied = applied(&transaction).map_err(sql)?;
+        for migration in missing(MIGRATIONS, &applied, &self.name())? {
+            transaction.execute_batch(migration.sql).map_err(sql)?;
+            transaction
+                .execute(
+                    "INSERT INTO vestibule_migrations (number, name, checksum, applied_at)
+                     VALUES (?1, ?2, ?3, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
+                    (migration.number, migration.name, migration.checksum()),
+                )
+                .map_err(sql)?;
+        }
+        transaction.commit().map_err(sql)
+    }
+}
+
+fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {
+    let mut statement = connection.prepare("SELECT number, checksum FROM vestibule_migrations ORDER BY number")?;
+    statement.query_map([], |row| Ok(Applied { number: row.get(0)?, checksum: row.get(1)? }))?.collect()
+}
+
+/// Makes an empty file that its owner alone can read, unless there is one. SQLite gives its log and its index the same mode.
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn set_cache(connection: &Connection, bytes: usize) -> rusqlite::Result<()> {
+    // Below nought it is in kibibytes.
+    let kibibytes = i64::try_from(bytes / 1024).unwrap_or(i64::MAX);
+    connection.pragma_update(None, "cache_size", -kibibytes)
+}
