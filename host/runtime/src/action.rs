@@ -70,7 +70,7 @@ impl Action {
     }
 
     /// Whether it can ask for HTTP requests.
-    pub(crate) fn sends_requests(&self) -> bool {
+    pub fn sends_requests(&self) -> bool {
         self.0.sends_requests
     }
 

@@ -44,11 +44,6 @@ impl ApiError {
         self
     }
 
-    /// The status.
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// 400: the request can't be read.
     pub(crate) fn invalid_body(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_body", message)

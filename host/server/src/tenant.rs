@@ -99,7 +99,6 @@ pub(crate) struct Tenant {
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
     by_host: HashMap<HostName, Arc<Tenant>>,
-    all: Vec<Arc<Tenant>>,
 }
 
 impl Tenants {
@@ -124,16 +123,12 @@ impl Tenants {
 
     fn add(&mut self, tenant: Arc<Tenant>) {
         self.by_host.extend(tenant.settings.hosts.iter().map(|host| (host.clone(), Arc::clone(&tenant))));
-        self.all.push(tenant);
     }
 
     pub(crate) fn by_host(&self, host: &HostName) -> Option<Arc<Tenant>> {
         self.by_host.get(host).cloned()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Tenant>> {
-        self.all.iter()
-    }
 }
 
 impl Tenant {

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -34,10 +34,9 @@ impl Extractor for Headers<'_> {
 
 impl Traces {
     /// Sends traces there, by OTLP over HTTP (protobuf), in batches.
-    pub(crate) fn to(url: &Url, client: reqwest::Client) -> Result<Self, ExporterBuildError> {
+    pub(crate) fn to(url: &Url) -> Result<Self, ExporterBuildError> {
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(client)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(url.as_str())
             .build()?;

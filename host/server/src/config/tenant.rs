@@ -149,7 +149,7 @@ fn log(tenant: &Section<'_>) -> LogSettings {
 fn rate(tenant: &Section<'_>) -> RateSettings {
     let mut settings = RATE;
     if let Some(rate) = tenant.section("rate") {
-        let mut number = |key, to: &mut u32| {
+        let number = |key, to: &mut u32| {
             let Some(given) = rate.number(key) else { return };
             match u32::try_from(given.value) {
                 Ok(number) if number > 0 => *to = number,

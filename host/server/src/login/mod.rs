@@ -4,7 +4,6 @@ mod commit;
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule::{Context, Runtime};
 use vestibule_sessions::{Committed, Ended, KnownSession, Store, TransactionId};
@@ -95,14 +94,6 @@ fn json(outcome: &Outcome) -> Result<Arc<str>, ApiError> {
     let written = serde_json::to_string(outcome);
     written.map(Arc::from).map_err(|error| {
         tracing::error!(%error, "an outcome can't be written as JSON");
-        ApiError::internal()
-    })
-}
-
-/// An answer that is JSON already.
-pub(crate) fn raw(json: &str) -> Result<Box<RawValue>, ApiError> {
-    RawValue::from_string(json.to_owned()).map_err(|error| {
-        tracing::error!(%error, "an answer that is kept is no JSON");
         ApiError::internal()
     })
 }

@@ -5,7 +5,8 @@ mod jwks;
 mod key;
 mod verify;
 
-pub(crate) use issue::{Granted, Lifetime, issue};
+pub(crate) use issue::{Lifetime, issue};
 pub(crate) use jwks::RemoteKeys;
-pub(crate) use key::{KeyError, SigningKey};
-pub(crate) use verify::{Issuer, Scopes, TokenError, Verifier};
+pub use key::KeyError;
+pub(crate) use key::SigningKey;
+pub(crate) use verify::{Issuer, Scopes, Verifier};
