@@ -7,6 +7,7 @@ mod log;
 mod login;
 mod merge;
 mod migrations;
+mod postgres;
 mod session;
 mod sqlite;
 mod store;
@@ -16,6 +17,7 @@ pub use log::{LogEntry, LogKind, LogPosition, LogPositionError, NewLogEntry};
 pub use login::{
     BeforeLogin, Committed, KnownSession, LoginCommit, MetadataChanges, SessionChange, SessionLogin, TransactionId, UsedSession,
 };
+pub use postgres::{PostgresSettings, PostgresStore};
 pub use session::{Actor, Device, Ended, Initiator, Method, Session, SessionClient};
 pub use sqlite::{SqliteSettings, SqliteStore};
 pub use store::{Page, Retention, SessionCursor, Store, Swept};

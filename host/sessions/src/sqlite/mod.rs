@@ -10,6 +10,7 @@ mod readers;
 mod rows;
 mod writer;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,6 @@ impl Default for SqliteSettings {
 ///
 /// One thread writes. Calls that come while it waits for the disk are its next commit, so that many share one sync, and none waits for
 /// company. Reads go beside it. Several processes may open one file; they take turns at writing.
-#[derive(Debug)]
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
@@ -111,6 +111,12 @@ impl SqliteStore {
     {
         let place = Arc::clone(&self.place);
         self.readers.list(move |connection| work(connection, Errors { place: &place })).await
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.place.path).finish_non_exhaustive()
     }
 }
 

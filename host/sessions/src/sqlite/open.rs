@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::SqliteSettings;
 use super::errors::store_error;
@@ -51,6 +51,10 @@ impl Place {
             _ => self.unreachable(error),
         })?;
         let mut connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // SQLite opens a file that can't be written to for reading, and says nothing of it before the first change.
+        if connection.is_readonly(MAIN_DB).map_err(|error| self.error(&error))? {
+            return Err(StoreError::ReadOnly { reason: format!("{} can be read alone", self.name()) });
+        }
         self.prepare_writer(&connection).map_err(|error| self.error(&error))?;
         self.migrate(&mut connection)?;
         Ok(connection)
@@ -105,7 +109,8 @@ impl Place {
         if let Some(bytes) = self.settings.most_bytes {
             let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?.unsigned_abs();
             let pages = (bytes / page.max(1)).max(1);
-            connection.pragma_query_value(None, &format!("max_page_count({pages})"), |_| Ok(()))?;
+            let pages = i64::try_from(pages).unwrap_or(i64::MAX);
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
         Ok(())
     }

@@ -1,22 +1,37 @@
-//! first
-mod parts;
-use parts::*;
-use vestibule_sessions::{Committed, SqliteSettings, SqliteStore, Store};
+//! What a store does, for both databases: each test runs over a file, and over a PostgreSQL of its own.
 
-#[tokio::test]
-async fn a_session_that_was_committed_is_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("sessions.db"), SqliteSettings::default()).unwrap();
-    let mut l = login("s1", at(5));
-    l.transaction = Some((transaction("t1"), "answer".into()));
-    l.log.push(entry("hello", at(5)));
-    let done = commit(&store, l.clone()).await.unwrap();
-    assert_eq!(find(&store, "s1", at(6)).await.unwrap(), done);
-    assert!(matches!(store.commit_login(l).await.unwrap(), Committed::Repeated { answer } if &*answer == "answer"));
-    assert_eq!(described(&log_of(&store, "acme").await), ["hello"]);
-    let before = store.before_login(&tenant("acme"), Some(&transaction("t1")), Some(&id("s1")), at(6)).await.unwrap();
-    assert_eq!(before.answer.as_deref(), Some("answer"));
-    let _ = known(&store, "s2", at(1)).await;
-    store.check().await.unwrap();
-    store.close().await;
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on is to fail at once")]
+
+#[path = "../parts/mod.rs"]
+#[allow(dead_code, reason = "each test uses some of it")]
+mod parts;
+
+/// Runs tests that take a database over both kinds.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(&crate::parts::database::Database::sqlite().await).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(&crate::parts::database::Database::postgres().await).await;
+            })+
+        }
+    };
 }
+
+mod endings;
+mod faults;
+mod log;
+mod logins;
+mod many_at_once;
+mod metadata;
+mod model;
+mod opening;
+mod sweeping;
+mod tenants;

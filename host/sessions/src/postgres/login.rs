@@ -1,0 +1,162 @@
+//! A login: what it begins with, and what it ends with.
+//!
+//! A login that commits makes two trips to the database: the first begins the transaction, claims the transaction's id and locks the
+//! session; the second writes and commits. Statements of one trip are sent together; where one fails, those after it fail, too, and the
+//! COMMIT among them takes all back.
+
+use tokio::join;
+use vestibule_model::{SessionId, TenantId, Timestamp};
+
+use super::errors::Trouble;
+use super::lease::{BEGIN, Lease};
+use super::rows::{self, BytesRow, Parameter};
+use crate::columns::{SessionRow, body, millis, session_columns};
+use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit, TransactionId};
+use crate::merge::{self, Step};
+use crate::session::Session;
+
+const CLAIM: &str = "INSERT INTO transactions (tenant, id, at, answer) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const ANSWER: &str = "SELECT answer FROM transactions WHERE tenant = $1 AND id = $2";
+const LOG: &str = "INSERT INTO log (tenant, date, kind, body) SELECT $1, date, kind, body FROM unnest($2::bigint[], $3::text[], $4::text[]) \
+     AS entry (date, kind, body)";
+
+/// One statement, so that both come from one moment.
+pub(super) async fn before(
+    lease: &Lease,
+    tenant: &TenantId,
+    transaction: Option<&TransactionId>,
+    session: Option<&SessionId>,
+    now: Timestamp,
+) -> Result<BeforeLogin, Trouble> {
+    const BEFORE: &str = concat!(
+        "SELECT (SELECT answer FROM transactions WHERE tenant = $1 AND id = $2), ",
+        session_columns!(),
+        " FROM (SELECT 1) AS one LEFT JOIN sessions ON tenant = $1 AND id = $3"
+    );
+    let statement = lease.prepare(BEFORE).await?;
+    let transaction = transaction.map(|id| id.as_str().as_bytes());
+    let session = session.map(|id| id.as_str().as_bytes());
+    let row = lease.client()?.query_one(&statement, &[&bytes(tenant), &transaction, &session]).await?;
+    let answer = row.try_get::<_, Option<&[u8]>>(0)?.map(rows::answer).transpose()?;
+    let session = match row.try_get::<_, Option<&[u8]>>(1)? {
+        None => KnownSession::Unknown,
+        Some(_) => {
+            let kept = rows::session_row(&row, 1)?.read()?;
+            match kept.ended(now) {
+                Some(ended) => KnownSession::Ended(ended),
+                None => KnownSession::Alive(Box::new(kept.session)),
+            }
+        }
+    };
+    Ok(BeforeLogin { answer, session })
+}
+
+/// One attempt.
+pub(super) async fn commit(mut lease: Lease, login: &LoginCommit) -> Result<Committed, Trouble> {
+    let tenant = bytes(&login.tenant);
+    let (is_claimed, kept) = begin(&mut lease, login).await?;
+    if !is_claimed && let Some((id, _)) = &login.transaction {
+        let statement = lease.prepare(ANSWER).await?;
+        let row = lease.client()?.query_opt(&statement, &[&tenant, &id.as_str().as_bytes()]).await?;
+        // A sweep may have taken it since.
+        let answer = row.ok_or(Trouble::Race)?.try_get(0).map_err(Trouble::from).and_then(|answer| Ok(rows::answer(answer)?))?;
+        lease.roll_back().await?;
+        return Ok(Committed::Repeated { answer });
+    }
+    let step = match &login.session {
+        None => Step::Nothing,
+        Some(session) => merge::login(kept.map(|row| row.read()).transpose()?, session, login.now),
+    };
+    let session = match step {
+        Step::Refused(committed) => {
+            lease.roll_back().await?;
+            return Ok(committed);
+        }
+        step => end(&mut lease, login, step).await?,
+    };
+    Ok(Committed::Done { session: session.filter(|session| session.expired(login.now).is_none()) })
+}
+
+/// The first trip: whether the transaction's id is this login's, and the session as it is kept.
+async fn begin(lease: &mut Lease, login: &LoginCommit) -> Result<(bool, Option<SessionRow>), Trouble> {
+    let tenant = bytes(&login.tenant);
+    let claim = lease.prepare(CLAIM).await?;
+    let select = lease.prepare(rows::SELECT_FOR_UPDATE).await?;
+    lease.begins();
+    let client = lease.client()?;
+    let claims = async {
+        match &login.transaction {
+            None => Ok(1),
+            Some((id, answer)) => {
+                client.execute(&claim, &[&tenant, &id.as_str().as_bytes(), &millis(login.now), &answer.as_bytes()]).await
+            }
+        }
+    };
+    let selects = async {
+        match &login.session {
+            None => Ok(None),
+            Some(session) => client.query_opt(&select, &[&tenant, &session.id.as_str().as_bytes()]).await,
+        }
+    };
+    let (begun, claimed, row) = join!(biased; client.batch_execute(BEGIN), claims, selects);
+    begun?;
+    let is_claimed = claimed? > 0;
+    let row = row?.map(|row| rows::session_row(&row, 0)).transpose()?;
+    Ok((is_claimed, row))
+}
+
+/// The second trip: the session as it is now.
+async fn end(lease: &mut Lease, login: &LoginCommit, step: Step) -> Result<Option<Box<Session>>, Trouble> {
+    let tenant = bytes(&login.tenant);
+    let (sql, session, ended) = match step {
+        Step::Create(session) => (Some(rows::INSERT), Some(session), None),
+        Step::Change(session) => (Some(rows::UPDATE), Some(session), None),
+        Step::End(ended) => (Some(rows::END), None, Some(ended)),
+        Step::Unchanged(session) => (None, Some(session), None),
+        Step::Nothing | Step::Refused(_) => (None, None, None),
+    };
+    let row = session.as_deref().map(|session| BytesRow::from(SessionRow::of(session)));
+    let id = login.session.as_ref().map(|session| session.id.as_str().as_bytes()).unwrap_or_default();
+    let (ended_at, initiator) = ended.map(|ended| (millis(ended.at), ended.initiator.as_str())).unwrap_or_default();
+    let parameters: Vec<Parameter<'_>> = match (sql, &row) {
+        (Some(rows::INSERT), Some(row)) => rows::insert_parameters(&tenant, row).into(),
+        (Some(rows::UPDATE), Some(row)) => rows::update_parameters(&tenant, row).into(),
+        _ => vec![&tenant, &id, &ended_at, &initiator],
+    };
+    let write = match sql {
+        Some(sql) => Some(lease.prepare(sql).await?),
+        None => None,
+    };
+    let log = lease.prepare(LOG).await?;
+    let dates: Vec<i64> = login.log.iter().map(|entry| millis(entry.date)).collect();
+    let kinds: Vec<&str> = login.log.iter().map(|entry| entry.kind.as_str()).collect();
+    let bodies: Vec<String> = login.log.iter().map(|entry| body(&entry.body)).collect();
+
+    let client = lease.client()?;
+    let writes = async {
+        match &write {
+            Some(statement) => client.execute(statement, &parameters).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    let logs = async {
+        if login.log.is_empty() {
+            return Ok(());
+        }
+        client.execute(&log, &[&tenant, &dates, &kinds, &bodies]).await.map(drop)
+    };
+    let (written, logged, committed) = join!(biased; writes, logs, client.batch_execute("COMMIT"));
+    match (written, logged) {
+        // The row was not there when it was asked for.
+        (Err(error), _) if rows::is_there_already(&error) => return Err(Trouble::Race),
+        (Err(error), _) | (_, Err(error)) if super::errors::is_broken(&error) => return Err(Trouble::Doubt(error)),
+        (Err(error), _) | (_, Err(error)) => return Err(Trouble::Sql(error)),
+        (Ok(()), Ok(())) => lease.committed(committed)?,
+    }
+    Ok(session)
+}
+
+/// A tenant as the database keeps it.
+pub(super) fn bytes(tenant: &TenantId) -> &[u8] {
+    tenant.as_str().as_bytes()
+}

@@ -1,0 +1,232 @@
+//! A PostgreSQL of the tests' own: in a folder of its own, with a socket in that folder, and gone when the last test that uses it is done.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio_postgres::NoTls;
+
+/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server, and the folder that it lives in.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    folder: TempDir,
+    programs: PathBuf,
+    /// Extra options of the server.
+    options: Vec<String>,
+    running: Mutex<Option<Running>>,
+    databases: AtomicU32,
+}
+
+/// A server that runs. Its parent is a thread that waits for it: the system ends the server when that thread ends, and so it does when the
+/// test's process is killed.
+#[derive(Debug)]
+struct Running {
+    server: Child,
+    ends: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Cluster {
+    /// The one that the tests of a process share.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let cluster = Arc::new(Self::start(&[]));
+            *shared = Arc::downgrade(&cluster);
+            cluster
+        })
+    }
+
+    /// One for a test alone, with these settings.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let programs = programs();
+        let folder = tempfile::Builder::new().prefix("vestibule-pg-").tempdir().unwrap();
+        if is_root() {
+            let (user, group) = (number_of("-u"), number_of("-g"));
+            std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).unwrap();
+        }
+        let mut initdb = as_postgres(&programs.join("initdb"));
+        initdb.args(["--no-sync", "--no-instructions", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", "-D"]);
+        let made = initdb.arg(folder.path().join("data")).output().unwrap();
+        assert!(made.status.success(), "initdb has failed: {}", String::from_utf8_lossy(&made.stderr));
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let cluster = Self { folder, programs, options, running: Mutex::new(None), databases: AtomicU32::new(0) };
+        cluster.resume();
+        cluster
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A database that is new, and its URL.
+    pub(crate) async fn new_database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.execute("postgres", &format!("CREATE DATABASE {name}")).await;
+        self.url(&name)
+    }
+
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres:///{database}?host={}&user=postgres", self.folder.path().display())
+    }
+
+    /// Runs statements that the store would not.
+    pub(crate) async fn execute(&self, database: &str, sql: &str) {
+        let (client, connection) = tokio_postgres::connect(&self.url(database), NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute(sql).await.unwrap();
+        drop(client);
+        let _ = connection.await;
+    }
+
+    /// Starts the server, and waits until it answers.
+    pub(crate) fn resume(&self) {
+        let mut running = self.running();
+        if running.is_some() {
+            return;
+        }
+        let since = Instant::now();
+        loop {
+            // The memory of a server that was killed is free only when the last of its processes has noticed.
+            let mut started = self.try_start();
+            if self.answers(&mut started) {
+                *running = Some(started);
+                return;
+            }
+            started.end(Signal::QUIT);
+            assert!(since.elapsed() < PATIENCE, "PostgreSQL does not start: {}", self.log());
+        }
+    }
+
+    fn try_start(&self) -> Running {
+        let folder = self.folder.path();
+        let mut command = as_postgres(&self.programs.join("postgres"));
+        command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
+        if !self.options.iter().any(|option| option.starts_with("listen_addresses")) {
+            command.args(["-c", "listen_addresses="]);
+        }
+        // Nothing here survives the machine, and a process that is killed has written all that it has.
+        for option in ["fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=200"] {
+            command.args(["-c", option]);
+        }
+        for option in &self.options {
+            command.args(["-c", option]);
+        }
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let (ends, ended) = channel::<()>();
+        let (started, starts) = channel::<Child>();
+        let thread = std::thread::spawn(move || {
+            started.send(command.spawn().unwrap()).unwrap();
+            // The sender says nothing; it is dropped.
+            let _ = ended.recv();
+        });
+        Running { server: starts.recv().unwrap(), ends, thread }
+    }
+
+    fn answers(&self, started: &mut Running) -> bool {
+        let mut ready = Command::new(self.programs.join("pg_isready"));
+        ready.args(["-q", "-h"]).arg(self.folder.path());
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE {
+            if ready.status().unwrap().success() {
+                return true;
+            }
+            if started.server.try_wait().unwrap().is_some() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
+    /// Ends the server and all its processes at once, as a machine does that is switched off.
+    pub(crate) fn crash(&self) {
+        self.end(Signal::KILL);
+    }
+
+    /// Ends the server in its own way.
+    pub(crate) fn stop(&self) {
+        self.end(Signal::INT);
+    }
+
+    fn end(&self, signal: Signal) {
+        if let Some(running) = self.running().take() {
+            running.end(signal);
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Running {
+    fn end(mut self, signal: Signal) {
+        // Its number is its own until it has been waited for.
+        if self.server.try_wait().unwrap().is_none() {
+            kill_process(Pid::from_child(&self.server), signal).unwrap();
+            self.server.wait().unwrap();
+        }
+        drop(self.ends);
+        let _ = self.thread.join();
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.end(Signal::QUIT);
+    }
+}
+
+/// A command of the user `postgres`: the server refuses to run as root. The system ends it with its parent.
+fn as_postgres(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "QUIT"]);
+    if is_root() {
+        command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
+    }
+    command.arg("--").arg(program).current_dir("/");
+    command
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn number_of(what: &str) -> u32 {
+    let id = Command::new("id").args([what, "postgres"]).output().unwrap();
+    String::from_utf8(id.stdout).unwrap().trim().parse().expect("there is no user `postgres`: install PostgreSQL (postgresql)")
+}
+
+/// Where the server's programs are: the newest of those that Debian installs, or where the path leads.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<(u32, PathBuf)> = versions
+        .filter_map(|version| Some((version.file_name().to_str()?.parse().ok()?, version.path().join("bin"))))
+        .filter(|(_, programs)| programs.join("initdb").exists())
+        .collect();
+    versions.sort();
+    if let Some((_, programs)) = versions.pop() {
+        return programs;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(OsStr::new(&path))
+        .find(|folder| folder.join("initdb").exists())
+        .expect("these tests need PostgreSQL 15 or later: apt-get install postgresql, or run tests/run")
+}

@@ -1,0 +1,58 @@
+//! A database for one test, of either kind.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use vestibule_sessions::{PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
+
+use super::cluster::Cluster;
+
+/// Where a test's sessions are.
+pub(crate) enum Database {
+    Sqlite(TempDir),
+    Postgres { cluster: Arc<Cluster>, url: String },
+}
+
+impl Database {
+    pub(crate) async fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let cluster = Cluster::shared();
+        let url = cluster.new_database().await;
+        Self::Postgres { cluster, url }
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(folder) => Arc::new(SqliteStore::open(file(folder), SqliteSettings::default())?),
+            Self::Postgres { url, .. } => Arc::new(PostgresStore::connect(url, PostgresSettings::default()).await?),
+        })
+    }
+
+    /// Another store on the same database, each time.
+    pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        self.try_open().await.unwrap()
+    }
+
+    /// Runs statements that the store would not.
+    pub(crate) async fn execute(&self, sql: &str) {
+        match self {
+            Self::Sqlite(folder) => {
+                let connection = rusqlite::Connection::open(file(folder)).unwrap();
+                connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+                connection.execute_batch(sql).unwrap();
+            }
+            Self::Postgres { cluster, url } => {
+                let database = url.trim_start_matches("postgres:///").split('?').next().unwrap();
+                cluster.execute(database, sql).await;
+            }
+        }
+    }
+}
+
+pub(crate) fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("sessions.db")
+}

@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub(crate) mod cluster;
+pub(crate) mod database;
+pub(crate) mod logins;
