@@ -18,6 +18,11 @@ pub(crate) struct Component {
 }
 
 impl Component {
+    /// What it is called where it doesn't say so itself, and its bytes.
+    pub(crate) fn into_parts(self) -> (String, Vec<u8>) {
+        (self.name, self.bytes)
+    }
+
     /// Compiles it, and checks that it is an Action.
     pub(crate) fn load(&self, loading: &Loading) -> Result<Action> {
         loading.load(&self.name, &self.bytes)

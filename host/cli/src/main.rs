@@ -1,4 +1,4 @@
-//! The command `vestibule`: makes, tests, runs, inspects and builds Actions on the author's own machine.
+//! The command `vestibule`: makes, tests, runs, inspects and builds Actions on the author's own machine, and serves logins on the operator's.
 //!
 //! Exit codes: 0 done, or the login is allowed; 1 something is wrong; 2 wrong arguments; 3 the login is denied; 4 the login failed.
 
@@ -39,6 +39,10 @@ The author's day:
   vestibule build --release                  build what is deployed
   vestibule limits                           see what it may use
 
+The operator's:
+  vestibule check --config vestibule.toml    check a server's configuration
+  vestibule serve --config vestibule.toml    serve logins and sessions
+
 Exit codes: 0 done, or the login is allowed; 1 something is wrong; 2 wrong arguments; 3 the login is denied; 4 the login failed."
 )]
 struct Arguments {
@@ -46,7 +50,7 @@ struct Arguments {
     command: Command,
 }
 
-/// In the order of an author's day.
+/// In the order of an author's day, and then the operator's.
 #[derive(Debug, Subcommand)]
 enum Command {
     New(commands::new::New),
@@ -57,6 +61,9 @@ enum Command {
     Build(commands::build::Build),
     Trace(commands::trace::Trace),
     Limits(commands::limits::Limits),
+    Serve(commands::serve::Serve),
+    Check(commands::check::Check),
+    HashSecret(commands::hash_secret::HashSecret),
     Completions(commands::completions::Completions),
     /// Compile one component from standard input, for the process that has started this one
     #[command(name = loading::WORKER, hide = true)]
@@ -90,6 +97,9 @@ fn main() -> ExitCode {
         Command::Build(build) => build.execute(),
         Command::Trace(trace) => trace.execute(),
         Command::Limits(limits) => limits.execute(),
+        Command::Serve(serve) => serve.execute(),
+        Command::Check(check) => check.execute(),
+        Command::HashSecret(hash) => hash.execute(),
         Command::Completions(completions) => completions.execute(Arguments::command()),
         Command::CompileWorker => return vestibule::compile::worker(),
     };

@@ -122,9 +122,9 @@ impl Turns {
 }
 
 impl State {
-    /// A job whose time is up. It is looked for once in a tick.
+    /// A job whose time is up. It is looked for a few times in a tick, since all that wait are looked at.
     fn over(&mut self, now: Instant) -> Option<Runnable<Claim>> {
-        if now.saturating_duration_since(self.looked) < TICK / 2 {
+        if now.saturating_duration_since(self.looked) < TICK / 4 {
             return None;
         }
         let found = self.tenants.iter().find_map(|(tenant, queue)| {
@@ -241,7 +241,7 @@ mod tests {
         asked.ask(1, LONG);
         asked.ask(1, Duration::ZERO);
         let over = loop {
-            // It is looked for once in half a tick.
+            // It is looked for a few times in a tick.
             let now = Instant::now();
             if let Some(over) = asked.turns.state().over(now) {
                 break over;

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioTimer;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use vestibule::{CacheKey, CompilationCache, Compiler, Loader, Runtime, RuntimeError};
-use vestibule_sessions::{SqliteSettings, SqliteStore, Store, StoreError};
+use vestibule_sessions::{PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
 
 use crate::api;
 use crate::app::{App, Reached};
@@ -101,6 +101,8 @@ impl Server {
     /// # Errors
     /// What is wrong, in whose configuration, and what to do.
     pub async fn start(configuration: Configuration, parts: Parts) -> Result<Self, StartError> {
+        // Where the program hasn't chosen a provider of cryptography for TLS, it is this one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let state = state_folder(&configuration)?;
         let runtime = Runtime::new(configuration.sandbox.clone())?;
         let loader = loader(&runtime, &state, parts.compiler).map_err(|reason| of_state(&configuration, reason))?;
@@ -237,7 +239,7 @@ async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, StartErr
             }
             Arc::new(SqliteStore::open(path, SqliteSettings::default())?)
         }
-        StoreSettings::Postgres(url) => { let _ = url.value()?; todo!() }
+        StoreSettings::Postgres(url) => Arc::new(PostgresStore::connect(&url.value()?, PostgresSettings::default()).await?),
     })
 }
 

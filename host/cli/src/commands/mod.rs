@@ -1,8 +1,10 @@
 //! One file for each subcommand.
 
 pub(crate) mod build;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod dev;
+pub(crate) mod hash_secret;
 pub(crate) mod inspect;
 pub(crate) mod limits;
 pub(crate) mod new;
@@ -10,5 +12,6 @@ mod picture;
 mod profile;
 mod repeat;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod test;
 pub(crate) mod trace;

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use vestibule_sessions::{LogEntry, LogPosition};
 
 use crate::app::App;
@@ -31,6 +31,8 @@ pub(crate) struct LogQuery {
     /// Entries on such a page, 50 by default, 100 at most.
     #[param(minimum = 1, maximum = 100)]
     per_page: Option<usize>,
+    /// The entries of a page in an object, with where it begins, instead of an array.
+    include_totals: Option<bool>,
 }
 
 impl InPath for LogPosition {
@@ -48,7 +50,7 @@ impl InPath for LogPosition {
     params(LogQuery),
     security(("token" = ["read:logs"])),
     responses(
-        (status = 200, description = "Entries.", body = Vec<serde_json::Value>),
+        (status = 200, description = "Entries.", body = serde_json::Value),
         (status = 400, description = "The query can't be read.", body = ErrorBody),
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
@@ -60,7 +62,7 @@ pub(crate) async fn list(
     State(app): State<App>,
     caller: Caller,
     query: Result<Query<LogQuery>, QueryRejection>,
-) -> Result<Json<Vec<Value>>, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     let tenant = &caller.may(&[Scope::ReadLogs])?.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
     let number = |name: &str, given: Option<usize>| match given.unwrap_or(TAKE) {
@@ -79,9 +81,14 @@ pub(crate) async fn list(
             let message = format!("pages by number end after {FURTHEST} entries; read further with `from` and `take`");
             return Err(ApiError::invalid_query(message));
         }
-        app.store().latest_log(tenant, skip, take).await?
+        let entries: Vec<Value> = app.store().latest_log(tenant, skip, take).await?.into_iter().map(shown).collect();
+        if query.include_totals == Some(true) {
+            // No total: to count a tenant's log takes longer than to read a page of it.
+            return Ok(Json(json!({ "start": skip, "limit": take, "length": entries.len(), "logs": entries })));
+        }
+        return Ok(Json(entries.into()));
     };
-    Ok(Json(entries.into_iter().map(json).collect()))
+    Ok(Json(entries.into_iter().map(shown).collect()))
 }
 
 /// One entry of the tenant's log.
@@ -109,11 +116,11 @@ pub(crate) async fn read(
 ) -> Result<Json<Value>, ApiError> {
     let tenant = &caller.may(&[Scope::ReadLogs])?.settings.id;
     let entry = app.store().log_entry(tenant, position).await?;
-    entry.map(|entry| Json(json(entry))).ok_or_else(|| ApiError::not_found("inexistent_log", "The log entry does not exist."))
+    entry.map(|entry| Json(shown(entry))).ok_or_else(|| ApiError::not_found("inexistent_log", "The log entry does not exist."))
 }
 
 /// An entry as Auth0's API shows it.
-fn json(entry: LogEntry) -> Value {
+fn shown(entry: LogEntry) -> Value {
     let id = entry.position.to_string();
     let mut json = Map::new();
     json.insert("_id".to_owned(), id.clone().into());

@@ -1,0 +1,84 @@
+//! `vestibule serve`: the server, until it is told to end.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+use vestibule::Compiler;
+use vestibule_server::config::LogFormat;
+use vestibule_server::{Configuration, Parts, Server};
+
+use crate::actions;
+use crate::loading::WORKER;
+
+/// Serve logins and sessions
+///
+/// Reads the configuration, makes its Actions ready, and answers until it is told to end (SIGTERM or Ctrl-C), when it lets requests that have
+/// begun end. SIGHUP reads the configuration again: where something is wrong with it, that is told, and nothing changes.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "vestibule.toml")]
+    config: PathBuf,
+    /// Tell of every request
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+impl Serve {
+    pub(crate) fn execute(self) -> Result<ExitCode> {
+        let configuration = Configuration::read(&self.config)?;
+        tell(configuration.log, self.verbose);
+        let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
+        executor.block_on(serve(&self.config, configuration))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn serve(file: &Path, configuration: Configuration) -> Result<()> {
+    // Before anything listens, so that no signal is missed.
+    let mut end = signal(SignalKind::terminate())?;
+    let mut reload = signal(SignalKind::hangup())?;
+    let compiler = Compiler::this_program(WORKER).context("can't find this program, to compile in a process of its own")?;
+    let parts = Parts { compiler: Some(compiler), read_component: Arc::new(read) };
+    let mut server = Server::start(configuration, parts).await?;
+    loop {
+        tokio::select! {
+            _ = end.recv() => break,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                break;
+            }
+            _ = reload.recv() => {
+                let reloaded = match Configuration::read(file) {
+                    Ok(configuration) => server.reload(configuration).await.map_err(anyhow::Error::from),
+                    Err(error) => Err(error.into()),
+                };
+                if let Err(error) = reloaded {
+                    tracing::error!(%error, "the configuration could not be read again; nothing has changed");
+                }
+            }
+        }
+    }
+    server.stop().await;
+    Ok(())
+}
+
+/// A component's file, or the folder of a crate, which is built first.
+pub(crate) fn read(path: &Path) -> Result<(String, Vec<u8>), String> {
+    actions::deployed(path).map(actions::Component::into_parts).map_err(|error| format!("{error:#}"))
+}
+
+/// The server's own log, on standard error.
+fn tell(format: LogFormat, verbose: bool) {
+    let level = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => lines.with_ansi(false).init(),
+    }
+}
