@@ -251,7 +251,7 @@ async fn what_a_file_has_acknowledged_is_there_after_its_process_was_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_postgresql_has_acknowledged_is_there_after_a_client_or_the_server_was_killed() {
-    let cluster = Cluster::start(&[]);
+    let cluster = Cluster::start();
     let url = cluster.new_database().await;
     let mut acknowledged = BTreeSet::new();
     for round in 0..rounds() {
