@@ -57,10 +57,14 @@ async fn forward(mut client: TcpStream, mut server: UnixStream, cuts: Arc<Atomic
             count = client.read(&mut asked) => {
                 let Ok(count @ 1..) = count else { return };
                 server.write_all(&asked[..count]).await.unwrap();
-                let commits = asked[..count].windows(7).any(|word| word == b"COMMIT\0");
-                if commits && cuts.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-                    // The server has committed when it answers; nobody hears it.
-                    let _ = server.read(&mut answered).await;
+                if is_commit(&asked[..count]) && cuts.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+                    // The server has committed when it says so; nobody hears it.
+                    let mut said = Vec::new();
+                    while !is_commit(&said) {
+                        let count = server.read(&mut answered).await.unwrap();
+                        assert!(count > 0, "the server should have committed");
+                        said.extend_from_slice(&answered[..count]);
+                    }
                     return;
                 }
             }
@@ -72,6 +76,11 @@ async fn forward(mut client: TcpStream, mut server: UnixStream, cuts: Arc<Atomic
             }
         }
     }
+}
+
+/// The statement, and the answer to it, are the same word.
+fn is_commit(bytes: &[u8]) -> bool {
+    bytes.windows(7).any(|word| word == b"COMMIT\0")
 }
 
 #[tokio::test(flavor = "multi_thread")]
