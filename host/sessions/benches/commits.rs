@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p vestibule-sessions --bench commits` prints a table. Each login writes a session, a transaction with an answer of 2 kB,
 //! and a line of the log. Beside it a plain loop writes the same rows with the same settings, 50 logins in each commit, alone on its
-//! thread: what the disk and SQLite can do. The database lies in the target folder; `VESTIBULE_BENCH_SECONDS` is the time of each row.
+//! thread: what the disk and SQLite can do. The database lies in the target folder; `VESTIBULE_BENCH_SECONDS` is the time of each row,
+//! and `VESTIBULE_BENCH_CALLERS` a number of callers in place of the usual ones.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench without its parts is to stop at once")]
@@ -36,7 +37,8 @@ fn main() {
     let platform = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("an executor");
     println!("| writes | callers | logins/s | of the plain loop | median | 99 % | longest |");
     println!("|---|---|---|---|---|---|---|");
-    for callers in [1, 16, 64, 256] {
+    let callers = std::env::var("VESTIBULE_BENCH_CALLERS").ok().and_then(|callers| callers.parse().ok());
+    for callers in callers.map_or(vec![1, 16, 64, 256], |callers| vec![callers]) {
         let plain = in_folder(|path| plain_loop(path, time));
         let mut took = in_folder(|path| store(&platform, path, callers, time));
         took.sort_unstable();

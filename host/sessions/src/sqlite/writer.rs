@@ -130,23 +130,52 @@ impl Batches {
         self.checkpoints.finish(&self.connection);
     }
 
-    /// One transaction for the whole batch. Where one job fails, all are taken back, and each gets a transaction of its own: that is rare,
-    /// and spares all others a savepoint.
+    /// One transaction for the whole batch. A job that fails is rare: only then are all taken back, and written again with a savepoint for
+    /// each. Whoever asks for a row that can't be read costs the others that much, and no sync.
     fn commit(&self, batch: &mut Vec<Box<dyn Job>>) {
-        match self.write(batch) {
-            Err(_) if batch.len() > 1 => {
-                for mut job in batch.drain(..) {
-                    let committed = self.write(std::slice::from_mut(&mut job)).and_then(|()| self.end());
-                    job.answer(committed);
-                }
-            }
-            written => {
-                let committed = written.and_then(|()| self.end());
-                for job in batch.drain(..) {
-                    job.answer(committed.clone());
-                }
-            }
+        let committed = match self.write(batch) {
+            Err(_) if batch.len() > 1 => return self.commit_apart(batch),
+            written => written.and_then(|()| self.end()),
+        };
+        for job in batch.drain(..) {
+            job.answer(committed.clone());
         }
+    }
+
+    /// One transaction, in which each job is written as a whole or not at all.
+    fn commit_apart(&self, batch: &mut Vec<Box<dyn Job>>) {
+        let began = self.execute("BEGIN IMMEDIATE").map_err(|error| self.place.error(&error));
+        let mut written: Vec<Result<(), StoreError>> = Vec::with_capacity(batch.len());
+        let ended = began.and_then(|()| {
+            for job in batch.iter_mut() {
+                written.push(self.write_apart(job)?);
+            }
+            self.end()
+        });
+        if ended.is_err() {
+            self.take_back();
+        }
+        // Those that were not reached have no result of their own.
+        let results = written.into_iter().chain(std::iter::repeat_with(|| Ok(())));
+        for (job, result) in batch.drain(..).zip(results) {
+            job.answer(result.and_then(|()| ended.clone()));
+        }
+    }
+
+    /// What has become of one job. The error outside is one that ends the batch.
+    fn write_apart(&self, job: &mut Box<dyn Job>) -> Result<Result<(), StoreError>, StoreError> {
+        let sql = |error: rusqlite::Error| self.place.error(&error);
+        self.execute("SAVEPOINT job").map_err(sql)?;
+        let written = job.write(&self.connection);
+        if let Err(error) = &written {
+            // Some errors, a full disk among them, have taken back the whole transaction.
+            if self.connection.is_autocommit() {
+                return Err(error.clone());
+            }
+            self.execute("ROLLBACK TO job").map_err(sql)?;
+        }
+        self.execute("RELEASE job").map_err(sql)?;
+        Ok(written)
     }
 
     /// Begins a transaction, and writes these in it; or nothing.

@@ -179,7 +179,7 @@ fn some(below: u32) -> u32 {
 }
 
 /// Each acknowledged login is there; of each that is there, all is there.
-async fn look(store: &dyn Store, acknowledged: &BTreeSet<String>) {
+async fn look(store: &dyn Store, acknowledged: &BTreeSet<String>, round: u64) {
     let acme = tenant("acme");
     let mut log = Vec::new();
     loop {
@@ -206,7 +206,10 @@ async fn look(store: &dyn Store, acknowledged: &BTreeSet<String>) {
         assert_eq!(left, right, "{session} is half of one login and half of another");
         assert!(names.contains(left));
     }
-    for name in &names {
+    // Of the rounds before, only some are looked at once more.
+    let last = format!("r{round}-");
+    for name in names.iter().enumerate().filter(|(place, name)| name.starts_with(&last) || place % 10 == 0).map(|(_, name)| name)
+    {
         let known = store.before_login(&acme, Some(&transaction(name)), None, at(NOW)).await.unwrap();
         assert_eq!(known.answer, Some(answer_of(name)), "{name}");
     }
@@ -241,19 +244,20 @@ async fn what_a_file_has_acknowledged_is_there_after_its_process_was_killed() {
         logins.wait(some(400), some(40));
         acknowledged.extend(logins.kill());
         let store = open(&database).await;
-        look(&*store, &acknowledged).await;
+        look(&*store, &acknowledged, round).await;
         store.close().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_postgresql_has_acknowledged_is_there_after_a_client_or_the_server_was_killed() {
-    let cluster = Cluster::start(&[]);
+    let cluster = Cluster::start();
     let url = cluster.new_database().await;
     let mut acknowledged = BTreeSet::new();
     for round in 0..rounds() {
         let mut logins = Logins::start(&url, round);
-        logins.wait(some(300), some(40));
+        // The first one says that it has found its database.
+        logins.wait(some(300) + 1, some(40));
         if round % 2 == 1 {
             // The client stays, and goes on with the same logins when the server is back.
             cluster.crash();
@@ -262,7 +266,7 @@ async fn what_postgresql_has_acknowledged_is_there_after_a_client_or_the_server_
         }
         acknowledged.extend(logins.kill());
         let store = open(&url).await;
-        look(&*store, &acknowledged).await;
+        look(&*store, &acknowledged, round).await;
         store.close().await;
     }
 }

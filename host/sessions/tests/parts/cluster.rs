@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Cluster {
     folder: TempDir,
     programs: PathBuf,
-    /// Extra options of the server.
+    pub(crate) port: u16,
+    /// Settings of the server.
     options: Vec<String>,
     running: Mutex<Option<Running>>,
     databases: AtomicU32,
@@ -42,26 +43,45 @@ impl Cluster {
         static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
-            let cluster = Arc::new(Self::start(&[]));
+            let cluster = Arc::new(Self::start());
             *shared = Arc::downgrade(&cluster);
             cluster
         })
     }
 
-    /// One for a test alone, with these settings.
-    pub(crate) fn start(options: &[&str]) -> Self {
+    /// One for a test alone, that listens on this machine's network and has this certificate and key.
+    pub(crate) fn with_certificate(certificate: &str, key: &str) -> Self {
+        // Whoever is quick could take the port: then the server doesn't start, and the test says so.
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        Self::in_folder(port, |folder| {
+            for (name, text) in [("server.pem", certificate), ("server.key", key)] {
+                let path = folder.join(name);
+                std::fs::write(&path, text).unwrap();
+                std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+                give_to_postgres(&path);
+            }
+            let file = |name: &str| folder.join(name).display().to_string();
+            vec![
+                "listen_addresses=127.0.0.1".into(),
+                "ssl=on".into(),
+                format!("ssl_cert_file={}", file("server.pem")),
+                format!("ssl_key_file={}", file("server.key")),
+            ]
+        })
+    }
+
+    /// One for a test alone.
+    pub(crate) fn start() -> Self {
+        Self::in_folder(5432, |_| vec!["listen_addresses=".into()])
+    }
+
+    fn in_folder(port: u16, options: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let programs = programs();
         let folder = tempfile::Builder::new().prefix("vestibule-pg-").tempdir().unwrap();
-        if is_root() {
-            let (user, group) = (number_of("-u"), number_of("-g"));
-            std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).unwrap();
-        }
-        let mut initdb = as_postgres(&programs.join("initdb"));
-        initdb.args(["--no-sync", "--no-instructions", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", "-D"]);
-        let made = initdb.arg(folder.path().join("data")).output().unwrap();
-        assert!(made.status.success(), "initdb has failed: {}", String::from_utf8_lossy(&made.stderr));
-        let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let cluster = Self { folder, programs, options, running: Mutex::new(None), databases: AtomicU32::new(0) };
+        give_to_postgres(folder.path());
+        make_data(&programs, folder.path());
+        let options = options(folder.path());
+        let cluster = Self { folder, programs, port, options, running: Mutex::new(None), databases: AtomicU32::new(0) };
         cluster.resume();
         cluster
     }
@@ -78,7 +98,7 @@ impl Cluster {
     }
 
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user=postgres", self.folder.path().display())
+        format!("postgres:///{database}?host={}&port={}&user=postgres", self.folder.path().display(), self.port)
     }
 
     /// Runs statements that the store would not.
@@ -112,10 +132,7 @@ impl Cluster {
     fn try_start(&self) -> Running {
         let folder = self.folder.path();
         let mut command = as_postgres(&self.programs.join("postgres"));
-        command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
-        if !self.options.iter().any(|option| option.starts_with("listen_addresses")) {
-            command.args(["-c", "listen_addresses="]);
-        }
+        command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).arg("-p").arg(self.port.to_string());
         // Nothing here survives the machine, and a process that is killed has written all that it has.
         for option in ["fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=200"] {
             command.args(["-c", option]);
@@ -137,7 +154,7 @@ impl Cluster {
 
     fn answers(&self, started: &mut Running) -> bool {
         let mut ready = Command::new(self.programs.join("pg_isready"));
-        ready.args(["-q", "-h"]).arg(self.folder.path());
+        ready.args(["-q", "-p", &self.port.to_string(), "-h"]).arg(self.folder.path());
         let since = Instant::now();
         while since.elapsed() < PATIENCE {
             if ready.status().unwrap().success() {
@@ -207,6 +224,40 @@ fn as_postgres(program: &Path) -> Command {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// An empty database. To make one takes a second, and test runners have a process for each test: it is made once, and copied.
+fn make_data(programs: &Path, folder: &Path) {
+    let version = Command::new(programs.join("initdb")).arg("--version").output().unwrap().stdout;
+    let version: String = String::from_utf8_lossy(&version).chars().filter(char::is_ascii_alphanumeric).collect();
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(version);
+    let data = folder.join("data");
+    if made.is_dir() {
+        copy(&made, &data);
+        return;
+    }
+    let mut initdb = as_postgres(&programs.join("initdb"));
+    initdb.args(["--no-sync", "--no-instructions", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C", "-D"]);
+    let output = initdb.arg(&data).output().unwrap();
+    assert!(output.status.success(), "initdb has failed: {}", String::from_utf8_lossy(&output.stderr));
+    // Whoever comes first leaves its copy; that of the others is not needed.
+    let copied = made.with_extension(std::process::id().to_string());
+    copy(&data, &copied);
+    if std::fs::rename(&copied, &made).is_err() {
+        std::fs::remove_dir_all(&copied).unwrap();
+    }
+}
+
+/// With owners and modes, of which the server is particular.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success(), "{} can't be copied to {}", from.display(), to.display());
+}
+
+fn give_to_postgres(path: &Path) {
+    if is_root() {
+        std::os::unix::fs::chown(path, Some(number_of("-u")), Some(number_of("-g"))).unwrap();
+    }
 }
 
 fn number_of(what: &str) -> u32 {

@@ -25,8 +25,10 @@ macro_rules! on_both {
     };
 }
 
+mod doubt;
 mod endings;
-mod faults;
+mod faults_of_files;
+mod faults_of_servers;
 mod log;
 mod logins;
 mod many_at_once;
@@ -35,3 +37,4 @@ mod model;
 mod opening;
 mod sweeping;
 mod tenants;
+mod tls;
