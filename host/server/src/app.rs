@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use argon2::password_hash::PasswordHasher as _;
 use argon2::Argon2;
+use argon2::password_hash::PasswordHasher as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use vestibule::Runtime;
 use vestibule_sessions::Store;
@@ -95,7 +95,8 @@ impl App {
     /// When too many wait for one.
     pub(crate) async fn hashing(&self) -> Result<SemaphorePermit<'_>, ApiError> {
         let turn = tokio::time::timeout(HASHING_PATIENCE, self.0.hashing.acquire()).await;
-        let busy = || ApiError::unavailable("too_busy", "too many clients ask for tokens at one time; try again", HASHING_PATIENCE);
+        let busy =
+            || ApiError::unavailable("too_busy", "too many clients ask for tokens at one time; try again", HASHING_PATIENCE);
         turn.map_err(|_| busy())?.map_err(|_| busy())
     }
 

@@ -80,7 +80,11 @@ impl ApiError {
 
     /// 404: no tenant is called by this host.
     pub(crate) fn unknown_tenant() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "unknown_tenant", "no tenant is called by this host name; see `hosts` in the configuration")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "unknown_tenant",
+            "no tenant is called by this host name; see `hosts` in the configuration",
+        )
     }
 
     /// 404: nothing is there.
@@ -95,7 +99,8 @@ impl ApiError {
 
     /// 408: the request came too slowly.
     pub(crate) fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request did not arrive in time").with(header::CONNECTION, "close")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the request did not arrive in time")
+            .with(header::CONNECTION, "close")
     }
 
     /// 409: the session can't be used for this login.
@@ -115,7 +120,11 @@ impl ApiError {
 
     /// 500: a fault of this server, which its log tells.
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the server has failed; its log says why, by the request's id")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "the server has failed; its log says why, by the request's id",
+        )
     }
 
     /// 503: not now.
@@ -147,7 +156,9 @@ impl From<StoreError> for ApiError {
         // The caller is told that it can be tried again; what the database said is the operator's matter.
         tracing::error!(%error, "the store has failed");
         match error {
-            StoreError::Busy { retry_after } => Self::unavailable("store_busy", "too many write at one time; try again", retry_after),
+            StoreError::Busy { retry_after } => {
+                Self::unavailable("store_busy", "too many write at one time; try again", retry_after)
+            }
             StoreError::Unknown { .. } => {
                 let message = "whether it was written is not known; send it again with the same transaction id, or read it";
                 Self::unavailable("commit_unknown", message, SOON)

@@ -76,7 +76,11 @@ impl Metrics {
         let swept = Counter::default();
         registry.register("sessions_expired", "Sessions that a sweep has found expired", swept.clone());
         let host_panics = Gauge::default();
-        registry.register("host_panics", "Panics in functions of the host, each of which has cost one login", host_panics.clone());
+        registry.register(
+            "host_panics",
+            "Panics in functions of the host, each of which has cost one login",
+            host_panics.clone(),
+        );
         Self { registry: Arc::new(registry), requests, logins, runs, run_seconds, run_bytes, swept, host_panics }
     }
 

@@ -37,7 +37,9 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
     } else {
         tracing::debug!(status = status.as_u16(), microseconds = time.as_micros() as u64, "answered");
     }
-    response.headers_mut().extend(HeaderValue::from_str(&id).ok().map(|id| (axum::http::HeaderName::from_static(REQUEST_ID), id)));
+    response
+        .headers_mut()
+        .extend(HeaderValue::from_str(&id).ok().map(|id| (axum::http::HeaderName::from_static(REQUEST_ID), id)));
     response
 }
 

@@ -56,7 +56,9 @@ pub enum TenantError {
         error: ReferenceError,
     },
     /// An Action sends requests, and may not.
-    #[error("tenant {tenant}, line {line}: {action} sends HTTP requests, and its binding allows none; write the origins into `requests`")]
+    #[error(
+        "tenant {tenant}, line {line}: {action} sends HTTP requests, and its binding allows none; write the origins into `requests`"
+    )]
     RequestsNotAllowed {
         /// Whose.
         tenant: TenantId,
@@ -128,7 +130,6 @@ impl Tenants {
     pub(crate) fn by_host(&self, host: &HostName) -> Option<Arc<Tenant>> {
         self.by_host.get(host).cloned()
     }
-
 }
 
 impl Tenant {
@@ -191,7 +192,8 @@ fn binding(tenant: &TenantId, settings: &ActionSettings, loader: &Loader, read: 
         path: path.display().to_string(),
         reason,
     })?;
-    let loaded = loader.load(tenant, &name, &component).map_err(|error| TenantError::Action { tenant: tenant.clone(), line, error })?;
+    let loaded =
+        loader.load(tenant, &name, &component).map_err(|error| TenantError::Action { tenant: tenant.clone(), line, error })?;
     for fault in &loaded.faults {
         tracing::warn!(%tenant, action = %loaded.action.id(), %fault, "the compilation cache had to be passed by");
     }
@@ -203,14 +205,20 @@ fn binding(tenant: &TenantId, settings: &ActionSettings, loader: &Loader, read: 
     for (name, reference) in &settings.secrets {
         let wrong = |error| TenantError::Secret { tenant: tenant.clone(), name: name.clone(), line, error };
         let value = reference.value().map_err(wrong)?;
-        secrets.set(name, value.to_string()).map_err(|error| {
-            TenantError::Component { tenant: tenant.clone(), line, path: path.display().to_string(), reason: error.to_string() }
+        secrets.set(name, value.to_string()).map_err(|error| TenantError::Component {
+            tenant: tenant.clone(),
+            line,
+            path: path.display().to_string(),
+            reason: error.to_string(),
         })?;
     }
     let mut configuration = Settings::default();
     for (name, value) in &settings.configuration {
-        configuration.set(name, value.clone()).map_err(|error| {
-            TenantError::Component { tenant: tenant.clone(), line, path: path.display().to_string(), reason: error.to_string() }
+        configuration.set(name, value.clone()).map_err(|error| TenantError::Component {
+            tenant: tenant.clone(),
+            line,
+            path: path.display().to_string(),
+            reason: error.to_string(),
         })?;
     }
     let mut binding = Binding::new(action)

@@ -35,11 +35,8 @@ impl Extractor for Headers<'_> {
 impl Traces {
     /// Sends traces there, by OTLP over HTTP (protobuf), in batches.
     pub(crate) fn to(url: &Url) -> Result<Self, ExporterBuildError> {
-        let exporter = SpanExporter::builder()
-            .with_http()
-            .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(url.as_str())
-            .build()?;
+        let exporter =
+            SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(url.as_str()).build()?;
         let resource = Resource::builder().with_service_name("vestibule").build();
         Ok(Self(Some(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())))
     }

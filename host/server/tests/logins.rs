@@ -22,7 +22,8 @@ async fn what_an_action_wrote_is_in_the_session_and_in_the_next_login_and_after_
     assert_eq!(session["device"]["initial_ip"], "203.0.113.42");
     assert_eq!(session["authentication"]["methods"][1]["type"], "push-notification");
 
-    let changed = running.request(Method::PATCH, "/api/v2/sessions/sess_1").json(&json!({ "session_metadata": { "tier": "gold" } }));
+    let changed =
+        running.request(Method::PATCH, "/api/v2/sessions/sess_1").json(&json!({ "session_metadata": { "tier": "gold" } }));
     assert_eq!(running.answer(changed).await.0, 200);
     let mut second = event("sess_1", "txn_2");
     second["organization"] = serde_json::Value::Null;
@@ -98,7 +99,8 @@ async fn the_log_is_read_by_checkpoints_and_by_pages() {
     let (_, first) = running.answer(running.request(Method::GET, "/api/v2/logs?take=3")).await;
     let last = first[2]["log_id"].as_str().unwrap();
     let (_, second) = running.answer(running.request(Method::GET, &format!("/api/v2/logs?from={last}&take=3"))).await;
-    let sessions = |log: &serde_json::Value| log.as_array().unwrap().iter().map(|entry| entry["session_id"].clone()).collect::<Vec<_>>();
+    let sessions =
+        |log: &serde_json::Value| log.as_array().unwrap().iter().map(|entry| entry["session_id"].clone()).collect::<Vec<_>>();
     assert_eq!(sessions(&first), ["sess_0", "sess_1", "sess_2"]);
     assert_eq!(sessions(&second), ["sess_3", "sess_4"]);
     let (_, page) = running.answer(running.request(Method::GET, "/api/v2/logs?page=1&per_page=2")).await;

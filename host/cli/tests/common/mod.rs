@@ -10,9 +10,10 @@
 )]
 
 pub mod author;
+pub mod server;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -49,9 +50,24 @@ pub fn vestibule(arguments: &[&str]) -> Ran {
     ran(command)
 }
 
+/// The command, with a line on its standard input.
+pub fn vestibule_with_input(arguments: &[&str], line: &str) -> Ran {
+    use std::io::Write as _;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command runs");
+    let mut input = child.stdin.take().expect("it is piped");
+    writeln!(input, "{line}").expect("it reads a line");
+    drop(input);
+    of(child.wait_with_output().expect("the command ends"))
+}
+
 /// What has become of a command.
 pub fn ran(mut command: Command) -> Ran {
-    let output = command.output().expect("the command runs");
+    of(command.output().expect("the command runs"))
+}
+
+fn of(output: std::process::Output) -> Ran {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the command writes text");
     let ran = Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
     assert!(!ran.stderr.contains("panicked at host/"), "the command itself must never panic:\n{}", ran.stderr);

@@ -190,8 +190,14 @@ mod tests {
         limits.set("calls", "7").unwrap();
         assert_eq!((limits.cpu_time, limits.memory, limits.calls), (Duration::from_millis(50), 16 * MIB, 7));
         let wrong = |name, amount| Limits::default().set(name, amount).unwrap_err().to_string();
-        assert_eq!(wrong("cpu_time", "50"), "the limit `cpu_time` can't be \"50\"; write a time with its unit, `500 ms` or `20 s`");
-        assert_eq!(wrong("memory", "lots"), "the limit `memory` can't be \"lots\"; write bytes, with or without a unit: `64 MiB`, `512 KiB`, `4096`");
+        assert_eq!(
+            wrong("cpu_time", "50"),
+            "the limit `cpu_time` can't be \"50\"; write a time with its unit, `500 ms` or `20 s`"
+        );
+        assert_eq!(
+            wrong("memory", "lots"),
+            "the limit `memory` can't be \"lots\"; write bytes, with or without a unit: `64 MiB`, `512 KiB`, `4096`"
+        );
         assert_eq!(wrong("calls", "-1"), "the limit `calls` can't be \"-1\"; write a number: `20`");
         assert_eq!(wrong("cpu_time", "1 h"), "the limit `cpu_time` can't be 3600 s: at most 10 s is possible");
         assert_eq!(wrong("speed", "1"), "there is no limit `speed` here");

@@ -126,7 +126,9 @@ impl UpdateBody {
                         serde_json::Value::Array(_) => "an array",
                         _ => "an object",
                     };
-                    return Err(ApiError::invalid_body(format!("Invalid metadata: the value of `{key}` is {kind}; values are strings")));
+                    return Err(ApiError::invalid_body(format!(
+                        "Invalid metadata: the value of `{key}` is {kind}; values are strings"
+                    )));
                 }
             }
         }

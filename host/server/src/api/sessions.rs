@@ -36,7 +36,11 @@ fn not_found() -> ApiError {
         (status = 503, description = "The store can't be reached.", body = ErrorBody),
     )
 )]
-pub(crate) async fn read(State(app): State<App>, caller: Caller, PathId(id): PathId<SessionId>) -> Result<Json<SessionBody>, ApiError> {
+pub(crate) async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<SessionId>,
+) -> Result<Json<SessionBody>, ApiError> {
     let tenant = caller.may(&[Scope::ReadSessions, Scope::UpdateSession])?;
     let session = app.store().session(&tenant.settings.id, &id, Timestamp::now()).await?;
     session.map(|session| Json(session.into())).ok_or_else(not_found)
@@ -91,7 +95,11 @@ pub(crate) async fn update(
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
     )
 )]
-pub(crate) async fn delete(State(app): State<App>, caller: Caller, PathId(id): PathId<SessionId>) -> Result<StatusCode, ApiError> {
+pub(crate) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<SessionId>,
+) -> Result<StatusCode, ApiError> {
     let tenant = caller.may(&[Scope::DeleteSessions])?;
     app.store().end(&tenant.settings.id, &id, Initiator::SessionRevoked, Timestamp::now()).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -115,7 +123,11 @@ pub(crate) async fn delete(State(app): State<App>, caller: Caller, PathId(id): P
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
     )
 )]
-pub(crate) async fn revoke(State(app): State<App>, caller: Caller, PathId(id): PathId<SessionId>) -> Result<StatusCode, ApiError> {
+pub(crate) async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<SessionId>,
+) -> Result<StatusCode, ApiError> {
     let tenant = caller.may(&[Scope::DeleteSessions, Scope::UpdateSessions])?;
     let was_there = app.store().end(&tenant.settings.id, &id, Initiator::SessionRevoked, Timestamp::now()).await?;
     if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(not_found()) }

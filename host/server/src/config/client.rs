@@ -67,14 +67,8 @@ pub struct ScopeError;
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::UpdateSession,
-        Self::ReadSessions,
-        Self::UpdateSessions,
-        Self::DeleteSessions,
-        Self::RunPostLogin,
-        Self::ReadLogs,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::UpdateSession, Self::ReadSessions, Self::UpdateSessions, Self::DeleteSessions, Self::RunPostLogin, Self::ReadLogs];
 
     /// As tokens have it.
     pub const fn as_str(self) -> &'static str {

@@ -74,7 +74,11 @@ pub(super) fn listen(file: &Section<'_>) -> Option<ListenSettings> {
 /// Says so where a file isn't there.
 pub(super) fn exists(section: &Section<'_>, path: &Path, span: &std::ops::Range<usize>) {
     if !path.exists() {
-        section.source.mistake(span, format!("{} is not there", path.display()), "paths count from the configuration's own folder");
+        section.source.mistake(
+            span,
+            format!("{} is not there", path.display()),
+            "paths count from the configuration's own folder",
+        );
     }
 }
 

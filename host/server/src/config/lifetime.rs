@@ -65,11 +65,7 @@ pub struct KeepSettings {
 impl Default for KeepSettings {
     /// A platform sends a login again within seconds or never; Auth0 keeps logs for 2 to 30 days, and sessions for 30 at most by default.
     fn default() -> Self {
-        Self {
-            transactions: Lifetime(Duration::from_secs(3_600)),
-            log: Lifetime::days(10),
-            ended_sessions: Lifetime::days(30),
-        }
+        Self { transactions: Lifetime(Duration::from_secs(3_600)), log: Lifetime::days(10), ended_sessions: Lifetime::days(30) }
     }
 }
 

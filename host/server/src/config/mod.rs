@@ -69,8 +69,8 @@ impl Configuration {
     /// # Errors
     /// Everything that is wrong with it, each with its line and what to do.
     pub fn read(file: &Path) -> Result<Self, ConfigurationError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| ConfigurationError::Unreadable { file: file.to_owned(), error })?;
+        let text =
+            std::fs::read_to_string(file).map_err(|error| ConfigurationError::Unreadable { file: file.to_owned(), error })?;
         Ok(Self::parse(file, &text)?)
     }
 

@@ -46,13 +46,7 @@ pub(super) fn of(
     }
 }
 
-fn of_session(
-    tenant: &Tenant,
-    event: &Event,
-    session: &EventSession,
-    outcome: &Outcome,
-    now: Timestamp,
-) -> Option<SessionLogin> {
+fn of_session(tenant: &Tenant, event: &Event, session: &EventSession, outcome: &Outcome, now: Timestamp) -> Option<SessionLogin> {
     let asked = &outcome.session;
     let change = match &outcome.decision {
         Decision::Failed { .. } => return None,

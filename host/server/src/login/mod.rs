@@ -83,7 +83,10 @@ pub(crate) async fn login(
 
 fn session_ended(ended: Ended) -> ApiError {
     let why = ended.initiator.as_str();
-    ApiError::conflict("session_ended", format!("the session has ended ({why}) and does not come back; begin a new one, with a new id"))
+    ApiError::conflict(
+        "session_ended",
+        format!("the session has ended ({why}) and does not come back; begin a new one, with a new id"),
+    )
 }
 
 fn another_user() -> ApiError {

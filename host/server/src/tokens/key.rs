@@ -20,7 +20,9 @@ use zeroize::Zeroizing;
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// The key's file can't be read, made or written.
-    #[error("the signing key in {file} can't be used: {reason}; remove the file, and a new key is made, which ends all tokens of the old one")]
+    #[error(
+        "the signing key in {file} can't be used: {reason}; remove the file, and a new key is made, which ends all tokens of the old one"
+    )]
     File {
         /// The file, in the state folder.
         file: String,
@@ -72,7 +74,9 @@ impl SigningKey {
                 let mut options = OpenOptions::new();
                 options.write(true).create_new(true).mode(0o600);
                 match folder.open_with(&file, &options) {
-                    Ok(mut open) => open.write_all(&bytes).and_then(|()| open.sync_all()).map_err(|error| wrong(error.to_string()))?,
+                    Ok(mut open) => {
+                        open.write_all(&bytes).and_then(|()| open.sync_all()).map_err(|error| wrong(error.to_string()))?
+                    }
                     // Another server has made it at the same moment.
                     Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Self::kept_in(folder, tenant),
                     Err(error) => return Err(wrong(error.to_string())),

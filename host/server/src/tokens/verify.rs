@@ -162,7 +162,8 @@ impl Verifier {
     }
 
     async fn check(&self, token: &str, now: u64) -> Result<(u64, Scopes), TokenError> {
-        let header = decode_header(token).map_err(|_| algorithm_of(token).map_or(TokenError::Malformed, TokenError::Algorithm))?;
+        let header =
+            decode_header(token).map_err(|_| algorithm_of(token).map_or(TokenError::Malformed, TokenError::Algorithm))?;
         if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
             return Err(TokenError::Algorithm(format!("{:?}", header.alg)));
         }
@@ -183,7 +184,11 @@ impl Verifier {
             return Err(TokenError::Expired);
         }
         let is_for_us = |audience: &str| {
-            if issuer.audiences.is_empty() { self.is_own_api(audience) } else { issuer.audiences.iter().any(|own| own == audience) }
+            if issuer.audiences.is_empty() {
+                self.is_own_api(audience)
+            } else {
+                issuer.audiences.iter().any(|own| own == audience)
+            }
         };
         if !claims.aud.any(is_for_us) {
             return Err(TokenError::Audience);

@@ -1,0 +1,107 @@
+//! `vestibule serve`, `check` and `hash-secret`, as an operator uses them.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
+
+mod common;
+
+use std::process::Command;
+
+use common::server::{SECRET, Server, configuration};
+use common::{file, folder, root, vestibule, vestibule_with_input};
+
+#[test]
+fn the_lines_of_the_examples_readme_work_as_they_stand() {
+    let readme = std::fs::read_to_string(root().join("examples/serve/README.md")).unwrap();
+    let lines = readme.split("```sh\n").nth(2).and_then(|rest| rest.split("```").next()).expect("the README has its lines");
+    assert_eq!(lines.matches("curl").count(), 4, "{lines}");
+    // The example itself, in a folder of its own and at a port that is free.
+    let folder = folder();
+    let toml = std::fs::read_to_string(root().join("examples/serve/vestibule.toml")).unwrap();
+    let examples = root().join("examples");
+    let toml = toml.replace("127.0.0.1:8180", "127.0.0.1:0").replace("\"../", &format!("\"{}/", examples.display()));
+    let config = file(&folder, "vestibule.toml", toml.as_bytes());
+    let server = Server::run(config.as_ref());
+    let script = format!("set -eu\n{}", lines.replace("localhost:8180", &format!("localhost:{}", server.port)));
+    let ran = Command::new("sh").args(["-c", &script]).current_dir(root()).output().expect("sh can be run");
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{told}\n{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(told.contains("\"decision\":\"allow\""), "{told}");
+    assert!(told.contains("\"session_metadata\":{\"org_id\":\"org_abc123\""), "{told}");
+    assert!(told.contains("\"session_metadata\":{\"tier\":\"gold\"}"), "{told}");
+    assert!(server.stop().contains("ended"));
+}
+
+#[test]
+fn a_configuration_is_read_again_and_one_that_is_wrong_changes_nothing() {
+    let folder = folder();
+    let mut server = Server::start(&folder, &configuration());
+    let health = |host: &str| {
+        let url = format!("http://127.0.0.1:{}/.well-known/jwks.json", server.port);
+        let ran = Command::new("curl")
+            .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", &format!("Host: {host}"), &url])
+            .output();
+        String::from_utf8(ran.expect("curl can be run").stdout).unwrap()
+    };
+    assert_eq!((health("localhost"), health("new.example")), ("200".to_owned(), "404".to_owned()));
+    let with_new = configuration().replace("hosts = [\"localhost\"]", "hosts = [\"localhost\", \"new.example\"]");
+    std::fs::write(folder.path().join("vestibule.toml"), with_new).unwrap();
+    server.signal("HUP");
+    server.wait_for("was read again");
+    let url = format!("http://127.0.0.1:{}/.well-known/jwks.json", server.port);
+    let asked = Command::new("curl").args(["-s", "-H", "Host: new.example", &url]).output().unwrap();
+    assert!(String::from_utf8_lossy(&asked.stdout).contains("ES256"));
+    std::fs::write(folder.path().join("vestibule.toml"), "listen = 1").unwrap();
+    server.signal("HUP");
+    let told = server.wait_for("could not be read again");
+    assert!(told.contains("vestibule.toml:1:1: the configuration has no `tenants`"), "{told}");
+    let asked = Command::new("curl").args(["-s", "-H", "Host: new.example", &url]).output().unwrap();
+    assert!(String::from_utf8_lossy(&asked.stdout).contains("ES256"));
+    server.stop();
+}
+
+#[test]
+fn check_tells_every_mistake_with_its_line_and_what_to_do() {
+    let folder = folder();
+    let text = "listen = \"127.0.0.1\"\nlog = \"xml\"\nlisten_to = 1\n\n[limits]\nmemory = \"2 GiB\"\nspeed = 1\n\n[tenants.acme]\n\
+                hosts = [\"https://acme.example\"]\nidle_lifetime = \"30 d\"\n\n[[tenants.acme.actions]]\ncomponent = \"missing.wasm\"\n\
+                secrets = { KEY = \"the secret itself\" }\n\n[[tenants.acme.clients]]\nclient_id = \"platform\"\nsecret_hash = \"hunter2\"\n\
+                scopes = [\"read:everything\"]\n";
+    let config = file(&folder, "vestibule.toml", text.as_bytes());
+    let ran = vestibule(&["check", "--config", &config]);
+    assert_eq!(ran.code, Some(1));
+    for told in [
+        ":1:10: `listen`",
+        ":2:7: `log` can't be \"xml\"",
+        ":3:1: `listen_to` is not known",
+        ":6:10: the limit `memory` can't be 2,048 MiB: at most 1,024 MiB is possible",
+        ":7:1: there is no limit `speed` here",
+        ":10:10: `tenants.acme.hosts`: not a host's name",
+        ":11:17: a session can't idle for longer than it lives",
+        "missing.wasm is not there",
+        ":15:",
+        ":19:15: `secret_hash` is no argon2id hash",
+        ":20:11: `tenants.acme.clients.scopes`: not a scope",
+    ] {
+        assert!(ran.stderr.contains(told), "{told:?} is not in:\n{}", ran.stderr);
+    }
+    assert!(
+        ran.stderr.contains("help: ") && !ran.stderr.contains("hunter2") && !ran.stderr.contains("the secret itself"),
+        "{}",
+        ran.stderr
+    );
+    let right = vestibule(&["check", "--config", "examples/serve/vestibule.toml"]);
+    assert_eq!(
+        (right.code, right.stdout.as_str()),
+        (Some(0), "examples/serve/vestibule.toml is right: tenants: 1, Actions: 2\n")
+    );
+}
+
+#[test]
+fn a_secret_is_hashed_with_a_salt_of_its_own() {
+    let first = vestibule_with_input(&["hash-secret"], SECRET);
+    let second = vestibule_with_input(&["hash-secret"], SECRET);
+    assert!(first.stdout.starts_with("$argon2id$") && first.stdout != second.stdout);
+    let none = vestibule_with_input(&["hash-secret"], "");
+    assert_eq!(none.code, Some(1));
+    assert!(none.stderr.contains("there is no secret on standard input"));
+}
