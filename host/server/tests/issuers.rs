@@ -1,0 +1,117 @@
+//! Tokens of other issuers: RS256 and ES256, from a key set in a file or at a URL.
+
+#![allow(clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use common::Running;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Method;
+use serde_json::{Value, json};
+use vestibule::model::Timestamp;
+
+/// An issuer with a key of its own.
+struct Issuer {
+    signing: EncodingKey,
+    keys: Value,
+}
+
+impl Issuer {
+    fn new() -> Self {
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref()));
+        let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let public = pair.public_key();
+        let (n, e) = (public.modulus(), public.exponent());
+        let key = json!({
+            "kty": "RSA", "kid": "k1", "use": "sig", "alg": "RS256",
+            "n": encoded(n.big_endian_without_leading_zero()), "e": encoded(e.big_endian_without_leading_zero()),
+        });
+        Self { signing: EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap(), keys: json!({ "keys": [key] }) }
+    }
+
+    fn token(&self, kid: &str, changes: Value) -> String {
+        let mut claims = json!({
+            "iss": "https://idp.example/", "aud": ["https://vestibule.example", "https://idp.example/userinfo"],
+            "exp": Timestamp::now().as_millis() / 1_000 + 600, "scope": "openid read:sessions", "sub": "platform",
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::RS256) };
+        jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
+    }
+}
+
+/// Asks for a session that isn't there, with this token: 404 where the token is right.
+async fn status(running: &Running, token: &str) -> (u16, String) {
+    let request = running.client.request(Method::GET, format!("{}/api/v2/sessions/none", running.origin)).bearer_auth(token);
+    let (status, body) = running.answer(request).await;
+    (status, body["message"].as_str().unwrap_or_default().to_owned())
+}
+
+fn trusting(keys: &str) -> String {
+    let issuer = "issuer = \"https://idp.example/\"\naudiences = [\"https://vestibule.example\"]";
+    format!("{}\n[[tenants.acme.issuers]]\n{issuer}\n{keys}\n", common::configuration(""))
+}
+
+#[tokio::test]
+async fn a_token_of_an_issuer_is_right_by_its_key_its_audience_and_its_time() {
+    let (issuer, other) = (Issuer::new(), Issuer::new());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("keys.json"), issuer.keys.to_string()).unwrap();
+    let running = common::start_in(folder, &trusting("jwks = \"keys.json\"")).await;
+    assert_eq!(status(&running, &issuer.token("k1", json!({}))).await.0, 404);
+    let now = Timestamp::now().as_millis() / 1_000;
+    for (token, words) in [
+        (other.token("k1", json!({})), "signature is wrong"),
+        (issuer.token("k2", json!({})), "key is none of its issuer's"),
+        (issuer.token("k1", json!({ "iss": "https://elsewhere.example/" })), "issuer is none of this tenant's"),
+        (issuer.token("k1", json!({ "aud": "https://elsewhere.example" })), "another audience"),
+        (issuer.token("k1", json!({ "exp": now - 3_600 })), "has expired"),
+        (issuer.token("k1", json!({ "exp": null })), "not valid now"),
+    ] {
+        let (found, message) = status(&running, &token).await;
+        assert_eq!((found, message.contains(words)), (401, true), "{message:?} should have {words:?}");
+    }
+    let (found, message) = status(&running, &issuer.token("k1", json!({ "scope": "openid" }))).await;
+    assert_eq!(found, 403, "{message}");
+    let by_permissions = issuer.token("k1", json!({ "scope": "openid", "permissions": ["read:sessions"] }));
+    assert_eq!(status(&running, &by_permissions).await.0, 404);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn keys_at_a_url_are_fetched_once_and_unknown_keys_do_not_make_us_ask_again_and_again() {
+    let issuer = Issuer::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (keys, count) = (issuer.keys.clone(), Arc::clone(&asked));
+    let answer = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        let keys = keys.clone();
+        async move { axum::Json(keys) }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("jwks_url = \"http://{}/keys\"", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        axum::serve(listener, axum::Router::new().route("/keys", axum::routing::get(answer))).await.unwrap();
+    });
+    let running = common::start_with(&trusting(&url)).await;
+    for number in 0..20 {
+        // A token of its own each time, so that none is remembered.
+        assert_eq!(status(&running, &issuer.token("k1", json!({ "jti": number }))).await.0, 404);
+        assert_eq!(status(&running, &issuer.token("k2", json!({ "jti": number }))).await.0, 401);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    running.stop().await;
+    serving.abort();
+}
