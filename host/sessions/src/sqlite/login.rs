@@ -5,10 +5,11 @@ use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use super::Errors;
 use super::rows;
-use crate::columns::{body, session_columns};
+use crate::columns::{SessionRow, body, session_columns};
 use crate::error::StoreError;
 use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit, TransactionId};
 use crate::merge::{self, Step};
+use crate::session::Session;
 
 /// One statement, so that both come from one moment.
 pub(super) fn before(
@@ -47,26 +48,44 @@ pub(super) fn before(
 pub(super) struct ToCommit {
     login: LoginCommit,
     bodies: Vec<String>,
+    /// The session that the login creates where none is kept, and its row.
+    created: Option<(Box<Session>, SessionRow)>,
 }
 
 impl From<LoginCommit> for ToCommit {
     fn from(login: LoginCommit) -> Self {
         let bodies = login.log.iter().map(|entry| body(&entry.body)).collect();
-        Self { login, bodies }
+        let created = match login.session.as_ref().map(|session| merge::login(None, session, login.now)) {
+            Some(Step::Create(session)) => {
+                let row = SessionRow::of(&session);
+                Some((session, row))
+            }
+            _ => None,
+        };
+        Self { login, bodies, created }
     }
 }
 
 /// Whoever is refused has written nothing.
-pub(super) fn commit(connection: &Connection, errors: Errors<'_>, login: &ToCommit) -> Result<Committed, StoreError> {
-    let ToCommit { login: LoginCommit { tenant, now, transaction, session, log }, bodies } = login;
-    let (number, step) = match session {
-        None => (0, Step::Nothing),
-        Some(session) => {
-            let row = rows::kept(connection, tenant, &session.id).map_err(errors.sql())?;
-            let number = row.as_ref().map_or(0, |(number, _)| *number);
-            let kept = row.map(|(_, row)| row.read()).transpose()?;
-            (number, merge::login(kept, session, *now))
-        }
+pub(super) fn commit(connection: &Connection, errors: Errors<'_>, login: &mut ToCommit) -> Result<Committed, StoreError> {
+    let ToCommit { login: LoginCommit { tenant, now, transaction, session, log }, bodies, created } = login;
+    let (mut number, mut new_row) = (0, None);
+    let step = match session {
+        None => Step::Nothing,
+        Some(session) => match rows::kept(connection, tenant, &session.id).map_err(errors.sql())? {
+            Some((kept, row)) => {
+                number = kept;
+                merge::login(Some(row.read()?), session, *now)
+            }
+            None => match created.take() {
+                Some((session, row)) => {
+                    new_row = Some(row);
+                    Step::Create(session)
+                }
+                // It creates none, is refused, or is written once more.
+                None => merge::login(None, session, *now),
+            },
+        },
     };
     if let Some((id, answer)) = transaction {
         // A login that would be refused now was perhaps committed before.
@@ -81,7 +100,8 @@ pub(super) fn commit(connection: &Connection, errors: Errors<'_>, login: &ToComm
         Step::Nothing => None,
         Step::Unchanged(session) => Some(session),
         Step::Create(session) => {
-            rows::insert(connection, tenant, &session).map_err(errors.sql())?;
+            let row = new_row.unwrap_or_else(|| SessionRow::of(&session));
+            rows::insert(connection, tenant, &row).map_err(errors.sql())?;
             Some(session)
         }
         Step::Change(session) => {

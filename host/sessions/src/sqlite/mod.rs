@@ -145,8 +145,8 @@ impl Store for SqliteStore {
     }
 
     async fn commit_login(&self, login: LoginCommit) -> Result<Committed, StoreError> {
-        let login = login::ToCommit::from(login);
-        self.write(move |connection, errors| login::commit(connection, errors, &login)).await
+        let mut login = login::ToCommit::from(login);
+        self.write(move |connection, errors| login::commit(connection, errors, &mut login)).await
     }
 
     async fn session(&self, tenant: &TenantId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {

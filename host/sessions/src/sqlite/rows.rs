@@ -44,13 +44,12 @@ pub(super) fn kept(connection: &Connection, tenant: &TenantId, id: &SessionId) -
 }
 
 /// Writes a new session.
-pub(super) fn insert(connection: &Connection, tenant: &TenantId, session: &Session) -> rusqlite::Result<()> {
+pub(super) fn insert(connection: &Connection, tenant: &TenantId, row: &SessionRow) -> rusqlite::Result<()> {
     const INSERT: &str = concat!(
         "INSERT INTO sessions (",
         session_columns!(),
         ", tenant, ends_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL, NULL, ?16, ?17)"
     );
-    let row = SessionRow::of(session);
     connection.prepare_cached(INSERT)?.execute(params![
         row.id,
         row.user_id,
