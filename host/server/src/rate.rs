@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_as_many_as_the_time_brings() {
         let rate = Rate::new(RateSettings { per_second: 2, burst: 3 });
-        let at = |milliseconds| Timestamp::from_millis(1_000_000 + milliseconds);
+        let at = |milliseconds: u64| Timestamp::from_millis(1_000_000 + milliseconds);
         let taken: Vec<bool> = (0..4).map(|_| rate.take(at(0)).is_taken).collect();
         assert_eq!(taken, [true, true, true, false]);
         assert!(!rate.take(at(499)).is_taken);

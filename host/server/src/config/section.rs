@@ -195,7 +195,7 @@ impl<'s> Section<'s> {
         let asked = self.asked.borrow();
         for key in self.table.keys() {
             let name: &str = key.get_ref();
-            if asked.iter().any(|asked| *asked == name) {
+            if asked.contains(&name) {
                 continue;
             }
             let closest = asked.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));

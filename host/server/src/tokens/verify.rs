@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -94,8 +94,11 @@ impl Issuer {
 pub(crate) struct Verifier {
     hosts: Vec<HostName>,
     issuers: Vec<Issuer>,
-    remembered: Mutex<HashMap<[u8; 32], (u64, Arc<Scopes>)>>,
+    remembered: Mutex<Remembered>,
 }
+
+/// Tokens by their digests: when each expires, in seconds since 1970, and what it is good for.
+type Remembered = HashMap<[u8; 32], (u64, Arc<Scopes>)>;
 
 /// The claims that matter.
 #[derive(Debug, Deserialize)]
@@ -157,7 +160,7 @@ impl Verifier {
         Ok(scopes)
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], (u64, Arc<Scopes>)>> {
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
