@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -11,7 +11,7 @@ use vestibule::model::Timestamp;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::request::{Host, class, random_id};
+use crate::request::{Caller, class, random_id};
 
 /// The header that has a request's id, in both directions.
 const REQUEST_ID: &str = "x-request-id";
@@ -57,12 +57,16 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Takes a request of the Management API out of its tenant's bucket, and says what is left in it.
+/// Takes a request of the Management API out of its tenant's bucket, and says what is left in it. One without a token that is right is refused
+/// before: strangers must not empty a tenant's bucket.
 pub(crate) async fn limit_rate(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let host = <Host as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, &app).await;
-    let told = match host {
-        Ok(host) => host.tenant.rate.take(Timestamp::now()),
+    let told = match Caller::from_request_parts(&mut parts, &app).await {
+        Ok(caller) => {
+            let told = caller.tenant.rate.take(Timestamp::now());
+            parts.extensions.insert(caller);
+            told
+        }
         Err(error) => return error.into_response(),
     };
     let mut response = if told.is_taken {

@@ -156,6 +156,10 @@ async fn too_many_requests_are_told_when_there_is_room_again() {
     let slow = common::configuration("").replace("per_second = 100000, burst = 100000", "per_second = 1, burst = 2");
     let running = common::start_with(&slow).await;
     let get = || running.request(Method::GET, "/api/v2/sessions/sess_1");
+    for _ in 0..10 {
+        let stranger = running.client.get(format!("{}/api/v2/sessions/sess_1", running.origin)).bearer_auth("made.up.token");
+        assert_eq!(running.answer(stranger).await.0, 401, "strangers don't use up what the tenant may ask");
+    }
     let first = get().send().await.unwrap();
     assert_eq!((first.status().as_u16(), &first.headers()["x-ratelimit-limit"]), (404, &"2".parse().unwrap()));
     assert_eq!(first.headers()["x-ratelimit-remaining"], "1");
