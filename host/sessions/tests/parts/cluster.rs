@@ -170,7 +170,17 @@ impl Cluster {
 
     /// Ends the server and all its processes at once, as a machine does that is switched off.
     pub(crate) fn crash(&self) {
+        let backends = self.running().as_ref().map(Running::children).unwrap_or_default();
         self.end(Signal::KILL);
+        // They would notice within a moment, and serve their clients until then.
+        for backend in backends {
+            let _ = kill_process(backend, Signal::KILL);
+            let since = Instant::now();
+            while is_running(backend) {
+                assert!(since.elapsed() < PATIENCE, "a process of PostgreSQL does not end");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 
     /// Ends the server in its own way.
@@ -193,7 +203,21 @@ impl Cluster {
     }
 }
 
+/// Whether a process is there, and is more than a number that nobody has asked for yet.
+fn is_running(process: Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).unwrap_or_default();
+    // Its name stands in parentheses, and its state behind them.
+    status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
 impl Running {
+    /// The processes that it has started.
+    fn children(&self) -> Vec<Pid> {
+        let server = self.server.id();
+        let numbers = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
+        numbers.split_whitespace().filter_map(|number| Pid::from_raw(number.parse().ok()?)).collect()
+    }
+
     fn end(mut self, signal: Signal) {
         // Its number is its own until it has been waited for.
         if self.server.try_wait().unwrap().is_none() {
