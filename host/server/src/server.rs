@@ -71,6 +71,9 @@ pub enum StartError {
     /// The certificate can't be used.
     #[error("the certificate can't be used: {0}")]
     Certificate(String),
+    /// The keys of issuers can't be fetched by this machine.
+    #[error("no client for the keys of issuers can be made: {0}")]
+    Client(String),
     /// Something that only a new start can change has changed.
     #[error("`{0}` has changed, which takes a new start; nothing else of the new configuration was taken either")]
     TakesANewStart(&'static str),
@@ -108,7 +111,7 @@ impl Server {
         let loader = loader(&runtime, &state, parts.compiler).map_err(|reason| of_state(&configuration, reason))?;
         let keys = private_folder(&state, "keys").map_err(|reason| of_state(&configuration, reason))?;
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("vestibule").build();
-        let client = client.map_err(|error| StartError::Certificate(error.to_string()))?;
+        let client = client.map_err(|error| StartError::Client(error.to_string()))?;
         let tenants = tenants(&configuration, &loader, &keys, &parts.read_component, &client).await?;
         let store = open_store(&configuration.store).await?;
         let traces = match &configuration.traces {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use thiserror::Error;
-use vestibule::model::{SessionLifetimes, Settings, TenantId};
+use vestibule::model::{SecretError, SessionLifetimes, Settings, TenantId};
 use vestibule::{Binding, Flow, LoadError, Loader};
 
 use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, TenantSettings};
@@ -54,6 +54,16 @@ pub enum TenantError {
         line: usize,
         /// What is wrong.
         error: ReferenceError,
+    },
+    /// A secret or a configuration value can't be given to an Action.
+    #[error("tenant {tenant}, a secret or configuration value of the Action in line {line}: {error}")]
+    Value {
+        /// Whose.
+        tenant: TenantId,
+        /// Where the Action stands in the configuration.
+        line: usize,
+        /// Which rule it breaks; never the value.
+        error: SecretError,
     },
     /// An Action sends requests, and may not.
     #[error(
@@ -201,25 +211,16 @@ fn binding(tenant: &TenantId, settings: &ActionSettings, loader: &Loader, read: 
     if action.sends_requests() && settings.requests.is_empty() {
         return Err(TenantError::RequestsNotAllowed { tenant: tenant.clone(), line, action: action.id().to_string() });
     }
+    let unusable = |error| TenantError::Value { tenant: tenant.clone(), line, error };
     let mut secrets = Settings::default();
     for (name, reference) in &settings.secrets {
         let wrong = |error| TenantError::Secret { tenant: tenant.clone(), name: name.clone(), line, error };
         let value = reference.value().map_err(wrong)?;
-        secrets.set(name, value.to_string()).map_err(|error| TenantError::Component {
-            tenant: tenant.clone(),
-            line,
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        secrets.set(name, value.to_string()).map_err(unusable)?;
     }
     let mut configuration = Settings::default();
     for (name, value) in &settings.configuration {
-        configuration.set(name, value.clone()).map_err(|error| TenantError::Component {
-            tenant: tenant.clone(),
-            line,
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        configuration.set(name, value.clone()).map_err(unusable)?;
     }
     let mut binding = Binding::new(action)
         .secrets(secrets)

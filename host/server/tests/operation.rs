@@ -99,6 +99,12 @@ async fn a_configuration_that_takes_a_new_start_is_refused_by_name() {
     std::fs::write(running.folder.path().join("vestibule.toml"), "no component").unwrap();
     let refused = server.reload(common::parse(running.folder.path(), &wrong)).await.unwrap_err().to_string();
     assert!(refused.contains("tenant acme, line 7: action is not a WebAssembly component"), "{refused}");
+    let long = running.folder.path().join("too-long");
+    std::fs::write(&long, "x".repeat(5_000)).unwrap();
+    let secret = "component = \"organization-session-metadata.wasm\"\nsecrets = { KEY = { file = \"too-long\" } }\n";
+    let wrong = common::configuration("").replace("component = \"organization-session-metadata.wasm\"\n", secret);
+    let refused = server.reload(common::parse(running.folder.path(), &wrong)).await.unwrap_err().to_string();
+    assert!(refused.contains("the value of `KEY` has 5000 characters, at most 4096 are allowed"), "{refused}");
     let outcome: Value = running.login(&event("sess_1", "txn_1")).await;
     assert_eq!(outcome["decision"], "allow", "and it goes on as before");
     running.stop().await;
