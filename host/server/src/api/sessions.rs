@@ -24,7 +24,7 @@ fn not_found() -> ApiError {
     path = "/api/v2/sessions/{id}",
     operation_id = "get_session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id.")),
+    params(("id" = String, Path, description = "The session's id.", min_length = 1, max_length = 255, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     security(("token" = ["read:sessions", "update:session"])),
     responses(
         (status = 200, description = "The session.", body = SessionBody),
@@ -52,7 +52,7 @@ pub(crate) async fn read(
     path = "/api/v2/sessions/{id}",
     operation_id = "update_session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id.")),
+    params(("id" = String, Path, description = "The session's id.", min_length = 1, max_length = 255, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     request_body = UpdateBody,
     security(("token" = ["update:sessions", "update:session"])),
     responses(
@@ -84,7 +84,7 @@ pub(crate) async fn update(
     path = "/api/v2/sessions/{id}",
     operation_id = "delete_session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id.")),
+    params(("id" = String, Path, description = "The session's id.", min_length = 1, max_length = 255, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     security(("token" = ["delete:sessions"])),
     responses(
         (status = 204, description = "The session has ended."),
@@ -111,7 +111,7 @@ pub(crate) async fn delete(
     path = "/api/v2/sessions/{id}/revoke",
     operation_id = "revoke_session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id.")),
+    params(("id" = String, Path, description = "The session's id.", min_length = 1, max_length = 255, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     security(("token" = ["delete:sessions", "update:sessions"])),
     responses(
         (status = 204, description = "The session has ended."),

@@ -50,7 +50,7 @@ pub(crate) struct PageBody {
     path = "/api/v2/users/{id}/sessions",
     operation_id = "get_user_sessions",
     tag = "users",
-    params(("id" = String, Path, description = "The user's id."), PageQuery),
+    params(("id" = String, Path, description = "The user's id.", min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1F\x7F-\x9F]+$"), PageQuery),
     security(("token" = ["read:sessions", "update:session"])),
     responses(
         (status = 200, description = "Sessions.", body = PageBody),
@@ -94,7 +94,7 @@ fn cursor(text: &str) -> Result<SessionCursor, ApiError> {
     path = "/api/v2/users/{id}/sessions",
     operation_id = "delete_user_sessions",
     tag = "users",
-    params(("id" = String, Path, description = "The user's id.")),
+    params(("id" = String, Path, description = "The user's id.", min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1F\x7F-\x9F]+$")),
     security(("token" = ["delete:sessions"])),
     responses(
         (status = 202, description = "All have ended."),
