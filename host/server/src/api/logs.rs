@@ -55,6 +55,7 @@ impl InPath for LogPosition {
         (status = 400, description = "The query can't be read.", body = ErrorBody),
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be reached.", body = ErrorBody),
     )

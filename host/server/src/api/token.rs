@@ -91,6 +91,7 @@ const WRONG_CLIENT: Refused = refused(StatusCode::UNAUTHORIZED, "access_denied",
         (status = 401, description = "The client or its secret is wrong.", body = TokenErrorBody),
         (status = 403, description = "Another audience, or a scope that the client doesn't have.", body = TokenErrorBody),
         (status = 404, description = "No tenant is called by this host.", body = crate::error::ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = crate::error::ErrorBody),
         (status = 413, description = "The body is too large.", body = crate::error::ErrorBody),
         (status = 503, description = "Too many ask at one time.", body = crate::error::ErrorBody),
     )

@@ -57,6 +57,7 @@ pub(crate) struct PageBody {
         (status = 400, description = "The id or the page is none.", body = ErrorBody),
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be reached.", body = ErrorBody),
     )
@@ -101,6 +102,7 @@ fn cursor(text: &str) -> Result<SessionCursor, ApiError> {
         (status = 400, description = "The id is none.", body = ErrorBody),
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
     )
