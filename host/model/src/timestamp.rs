@@ -8,8 +8,9 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The last millisecond of the year 9999, beyond which ISO 8601 needs an agreement.
-const LAST: u64 = 253_402_300_799_999;
+/// The last millisecond that is still in the year 9999 in every time zone, beyond which ISO 8601 needs an agreement:
+/// 9999-12-30T22:00:00.999Z, where `jiff` ends, too.
+const LAST: u64 = 253_402_207_200_999;
 
 /// A moment in milliseconds since the Unix epoch, as in `Date.now()`. As text and in JSON it is ISO 8601 in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +111,13 @@ mod tests {
     fn a_date_comes_back_as_it_was() {
         let text = "2026-11-24T09:30:00.123Z";
         assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn the_last_moment_is_a_date_as_well() {
+        let last = Timestamp::from_millis(u64::MAX);
+        assert_eq!(last.to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(last.to_string().parse(), Ok(last));
     }
 
     #[test]

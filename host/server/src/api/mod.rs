@@ -8,6 +8,7 @@ mod openapi;
 mod post_login;
 mod session_body;
 mod sessions;
+mod shapes;
 mod token;
 mod users;
 
