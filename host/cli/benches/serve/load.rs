@@ -12,7 +12,7 @@ use crate::requests::Requests;
 
 /// When a connection sends its next request.
 #[derive(Clone, Copy)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// When the one before is answered.
     Closed,
     /// So many a second over all connections, whatever becomes of those before: time counts from the moment at which it was due.
@@ -21,27 +21,25 @@ pub enum Pace {
 
 /// How long each request took.
 #[derive(Default)]
-pub struct Measured {
+pub(crate) struct Measured {
     took: Vec<Duration>,
     elapsed: Duration,
+    /// All requests with lower numbers were sent.
+    pub(crate) complete: u64,
 }
 
 impl Measured {
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.took.extend(other.took);
         self.took.sort_unstable();
         self.elapsed += other.elapsed;
     }
 
-    pub fn count(&self) -> usize {
-        self.took.len()
-    }
-
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.took.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    pub fn at(&self, share: f64) -> Duration {
+    pub(crate) fn at(&self, share: f64) -> Duration {
         self.took[((self.took.len() - 1) as f64 * share) as usize]
     }
 }
@@ -51,7 +49,7 @@ fn executor() -> tokio::runtime::Runtime {
 }
 
 /// The body of one answer.
-pub fn once(address: SocketAddr, requests: &impl Requests, number: u64) -> Vec<u8> {
+pub(crate) fn once(address: SocketAddr, requests: &impl Requests, number: u64) -> Vec<u8> {
     executor().block_on(async {
         let mut connection = Connection::open(address).await;
         requests.write(number, &mut connection.request);
@@ -60,7 +58,7 @@ pub fn once(address: SocketAddr, requests: &impl Requests, number: u64) -> Vec<u
 }
 
 /// Sends requests for this long, with numbers that count up from nought.
-pub fn measure<R: Requests>(address: SocketAddr, connections: usize, time: Duration, pace: Pace, requests: &R) -> Measured {
+pub(crate) fn measure<R: Requests>(address: SocketAddr, connections: usize, time: Duration, pace: Pace, requests: &R) -> Measured {
     let requests = Rc::new(requests.clone());
     let all = LocalSet::new();
     let mut measured = Measured::default();
@@ -78,8 +76,11 @@ pub fn measure<R: Requests>(address: SocketAddr, connections: usize, time: Durat
                 tokio::task::spawn_local(send(connection, first, connections, began, time, pace, requests))
             })
             .collect();
+        measured.complete = u64::MAX;
         for task in tasks {
-            measured.took.extend(task.await.expect("no connection fails"));
+            let (took, next) = task.await.expect("no connection fails");
+            measured.took.extend(took);
+            measured.complete = measured.complete.min(next);
         }
         measured.elapsed = began.elapsed();
     }));
@@ -95,7 +96,7 @@ async fn send<R: Requests>(
     time: Duration,
     pace: Pace,
     requests: Rc<R>,
-) -> Vec<Duration> {
+) -> (Vec<Duration>, u64) {
     let mut took = Vec::new();
     for number in (first..).step_by(step) {
         let due = match pace {
@@ -107,13 +108,13 @@ async fn send<R: Requests>(
             }
         };
         if due.duration_since(began) >= time {
-            break;
+            return (took, number as u64);
         }
         requests.write(number as u64, &mut connection.request);
         connection.exchange().await;
         took.push(due.elapsed());
     }
-    took
+    unreachable!("numbers don't end")
 }
 
 /// A connection that is kept open (HTTP/1.1).

@@ -49,7 +49,7 @@ fn main() {
     println!();
     println!("| what | connections | a second | median | 99 % | longest | ratio |");
     println!("|---|---|---|---|---|---|---|");
-    let lookups = Lookups::new(&running.token, closed.count() as u64);
+    let lookups = Lookups::new(&running.token, closed.complete);
     let constant = load::once(running.address, &lookups, 0);
     let bare = plain::Bare::start(&constant);
     // In turns, so that both see the same machine.

@@ -12,13 +12,13 @@ use axum::routing::get;
 use rusqlite::Connection;
 
 /// The constant that the bare route answers; and that this process is to serve it.
-pub const BODY: &str = "VESTIBULE_BENCH_BODY";
+pub(crate) const BODY: &str = "VESTIBULE_BENCH_BODY";
 
 /// Rows in each commit.
 const IN_A_COMMIT: u64 = 50;
 
 /// Rows a second, each with this text, of somebody who has the database alone.
-pub fn loop_of(text: &[u8], time: Duration) -> f64 {
+pub(crate) fn loop_of(text: &[u8], time: Duration) -> f64 {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let connection = Connection::open(folder.path().join("rows.db")).expect("a database");
     connection
@@ -38,13 +38,13 @@ pub fn loop_of(text: &[u8], time: Duration) -> f64 {
 }
 
 /// A process with one route and nothing else.
-pub struct Bare {
+pub(crate) struct Bare {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Bare {
-    pub fn start(body: &[u8]) -> Self {
+    pub(crate) fn start(body: &[u8]) -> Self {
         let program = std::env::current_exe().expect("this program");
         let body = String::from_utf8(body.to_vec()).expect("a body is text");
         let mut child = Command::new(program).env(BODY, body).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -62,7 +62,7 @@ impl Drop for Bare {
 }
 
 /// Serves the constant until the process is ended.
-pub fn serve(body: OsString) {
+pub(crate) fn serve(body: OsString) {
     let body: &'static str = Box::leak(body.into_string().expect("a body is text").into_boxed_str());
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("an executor");
     executor.block_on(async {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vestibule::model::Timestamp;
 
 /// Requests, each with a number.
-pub trait Requests: Clone + 'static {
+pub(crate) trait Requests: Clone + 'static {
     /// Writes one.
     fn write(&self, number: u64, out: &mut Vec<u8>);
 }
@@ -14,13 +14,13 @@ const PLACE: &str = "{{{{{{number}}}}}}";
 
 /// Logins, each of another user, session and transaction.
 #[derive(Clone)]
-pub struct Logins {
+pub(crate) struct Logins {
     pieces: Vec<String>,
     first: u64,
 }
 
 impl Logins {
-    pub fn new(token: &str) -> Self {
+    pub(crate) fn new(token: &str) -> Self {
         let mut event: Value =
             serde_json::from_str(include_str!("../../../../examples/events/organization-login.json")).expect("an event");
         event["session"]["id"] = format!("sess_{PLACE}").into();
@@ -43,7 +43,7 @@ impl Logins {
     }
 
     /// The same, with numbers from another one on.
-    pub fn after(&self, first: u64) -> Self {
+    pub(crate) fn after(&self, first: u64) -> Self {
         Self { first, ..self.clone() }
     }
 }
@@ -56,13 +56,13 @@ impl Requests for Logins {
 
 /// Sessions that are looked up, out of those of so many logins.
 #[derive(Clone)]
-pub struct Lookups {
+pub(crate) struct Lookups {
     pieces: Vec<String>,
     sessions: u64,
 }
 
 impl Lookups {
-    pub fn new(token: &str, sessions: u64) -> Self {
+    pub(crate) fn new(token: &str, sessions: u64) -> Self {
         let request =
             format!("GET /api/v2/sessions/sess_{PLACE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
         Self { pieces: request.split(PLACE).map(str::to_owned).collect(), sessions }
@@ -93,7 +93,7 @@ fn write(pieces: &[String], number: u64, out: &mut Vec<u8>) {
 
 /// One request, as it is.
 #[derive(Clone)]
-pub struct Just(pub String);
+pub(crate) struct Just(pub String);
 
 impl Requests for Just {
     fn write(&self, _number: u64, out: &mut Vec<u8>) {

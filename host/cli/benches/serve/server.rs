@@ -10,16 +10,16 @@ use serde_json::Value;
 const SECRET: &str = "a secret of the bench";
 
 /// A server that runs, in a folder on the disk that holds the target folder: `/tmp` is memory on many machines.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// A token for logins and sessions.
-    pub token: String,
+    pub(crate) token: String,
     _folder: tempfile::TempDir,
 }
 
 impl Running {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let file = folder.path().join("vestibule.toml");
         std::fs::write(&file, configuration()).expect("the folder can be written");
