@@ -8,8 +8,9 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The last millisecond of the year 9999, beyond which ISO 8601 needs an agreement.
-const LAST: u64 = 253_402_300_799_999;
+/// The last millisecond that we can name: 9999-12-30T21:59:59.999Z. In some time zone the year 10000 begins then, beyond which ISO 8601 needs
+/// an agreement.
+const LAST: u64 = 253_402_207_199_999;
 
 /// A moment in milliseconds since the Unix epoch, as in `Date.now()`. As text and in JSON it is ISO 8601 in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,10 +61,18 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        let timestamp: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
+        let Ok(timestamp) = text.parse::<jiff::Timestamp>() else {
+            return if is_never(text) { Ok(Self(LAST)) } else { Err(TimestampError) };
+        };
         let milliseconds = u64::try_from(timestamp.as_millisecond()).map_err(|_| TimestampError)?;
         Ok(Self::from_millis(milliseconds))
     }
+}
+
+/// Whether it is one of the last hours of the year 9999, which say "never" in many programs, and which lie behind [`LAST`].
+fn is_never(text: &str) -> bool {
+    let Ok(pieces) = jiff::fmt::temporal::Pieces::parse(text) else { return false };
+    pieces.date() >= jiff::civil::date(9999, 12, 30) && pieces.time().is_some() && pieces.offset().is_some()
 }
 
 impl fmt::Display for Timestamp {
@@ -110,6 +119,19 @@ mod tests {
     fn a_date_comes_back_as_it_was() {
         let text = "2026-11-24T09:30:00.123Z";
         assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn the_last_moment_is_a_date_as_well() {
+        let last = Timestamp::from_millis(u64::MAX);
+        assert_eq!(last.to_string(), "9999-12-30T21:59:59.999Z");
+        assert_eq!(last.to_string().parse(), Ok(last));
+        for never in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999+00:00", "9999-12-31T12:00:00-05:00"] {
+            assert_eq!(never.parse(), Ok(last), "{never}");
+        }
+        for wrong in ["9999-12-31", "9999-12-31T23:59:59", "9999-12-32T00:00:00Z"] {
+            assert_eq!(wrong.parse::<Timestamp>(), Err(TimestampError), "{wrong}");
+        }
     }
 
     #[test]

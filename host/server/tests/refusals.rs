@@ -76,6 +76,9 @@ async fn a_client_without_its_secret_gets_no_token() {
         let (found, answer) = running.answer(ask(body)).await;
         assert_eq!((found, answer["error"].as_str()), (status, Some(error)), "{answer}");
     }
+    let in_order = json!(["client_credentials", "platform", common::SECRET, null, null]);
+    let (status, answer) = running.answer(ask(in_order)).await;
+    assert_eq!((status, &answer["error"]), (400, &json!("invalid_request")), "an array is no object");
     let form = running.client.post(format!("{}/oauth/token", running.origin)).basic_auth("platform", Some(common::SECRET));
     let form = form.header("content-type", "application/x-www-form-urlencoded").body("grant_type=client_credentials");
     assert_eq!(running.answer(form).await.0, 200);
@@ -101,6 +104,7 @@ async fn metadata_that_breaks_a_rule_is_refused_and_what_was_there_stays() {
         json!({}),
         json!({ "session_metadata": {}, "user_id": "me" }),
         json!([]),
+        json!([{ "tier": "gold" }]),
     ];
     for case in cases {
         let (status, code) = refused(running.answer(running.request(Method::PATCH, "/api/v2/sessions/sess_1").json(&case)).await);

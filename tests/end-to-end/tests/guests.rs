@@ -355,6 +355,19 @@ mod writes_metadata {
     }
 }
 
+mod writes_its_transaction {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_session_says_which_transaction_a_client_logged_in_by() {
+        let outcome = run_guest(&runtime(), artifacts::WRITES_ITS_TRANSACTION, &[]).await;
+        let event = example_event("organization-login");
+        let transaction = event.transaction.as_ref().and_then(|transaction| transaction.id.as_deref());
+        assert!(transaction.is_some());
+        assert_eq!(outcome.session.metadata.get(&event.client.id), transaction);
+    }
+}
+
 mod floods_the_log {
     use super::*;
 

@@ -1,8 +1,10 @@
 //! `vestibule serve`, started and stopped as an operator does.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use vestibule_test_artifacts as artifacts;
 
@@ -30,9 +32,13 @@ pub fn configuration() -> String {
 
 pub struct Server {
     child: Child,
-    told: BufReader<ChildStderr>,
+    /// The lines of its log, read by a thread of their own: a server that tells much must not wait for a test.
+    told: Receiver<String>,
     pub port: u16,
 }
+
+/// How long a server may say nothing that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Server {
     pub fn start(folder: &tempfile::TempDir, configuration: &str) -> Self {
@@ -48,20 +54,14 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the command can be run");
-        let mut told = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut lines = String::new();
-        let port = loop {
-            let mut line = String::new();
-            if told.read_line(&mut line).expect("it tells something") == 0 {
-                panic!("the server has not started:\n{lines}");
-            }
-            if let Some((_, rest)) = line.split_once("listening address=") {
-                let address = rest.split_whitespace().next().expect("an address");
-                break address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
-            }
-            lines.push_str(&line);
-        };
-        Self { child, told, port }
+        let (sender, told) = channel();
+        let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut server = Self { child, told, port: 0 };
+        let line = server.wait_for("listening address=");
+        let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
+        server.port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
+        server
     }
 
     /// Sends a signal by its name.
@@ -73,29 +73,35 @@ impl Server {
 
     /// The next line of its log that has these words.
     pub fn wait_for(&mut self, words: &str) -> String {
+        let mut before = String::new();
         loop {
-            let mut line = String::new();
-            assert!(self.told.read_line(&mut line).expect("it tells something") > 0, "it has ended without {words:?}");
+            let Ok(line) = self.told.recv_timeout(PATIENCE) else { panic!("it never said {words:?}, but:\n{before}") };
             if line.contains(words) {
                 return line;
             }
+            before.push_str(&line);
+            before.push('\n');
         }
     }
 
     /// Ends it, and gives the rest of what it has told.
     pub fn stop(mut self) -> String {
         self.signal("TERM");
-        let mut rest = String::new();
-        self.told.read_to_string(&mut rest).expect("it is text");
+        let rest: String = self.told.iter().map(|line| line + "\n").collect();
         let ended = self.child.wait().expect("it ends");
         assert!(ended.success(), "{ended}\n{rest}");
         rest
+    }
+
+    /// Ends it as a crash does: it has no moment for anything.
+    pub fn kill(self) {
+        drop(self);
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Where a test has failed; one that was stopped is gone already.
+        // One that was stopped is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -16,7 +16,7 @@ use crate::request::Host;
     operation_id = "jwks",
     tag = "discovery",
     responses(
-        (status = 200, description = "A key set.", body = serde_json::Value),
+        (status = 200, description = "A key set.", body = super::shapes::KeySet),
         (status = 404, description = "No tenant is called by this host.", body = crate::error::ErrorBody),
     )
 )]
@@ -32,7 +32,7 @@ pub(crate) async fn key_set(Host { tenant, .. }: Host) -> impl IntoResponse {
     operation_id = "openid_configuration",
     tag = "discovery",
     responses(
-        (status = 200, description = "Where what is.", body = serde_json::Value),
+        (status = 200, description = "Where what is.", body = super::shapes::Endpoints),
         (status = 404, description = "No tenant is called by this host.", body = crate::error::ErrorBody),
     )
 )]

@@ -22,6 +22,7 @@ const FURTHEST: usize = 1_000;
 #[into_params(parameter_in = Query)]
 pub(crate) struct LogQuery {
     /// The id of an entry: those after it are answered, the oldest first.
+    #[param(pattern = r"^(log_0[0-8][0-9]{18})?$")]
     from: Option<String>,
     /// How many after it, 50 by default, 100 at most.
     #[param(minimum = 1, maximum = 100)]
@@ -50,10 +51,11 @@ impl InPath for LogPosition {
     params(LogQuery),
     security(("token" = ["read:logs"])),
     responses(
-        (status = 200, description = "Entries.", body = serde_json::Value),
+        (status = 200, description = "Entries.", body = super::shapes::LogEntries),
         (status = 400, description = "The query can't be read.", body = ErrorBody),
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be reached.", body = ErrorBody),
     )
@@ -97,10 +99,10 @@ pub(crate) async fn list(
     path = "/api/v2/logs/{id}",
     operation_id = "get_log",
     tag = "logs",
-    params(("id" = String, Path, description = "The entry's id.")),
+    params(("id" = String, Path, description = "The entry's id.", pattern = r"^log_0[0-8][0-9]{18}$")),
     security(("token" = ["read:logs"])),
     responses(
-        (status = 200, description = "The entry.", body = serde_json::Value),
+        (status = 200, description = "The entry.", body = super::shapes::LogEntry),
         (status = 400, description = "The id is none.", body = ErrorBody),
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),

@@ -11,6 +11,7 @@ mod post_login;
 mod session_body;
 mod session_end;
 mod sessions;
+mod shapes;
 mod token;
 mod users;
 

@@ -2,10 +2,12 @@
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use vestibule::model::event::CookieMode;
 use vestibule::model::{Metadata, MetadataError, Timestamp};
 use vestibule_sessions::{Actor, Device, Method, Session, SessionClient};
 
+use super::shapes;
 use crate::error::ApiError;
 
 /// A session.
@@ -14,43 +16,43 @@ use crate::error::ApiError;
 pub(crate) struct SessionBody {
     id: String,
     user_id: String,
-    /// ISO 8601.
-    #[schema(value_type = String)]
+    /// ISO 8601, as the other times.
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = DateTime)]
     authenticated_at: Timestamp,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     idle_expires_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = DateTime)]
     last_interacted_at: Timestamp,
-    #[schema(value_type = serde_json::Value)]
+    #[schema(value_type = shapes::Device)]
     device: Device,
-    #[schema(value_type = Vec<serde_json::Value>)]
+    #[schema(value_type = Vec<shapes::SessionClient>)]
     clients: Vec<SessionClient>,
     authentication: AuthenticationBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     cookie: Option<CookieBody>,
     /// `null` where there is none.
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     session_metadata: Option<Metadata>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[schema(value_type = Option<shapes::Actor>)]
     actor: Option<Actor>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct AuthenticationBody {
-    #[schema(value_type = Vec<serde_json::Value>)]
+    #[schema(value_type = Vec<shapes::SessionMethod>)]
     methods: Vec<Method>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct CookieBody {
-    #[schema(value_type = String)]
+    #[schema(value_type = shapes::CookieMode)]
     mode: CookieMode,
 }
 
@@ -80,9 +82,20 @@ impl From<Session> for SessionBody {
 #[schema(as = SessionUpdate)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateBody {
-    /// At most 25 entries; keys and values of at most 255 characters, keys of letters, digits, `_` and `-`. `{}` and `null` clear it.
-    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    #[schema(schema_with = changed_metadata)]
     session_metadata: Present,
+}
+
+/// The rules of metadata, as the document has them.
+fn changed_metadata() -> ObjectBuilder {
+    let key = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{1,255}$"));
+    let value = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null])).max_length(Some(255));
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .description(Some("Takes the place of what is there. `{}` and `null` clear it; an entry that is `null` is left out."))
+        .property_names(Some(key))
+        .additional_properties(Some(value))
+        .max_properties(Some(25))
 }
 
 /// A member that has to be there, and may be `null`.
@@ -108,6 +121,10 @@ impl UpdateBody {
     /// # Errors
     /// When it isn't JSON, or not metadata that keeps the rules.
     pub(crate) fn metadata(json: &[u8]) -> Result<Metadata, ApiError> {
+        // An array of the members would be taken for the object otherwise.
+        if !json.trim_ascii_start().starts_with(b"{") {
+            return Err(ApiError::invalid_body("Payload validation error: the body is not a JSON object"));
+        }
         let body: Self = serde_json::from_slice(json).map_err(|error| {
             // The parser's words have a place and the names of members, and never a value.
             ApiError::invalid_body(format!("Payload validation error: {error}"))

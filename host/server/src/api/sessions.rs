@@ -24,7 +24,7 @@ fn not_found() -> ApiError {
     path = "/api/v2/sessions/{id}",
     operation_id = "get_session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id.")),
+    params(("id" = String, Path, description = "The session's id.", min_length = 1, max_length = 255, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     security(("token" = ["read:sessions", "update:session"])),
     responses(
         (status = 200, description = "The session.", body = SessionBody),
@@ -52,7 +52,7 @@ pub(crate) async fn read(
     path = "/api/v2/sessions/{id}",
     operation_id = "update_session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id.")),
+    params(("id" = String, Path, description = "The session's id.", min_length = 1, max_length = 255, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     request_body = UpdateBody,
     security(("token" = ["update:sessions", "update:session"])),
     responses(
@@ -61,6 +61,7 @@ pub(crate) async fn read(
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
         (status = 404, description = "There is no such session, or it has ended.", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
         (status = 413, description = "The body is too large.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
@@ -84,13 +85,14 @@ pub(crate) async fn update(
     path = "/api/v2/sessions/{id}",
     operation_id = "delete_session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id.")),
+    params(("id" = String, Path, description = "The session's id.", min_length = 1, max_length = 255, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     security(("token" = ["delete:sessions"])),
     responses(
         (status = 204, description = "The session has ended."),
         (status = 400, description = "The id is none.", body = ErrorBody),
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
     )
@@ -112,7 +114,7 @@ pub(crate) async fn delete(
     path = "/api/v2/sessions/{id}/revoke",
     operation_id = "revoke_session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id.")),
+    params(("id" = String, Path, description = "The session's id.", min_length = 1, max_length = 255, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     security(("token" = ["delete:sessions", "update:sessions"])),
     responses(
         (status = 204, description = "The session has ended."),

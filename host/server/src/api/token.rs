@@ -25,7 +25,7 @@ use crate::tokens::{Lifetime, issue};
 /// What a client sends, as a form or as JSON.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(crate) struct TokenRequest {
-    /// `client_credentials`.
+    #[schema(value_type = GrantType)]
     grant_type: Option<String>,
     client_id: Option<String>,
     #[schema(value_type = Option<String>)]
@@ -34,6 +34,14 @@ pub(crate) struct TokenRequest {
     audience: Option<String>,
     /// Fewer scopes than the client has, with spaces between them.
     scope: Option<String>,
+}
+
+/// The grants that there are.
+#[derive(utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "the document tells it; any other text is answered as RFC 6749 wants")]
+enum GrantType {
+    ClientCredentials,
 }
 
 /// A token.
@@ -82,6 +90,8 @@ const WRONG_CLIENT: Refused = refused(StatusCode::UNAUTHORIZED, "access_denied",
         (status = 400, description = "Another grant, or a body that can't be read.", body = TokenErrorBody),
         (status = 401, description = "The client or its secret is wrong.", body = TokenErrorBody),
         (status = 403, description = "Another audience, or a scope that the client doesn't have.", body = TokenErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = crate::error::ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = crate::error::ErrorBody),
         (status = 413, description = "The body is too large.", body = crate::error::ErrorBody),
         (status = 503, description = "Too many ask at one time.", body = crate::error::ErrorBody),
     )
@@ -141,8 +151,7 @@ pub(crate) async fn issue_token(
 fn read(headers: &HeaderMap, bytes: &[u8]) -> Option<TokenRequest> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-    let mut request: TokenRequest =
-        if is_json { serde_json::from_slice(bytes).ok()? } else { serde_urlencoded::from_bytes(bytes).ok()? };
+    let mut request: TokenRequest = if is_json { from_object(bytes)? } else { serde_urlencoded::from_bytes(bytes).ok()? };
     let basic = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some(encoded) = basic.and_then(|value| value.strip_prefix("Basic ")) {
         let decoded = Zeroizing::new(String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?);
@@ -151,6 +160,11 @@ fn read(headers: &HeaderMap, bytes: &[u8]) -> Option<TokenRequest> {
         request.client_secret = Some(Zeroizing::new(secret.to_owned()));
     }
     Some(request)
+}
+
+/// Reads a JSON object: an array of its members would be taken for it otherwise.
+fn from_object(json: &[u8]) -> Option<TokenRequest> {
+    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
 /// Whether this is the secret of this hash. It takes long and much memory, so only a few at one time.

@@ -50,13 +50,14 @@ pub(crate) struct PageBody {
     path = "/api/v2/users/{id}/sessions",
     operation_id = "get_user_sessions",
     tag = "users",
-    params(("id" = String, Path, description = "The user's id."), PageQuery),
+    params(("id" = String, Path, description = "The user's id.", min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1F\x7F-\x9F]+$"), PageQuery),
     security(("token" = ["read:sessions", "update:session"])),
     responses(
         (status = 200, description = "Sessions.", body = PageBody),
         (status = 400, description = "The id or the page is none.", body = ErrorBody),
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be reached.", body = ErrorBody),
     )
@@ -94,13 +95,14 @@ fn cursor(text: &str) -> Result<SessionCursor, ApiError> {
     path = "/api/v2/users/{id}/sessions",
     operation_id = "delete_user_sessions",
     tag = "users",
-    params(("id" = String, Path, description = "The user's id.")),
+    params(("id" = String, Path, description = "The user's id.", min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1F\x7F-\x9F]+$")),
     security(("token" = ["delete:sessions"])),
     responses(
         (status = 202, description = "All have ended."),
         (status = 400, description = "The id is none.", body = ErrorBody),
         (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
     )

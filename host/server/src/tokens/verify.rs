@@ -107,6 +107,7 @@ struct Claims {
     #[serde(default)]
     aud: OneOrMore,
     exp: Option<u64>,
+    nbf: Option<u64>,
     #[serde(default)]
     scope: Option<String>,
     #[serde(default)]
@@ -145,7 +146,7 @@ impl Verifier {
         let digest: [u8; 32] = Sha256::digest(token).into();
         let seconds = now.as_millis() / 1_000;
         if let Some((expires, scopes)) = self.remembered().get(&digest) {
-            return if *expires + LEEWAY > seconds { Ok(Arc::clone(scopes)) } else { Err(TokenError::Expired) };
+            return if expires.saturating_add(LEEWAY) > seconds { Ok(Arc::clone(scopes)) } else { Err(TokenError::Expired) };
         }
         let (expires, scopes) = self.check(token, seconds).await?;
         let scopes = Arc::new(scopes);
@@ -183,8 +184,11 @@ impl Verifier {
         validation.required_spec_claims.clear();
         let claims = decode::<Claims>(token, &key, &validation).map_err(|_| TokenError::Signature)?.claims;
         let expires = claims.exp.ok_or(TokenError::Time)?;
-        if expires + LEEWAY <= now {
+        if expires.saturating_add(LEEWAY) <= now {
             return Err(TokenError::Expired);
+        }
+        if claims.nbf.is_some_and(|begins| begins > now.saturating_add(LEEWAY)) {
+            return Err(TokenError::Time);
         }
         let is_for_us = |audience: &str| {
             if issuer.audiences.is_empty() {

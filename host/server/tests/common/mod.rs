@@ -17,7 +17,7 @@ use argon2::password_hash::PasswordHasher as _;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vestibule_server::{Configuration, Parts, Server};
+use vestibule_server::{Configuration, Parts, Server, StartError};
 use vestibule_test_artifacts as artifacts;
 
 pub const EVENT: &str = include_str!("../../../../examples/events/organization-login.json");
@@ -57,21 +57,29 @@ pub async fn start_with(configuration: &str) -> Running {
 }
 
 pub async fn start_in(folder: TempDir, configuration: &str) -> Running {
+    write_components(folder.path());
+    let server = try_start(folder.path(), configuration).await.expect("it starts");
+    let origin = format!("http://localhost:{}", server.address().port());
+    let client = Client::new();
+    let mut running = Running { server: Some(server), folder, client, origin, token: String::new() };
+    running.token = running.token_of("acme", ALL_SCOPES).await;
+    running
+}
+
+/// The Actions that configurations of tests name.
+pub fn write_components(folder: &Path) {
     let components: [(&str, &[u8]); 3] = [
         ("organization-session-metadata", artifacts::ORGANIZATION_SESSION_METADATA),
         ("writes_metadata", artifacts::WRITES_METADATA),
         ("denies", artifacts::DENIES),
     ];
     for (name, component) in components {
-        std::fs::write(folder.path().join(format!("{name}.wasm")), component).expect("it can be written");
+        std::fs::write(folder.join(format!("{name}.wasm")), component).expect("it can be written");
     }
-    let configuration = parse(folder.path(), configuration);
-    let server = Server::start(configuration, Parts { compiler: None, read_component: Arc::new(read) }).await.expect("it starts");
-    let origin = format!("http://localhost:{}", server.address().port());
-    let client = Client::new();
-    let mut running = Running { server: Some(server), folder, client, origin, token: String::new() };
-    running.token = running.token_of("acme", ALL_SCOPES).await;
-    running
+}
+
+pub async fn try_start(folder: &Path, configuration: &str) -> Result<Server, StartError> {
+    Server::start(parse(folder, configuration), Parts { compiler: None, read_component: Arc::new(read) }).await
 }
 
 pub fn parse(folder: &Path, text: &str) -> Configuration {

@@ -1,0 +1,83 @@
+//! The command, as an operator starts it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+const SECRET: &str = "a secret of the bench";
+
+/// A server that runs, in a folder on the disk that holds the target folder: `/tmp` is memory on many machines.
+pub struct Running {
+    child: Child,
+    pub address: SocketAddr,
+    /// A token for logins and sessions.
+    pub token: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Running {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let file = folder.path().join("vestibule.toml");
+        std::fs::write(&file, configuration()).expect("the folder can be written");
+        let mut child = command().args(["serve", "--config"]).arg(&file).stderr(Stdio::piped()).spawn().expect("it starts");
+        let address = address(BufReader::new(child.stderr.take().expect("it is piped")));
+        Self { child, address, token: token(address), _folder: folder }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_vestibule"))
+}
+
+/// As `examples/serve`: two Actions, one client.
+fn configuration() -> String {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let component = |name: &str| format!("[[tenants.acme.actions]]\ncomponent = {:?}\n", examples.join(name));
+    let mut hashing =
+        command().arg("hash-secret").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the command runs");
+    writeln!(hashing.stdin.take().expect("it is piped"), "{SECRET}").expect("it reads");
+    let hash = String::from_utf8(hashing.wait_with_output().expect("it ends").stdout).expect("text");
+    format!(
+        "listen = \"127.0.0.1:0\"\nlog = \"text\"\n[tenants.acme]\nhosts = [\"localhost\", \"127.0.0.1\"]\n\
+         rate = {{ per_second = 1000000, burst = 1000000 }}\n{}{}[[tenants.acme.clients]]\nclient_id = \"platform\"\n\
+         secret_hash = {:?}\nscopes = [\"run:post-login\", \"read:sessions\"]\n",
+        component("organization-session-metadata"),
+        component("organization-gate"),
+        hash.trim()
+    )
+}
+
+/// Where it says that it listens. The rest of what it tells goes on to standard error.
+fn address(mut told: BufReader<impl std::io::Read + Send + 'static>) -> SocketAddr {
+    let address = loop {
+        let mut line = String::new();
+        assert!(told.read_line(&mut line).expect("it tells something") > 0, "the server has not started");
+        if let Some((_, rest)) = line.split_once("listening address=") {
+            break rest.split_whitespace().next().and_then(|address| address.parse().ok()).expect("an address");
+        }
+        eprint!("{line}");
+    };
+    std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::stderr()));
+    address
+}
+
+fn token(address: SocketAddr) -> String {
+    let form = format!("grant_type=client_credentials&client_id=platform&client_secret={}", SECRET.replace(' ', "+"));
+    let request = format!(
+        "POST /oauth/token HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let answer: Value = serde_json::from_slice(&crate::load::once(address, &crate::requests::Just(request), 0)).expect("JSON");
+    answer["access_token"].as_str().expect("a token").to_owned()
+}

@@ -1,0 +1,57 @@
+//! Servers in folders of their own, which can be killed and started again.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+use vestibule_test_artifacts as artifacts;
+
+use crate::common::server::{Server, client};
+
+/// What a server keeps its sessions in.
+pub(crate) enum Database {
+    Sqlite,
+    Postgres(String),
+}
+
+/// Where a server lives.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new(database: &Database) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = match database {
+            Database::Sqlite => "{ sqlite = \"sessions.db\" }",
+            Database::Postgres(url) => {
+                std::fs::write(folder.path().join("url"), url).unwrap();
+                "{ postgres = { file = \"url\" } }"
+            }
+        };
+        std::fs::write(folder.path().join("action.wasm"), artifacts::WRITES_ITS_TRANSACTION).unwrap();
+        let configuration = format!(
+            "listen = \"127.0.0.1:0\"\nlog = \"text\"\nstore = {store}\n[tenants.acme]\nhosts = [\"localhost\"]\n\
+             rate = {{ per_second = 1000000, burst = 1000000 }}\n[[tenants.acme.actions]]\ncomponent = \"action.wasm\"\n\
+             [[tenants.acme.clients]]\n{}",
+            client()
+        );
+        std::fs::write(folder.path().join("vestibule.toml"), configuration).unwrap();
+        Self { folder }
+    }
+
+    /// Another one with the same configuration and the same keys, as a second machine has them.
+    pub(crate) fn beside(&self) -> Self {
+        let other = tempfile::tempdir().unwrap();
+        copy(self.folder.path(), other.path());
+        Self { folder: other }
+    }
+
+    pub(crate) fn start(&self) -> Server {
+        Server::run(&self.folder.path().join("vestibule.toml"))
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+    assert!(copied.success());
+}

@@ -1,0 +1,201 @@
+//! What happens when something else fails: callers that never end, disks that are full or can only be read, a database that goes away.
+
+#![allow(clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
+
+#[path = "../../sessions/tests/parts/cluster.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the store's tests use the rest; and a test that lacks its parts is to fail at once"
+)]
+mod cluster;
+mod common;
+
+use cluster::Cluster;
+use common::{Running, event, start, start_in, start_with};
+use reqwest::Method;
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Sends this as it is, and gives everything that comes back until the server hangs up.
+async fn raw(running: &Running, head: &str, mut more: impl FnMut() -> Option<Vec<u8>>) -> String {
+    let address = running.server.as_ref().unwrap().address();
+    let (mut reads, mut writes) = TcpStream::connect(address).await.unwrap().into_split();
+    let host = format!("{head}\r\nhost: localhost\r\nauthorization: Bearer {}\r\n", running.token);
+    writes.write_all(host.as_bytes()).await.unwrap();
+    let sending = async {
+        while let Some(bytes) = more() {
+            // The server may have had enough.
+            if writes.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut told = Vec::new();
+    tokio::select! {
+        // An answer that was sent before the server hung up has arrived all the same.
+        _ = reads.read_to_end(&mut told) => {}
+        () = sending => {}
+    }
+    String::from_utf8(told).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_ended() {
+    let running = start().await;
+    let once = |text: &str| {
+        let mut text = Some(text.as_bytes().to_vec());
+        move || text.take()
+    };
+    // A head of which the rest never comes; a body of which the rest never comes; a body that comes for ever.
+    let mut chunks = Some(b"transfer-encoding: chunked\r\n\r\n".to_vec());
+    let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+    let (head, body, endless) = tokio::join!(
+        raw(&running, "GET /api/v2/logs HTTP/1.1", once("x-more: ")),
+        raw(&running, "POST /v1/post-login HTTP/1.1", once("content-length: 100\r\n\r\n{\"tenant\": ")),
+        raw(&running, "POST /v1/post-login HTTP/1.1", || Some(chunks.take().unwrap_or_else(|| chunk.clone()))),
+    );
+    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
+    assert!(body.starts_with("HTTP/1.1 408") && body.contains("\"errorCode\":\"request_timeout\""), "{body}");
+    assert!(endless.starts_with("HTTP/1.1 413") && endless.contains("\"errorCode\":\"payload_too_large\""), "{endless}");
+    assert_eq!(running.login(&event("sess_1", "txn_1")).await["decision"], "allow");
+    running.stop().await;
+}
+
+/// Logs in until the server says that it can't; how many were acknowledged.
+async fn fill(running: &Running) -> usize {
+    for number in 0..20_000 {
+        let login = running.request(Method::POST, "/v1/post-login").json(&event(&format!("sess_{number}"), &format!("txn_{number}")));
+        let response = login.send().await.unwrap();
+        match response.status().as_u16() {
+            200 => {}
+            503 => {
+                assert!(response.headers().contains_key("retry-after"));
+                assert_eq!(response.json::<Value>().await.unwrap()["errorCode"], "store_unavailable");
+                return number;
+            }
+            other => panic!("{other}"),
+        }
+    }
+    panic!("it should be full by now");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_everything_acknowledged_is_there_when_there_is_room() {
+    let Some(disk) = Disk::mount(c"size=12m") else { return };
+    let configuration = format!("store = {{ sqlite = {:?} }}\n{}", disk.path().join("sessions.db"), common::configuration(""));
+    let running = start_with(&configuration).await;
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 6 << 20]).unwrap();
+    let acknowledged = fill(&running).await;
+    assert_eq!(running.answer(running.request(Method::GET, "/api/v2/sessions/sess_0")).await.0, 200, "what is there can be read");
+    let change = || running.request(Method::PATCH, "/api/v2/sessions/sess_0").json(&json!({ "session_metadata": { "k": "v" } }));
+    let (status, body) = running.answer(change()).await;
+    assert!(status == 200 || body["errorCode"] == "store_unavailable", "{body}");
+    std::fs::remove_file(ballast).unwrap();
+    assert_eq!(running.answer(change()).await.0, 200);
+    assert_eq!(running.answer(running.client.get(format!("{}/readyz", running.origin))).await.0, 200);
+    let folder = running.stop().await;
+    let running = start_in(folder, &configuration).await;
+    for number in 0..acknowledged {
+        let found = running.request(Method::GET, &format!("/api/v2/sessions/sess_{number}"));
+        assert_eq!(running.answer(found).await.0, 200, "sess_{number} of {acknowledged}");
+    }
+    // The one that was not acknowledged has not happened.
+    let refused = running.request(Method::GET, &format!("/api/v2/sessions/sess_{acknowledged}"));
+    assert_eq!(running.answer(refused).await.0, 404);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_that_can_only_be_read_is_told_and_sessions_are_read_all_the_same() {
+    let cluster = Cluster::start();
+    let url = cluster.new_database().await;
+    let running = start_with(&on_postgres(&cluster, &url)).await;
+    running.login(&event("sess_1", "txn_1")).await;
+    let name = url.split("///").nth(1).and_then(|rest| rest.split('?').next()).unwrap();
+    cluster.execute("postgres", &format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    let end_connections = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    cluster.execute("postgres", &end_connections).await;
+    let (status, body) = running.answer(running.request(Method::POST, "/v1/post-login").json(&event("sess_2", "txn_2"))).await;
+    assert_eq!((status, &body["errorCode"]), (503, &json!("store_unavailable")));
+    assert_eq!(running.answer(running.client.get(format!("{}/readyz", running.origin))).await.0, 503);
+    assert_eq!(running.answer(running.request(Method::GET, "/api/v2/sessions/sess_1")).await.0, 200);
+    cluster.execute("postgres", &format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
+    cluster.execute("postgres", &end_connections).await;
+    assert_eq!(running.login(&event("sess_2", "txn_2")).await["decision"], "allow");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_is_told_and_is_used_again_when_it_is_back() {
+    let cluster = Cluster::start();
+    let running = start_with(&on_postgres(&cluster, &cluster.new_database().await)).await;
+    running.login(&event("sess_1", "txn_1")).await;
+    cluster.crash();
+    let ready = || running.client.get(format!("{}/readyz", running.origin));
+    for (request, what) in [
+        (running.request(Method::POST, "/v1/post-login").json(&event("sess_2", "txn_2")), "a login"),
+        (running.request(Method::GET, "/api/v2/sessions/sess_1"), "a session"),
+        (running.request(Method::DELETE, "/api/v2/sessions/sess_1"), "an end"),
+        (running.request(Method::GET, "/api/v2/logs"), "the log"),
+        (ready(), "readiness"),
+    ] {
+        let (status, body) = running.answer(request).await;
+        assert_eq!((status, &body["errorCode"]), (503, &json!("store_unavailable")), "{what}: {body}");
+    }
+    assert_eq!(running.answer(running.client.get(format!("{}/healthz", running.origin))).await.0, 200, "the process lives");
+    cluster.resume();
+    assert_eq!(running.login(&event("sess_2", "txn_2")).await["decision"], "allow");
+    assert_eq!(running.answer(running.request(Method::GET, "/api/v2/sessions/sess_1")).await.0, 200);
+    assert_eq!(running.answer(ready()).await.0, 200);
+    running.stop().await;
+}
+
+fn on_postgres(cluster: &Cluster, url: &str) -> String {
+    let file = cluster.folder().join("url");
+    std::fs::write(&file, url).unwrap();
+    format!("store = {{ postgres = {{ file = {file:?} }} }}\n{}", common::configuration(""))
+}
+
+/// A disk in memory. Only root has one; tests/run and CI are root.
+struct Disk {
+    folder: tempfile::TempDir,
+}
+
+impl Disk {
+    fn mount(options: &std::ffi::CStr) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        match mount("tmpfs", folder.path(), "tmpfs", MountFlags::empty(), Some(options)) {
+            Ok(()) => Some(Self { folder }),
+            Err(error) => {
+                eprintln!("SKIPPED: a disk for the test can't be mounted ({error}); run it as root");
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = unmount(self.folder.path(), UnmountFlags::DETACH);
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_can_only_be_read_keeps_the_server_from_starting_and_says_so() {
+    let Some(disk) = Disk::mount(c"size=12m") else { return };
+    let configuration = format!("store = {{ sqlite = {:?} }}\n{}", disk.path().join("sessions.db"), common::configuration(""));
+    let folder = start_with(&configuration).await.stop().await;
+    mount_remount(disk.path(), MountFlags::RDONLY, "").unwrap();
+    let refused = common::try_start(folder.path(), &configuration).await.err().unwrap();
+    assert!(refused.to_string().contains("can't be written to"), "{refused}");
+}
