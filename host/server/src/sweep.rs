@@ -25,6 +25,7 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings) {
             ended_since: before(keep.ended_sessions),
             transactions_since: before(keep.transactions),
             log_since: before(keep.log),
+            deliveries_since: before(keep.ended_sessions),
         };
         loop {
             match app.store().sweep(now, retention, AT_ONE_TIME).await {

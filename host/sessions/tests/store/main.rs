@@ -25,6 +25,7 @@ macro_rules! on_both {
     };
 }
 
+mod clients;
 mod doubt;
 mod endings;
 mod faults_of_files;
@@ -35,6 +36,7 @@ mod many_at_once;
 mod metadata;
 mod model;
 mod opening;
+mod owed;
 mod sweeping;
 mod tenants;
 mod tls;
