@@ -37,7 +37,7 @@ const DELIVERIES: &str = concat!(of_state!("pending"), " UNION ALL ", of_state!(
 
 const DELIVERY: &str = concat!("SELECT ", delivery_columns!(), " FROM deliveries WHERE tenant = $1 AND id = $2");
 
-const BACKLOG: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'pending' LIMIT $1) AS some), \
+const BACKLOG: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'pending' LIMIT $1) AS counted), \
      (SELECT min(created_at) FROM deliveries WHERE state = 'pending')";
 
 const CLAIM: &str = "INSERT INTO streams (tenant, name, position, holder, until) VALUES ($1, $2, 0, $3, $5) \
