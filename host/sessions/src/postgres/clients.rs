@@ -37,9 +37,8 @@ const UPDATE: &str = "UPDATE clients SET name = $3, body = $4, logout = $5, sour
 const DELETE: &str = "DELETE FROM clients WHERE tenant = $1 AND id = $2";
 
 /// What an end writes at this very moment can't be seen; it is dropped when it is claimed.
-const DROP: &str = "DELETE FROM deliveries USING unnest($3::bytea[], $4::bytea[]) AS lost (receiver, url) \
-     WHERE state = 'pending' AND deliveries.tenant = $1 AND deliveries.receiver = lost.receiver AND client_id = $2 \
-     AND deliveries.url = lost.url";
+const DROP: &str =
+    "DELETE FROM deliveries WHERE state = 'pending' AND tenant = $1 AND receiver = $2 AND client_id = $3 AND url = $4";
 
 pub(super) async fn client(lease: &Lease, tenant: &TenantId, id: &ClientId) -> Result<Option<Client>, Trouble> {
     let select = lease.prepare(CLIENT).await?;
@@ -198,15 +197,12 @@ async fn remove(lease: &Lease, tenant: &TenantId, kept: &ClientRow) -> Result<()
 
 /// Drops what is pending for URLs at which a client hears no longer.
 async fn unsubscribe(lease: &Lease, tenant: &TenantId, kept: &ClientRow, after: Option<&LogoutSettings>) -> Result<(), Trouble> {
-    let before = kept.settings();
-    let lost = logout::lost(before.as_ref(), after);
-    if lost.is_empty() {
-        return Ok(());
+    for url in logout::lost(kept.settings().as_ref(), after) {
+        let receiver = url.receiver();
+        let parameters: [Parameter<'_>; 4] =
+            [&bytes(tenant), &receiver.as_str().as_bytes(), &kept.id.as_bytes(), &url.as_str().as_bytes()];
+        let statement = lease.prepare(DROP).await?;
+        lease.client()?.execute(&statement, &parameters).await?;
     }
-    let receivers: Vec<_> = lost.iter().map(|url| url.receiver()).collect();
-    let receivers: Vec<&[u8]> = receivers.iter().map(|receiver| receiver.as_str().as_bytes()).collect();
-    let urls: Vec<&[u8]> = lost.iter().map(|url| url.as_str().as_bytes()).collect();
-    let statement = lease.prepare(DROP).await?;
-    lease.client()?.execute(&statement, &[&bytes(tenant), &kept.id.as_bytes(), &receivers, &urls]).await?;
     Ok(())
 }

@@ -13,11 +13,12 @@ use crate::logout::Subscription;
 use crate::tokens::{Claim, DeliveryId};
 
 /// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next one's, by rowid. What else waits behind
-/// the first is never read, so a backlog of one costs the others nothing. (A `SELECT DISTINCT` would read all of it.)
+/// the first is never read, so a backlog of one costs the others nothing. (A `SELECT DISTINCT` would read all of it.) The index is named,
+/// since SQLite takes the one on `state` otherwise, and sorts all that is pending for every receiver.
 const DUE: &str = "WITH RECURSIVE first (number) AS ( \
-         SELECT (SELECT number FROM deliveries WHERE state = 'pending' ORDER BY tenant, receiver, due_at LIMIT 1) \
+         SELECT (SELECT number FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending' ORDER BY tenant, receiver, due_at LIMIT 1) \
          UNION ALL \
-         SELECT (SELECT next.number FROM deliveries AS next \
+         SELECT (SELECT next.number FROM deliveries AS next INDEXED BY deliveries_due \
                  WHERE next.state = 'pending' AND (next.tenant, next.receiver) > (this.tenant, this.receiver) \
                  ORDER BY next.tenant, next.receiver, next.due_at LIMIT 1) \
          FROM first JOIN deliveries AS this ON this.number = first.number) \
@@ -157,4 +158,35 @@ pub(super) fn forget(connection: &Connection, errors: Errors<'_>, tenant: &Tenan
 
 fn change(connection: &Connection, statement: &str, parameters: impl Params) -> rusqlite::Result<usize> {
     connection.prepare_cached(statement)?.execute(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SqliteSettings, SqliteStore, Store as _};
+
+    /// How SQLite goes about a statement.
+    fn plan(connection: &Connection, statement: &str) -> Vec<String> {
+        let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let parameters = explained.parameter_count();
+        let rows = explained.query_map(rusqlite::params_from_iter(vec![0; parameters]), |row| row.get(3)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_is_due_is_found_without_reading_what_waits_behind_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sessions.db");
+        SqliteStore::open(&path, SqliteSettings::default()).unwrap().close().await;
+        let connection = Connection::open(path).unwrap();
+        let due = plan(&connection, DUE);
+        let is_one_look = |step: &String| step.contains("INDEX deliveries_due") || step.contains("INTEGER PRIMARY KEY");
+        let looks = due.iter().filter(|step| step.contains("deliveries") || step.contains("next") || step.contains("this"));
+        assert!(looks.clone().count() == 4 && looks.into_iter().all(is_one_look), "{due:#?}");
+        // What is found is sorted, and nothing else.
+        assert_eq!(due.iter().filter(|step| step.contains("TEMP B-TREE")).count(), 1, "{due:#?}");
+        let next = plan(&connection, NEXT);
+        assert!(next[0].contains("INDEX deliveries_due (tenant=? AND receiver=? AND due_at<?)"), "{next:#?}");
+        assert!(!next.iter().any(|step| step.contains("TEMP B-TREE")), "{next:#?}");
+    }
 }

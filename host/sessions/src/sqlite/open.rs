@@ -22,7 +22,7 @@ const MIGRATIONS: &[Migration] = &[
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
 /// Statements that a connection keeps prepared: more than this crate has.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// Where the database is, and how to open it.
 #[derive(Clone, Debug)]

@@ -79,7 +79,7 @@ pub(crate) async fn end_one(store: &dyn Store, session: &str, clients: &[&str], 
 
 /// All deliveries of all tenants.
 pub(crate) async fn all(store: &dyn Store) -> Vec<Delivery> {
-    let page = store.deliveries(None, None, None, 10_000).await.unwrap();
+    let page = store.deliveries(None, None, None, 1_000_000).await.unwrap();
     assert_eq!(page.next, None);
     page.deliveries
 }

@@ -86,7 +86,7 @@ async fn what_is_claimed_is_nobody_elses_until_its_lease_is_over(database: &Data
     ended(&*store, 1).await;
     let first = claim(&*store, 10, at(5), at(50)).await.remove(0);
     assert_eq!((first.delivery.attempts, first.delivery.due_at, first.delivery.is_claimed), (1, at(50), true));
-    assert_eq!(all(&*store).await, [first.delivery.clone()]);
+    assert_eq!(all(&*store).await, std::slice::from_ref(&first.delivery));
     assert!(claim(&*other, 10, at(49), at(90)).await.is_empty());
     let second = claim(&*other, 10, at(50), at(90)).await.remove(0);
     assert_eq!((second.delivery.id, second.delivery.attempts), (first.delivery.id, 2));
@@ -109,7 +109,7 @@ async fn whoever_comes_back_too_late_settles_nothing(database: &Database) {
     }
     let held = Held { tenant: &tenant("acme"), id: first.delivery.id, claim: first.claim };
     store.release_deliveries(&[held], at(55)).await.unwrap();
-    assert_eq!(all(&*store).await, [second.delivery.clone()]);
+    assert_eq!(all(&*store).await, std::slice::from_ref(&second.delivery));
     assert!(lines(&*store, LogKind::LogoutFailed).await.is_empty());
     assert!(lines(&*store, LogKind::LogoutDelivered).await.is_empty());
     // The end of a lease alone takes nothing from whoever is a little late.
