@@ -26,7 +26,8 @@ async function logout(client) {
   const session = `sess_${randomUUID()}`;
   await vestibule.postLogin({ session, client });
   await vestibule.management.sessions.delete(session);
-  return until(`a logout token of ${session}`, () => receiver.received.map(({ token }) => decodeJwt(token)).find(({ sid }) => sid === session));
+  const find = () => receiver.received.map(({ token }) => decodeJwt(token)).find(({ sid }) => sid === session);
+  return until(`the end of ${session} at ${client}`, find);
 }
 
 test("a client is made, read, changed and deleted", async () => {

@@ -10,6 +10,8 @@ export async function listen() {
   const server = createServer(await tls());
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
+  // Where a test has failed before it closes this, node ends all the same.
+  server.unref();
   const { port } = server.address();
   return {
     url: `https://localhost:${port}`,

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { decodeJwt } from "jose";
 import { browser } from "./browser.js";
 import { until } from "./until.js";
 import { METADATA, USER } from "./vestibule.js";
@@ -22,8 +23,8 @@ async function loggedIn() {
 
 /** Waits until an application has heard of a session's end, and gives what it was told and what it answered. */
 function heard(application, session) {
-  const isOf = ({ token }) => JSON.parse(Buffer.from(token.split(".")[1], "base64url")).sid === session;
-  return until(`a logout token of ${session} at ${application.clientId}`, () => application.received.find(isOf));
+  const find = () => application.received.find(({ token }) => decodeJwt(token).sid === session);
+  return until(`the end of ${session} at ${application.clientId}`, find);
 }
 
 test("both applications log in, and Vestibule knows the session by their `sid`", async () => {
@@ -35,12 +36,12 @@ test("both applications log in, and Vestibule knows the session by their `sid`",
 });
 
 const ends = {
-  "is deleted": (session) => world.vestibule.management.sessions.delete(session),
-  "is revoked": (session) => world.vestibule.management.sessions.revoke(session),
-  "ends at the platform, which says so": (session) => world.vestibule.endSession(session, "rp-logout"),
+  "that is deleted": (session) => world.vestibule.management.sessions.delete(session),
+  "that is revoked": (session) => world.vestibule.management.sessions.revoke(session),
+  "of which the platform says that it is over": (session) => world.vestibule.endSession(session, "rp-logout"),
 };
 for (const [how, end] of Object.entries(ends)) {
-  test(`a session that ${how} ends at both applications`, async () => {
+  test(`a session ${how} ends at both applications`, async () => {
     const { user, session } = await loggedIn();
     await end(session);
     assert.equal((await heard(world.shop, session)).status, 204);
@@ -71,7 +72,7 @@ test("an application that took no part hears nothing, and the user stays logged 
   const { session } = await loggedIn();
   await world.vestibule.management.sessions.delete(session);
   await heard(world.shop, session);
-  const sids = world.shop.received.map(({ token }) => JSON.parse(Buffer.from(token.split(".")[1], "base64url")).sid);
+  const sids = world.shop.received.map(({ token }) => decodeJwt(token).sid);
   assert.ok(!sids.includes(sid), "the shop has heard of a session in which it took no part");
 });
 

@@ -81,7 +81,13 @@ export async function serveOpenidClientApp({ at, issuer, clientId, clientSecret 
     return payload;
   }
 
-  const routes = { "GET /login": login, "GET /callback": callback, "GET /me": me, [`POST ${LOGOUT_PATH}`]: logout, "GET /": (_, response) => response.end("welcome") };
+  const routes = {
+    "GET /": (_, response) => response.end("welcome"),
+    "GET /login": login,
+    "GET /callback": callback,
+    "GET /me": me,
+    [`POST ${LOGOUT_PATH}`]: logout,
+  };
   at.serve(async (request, response) => {
     const route = routes[`${request.method} ${new URL(request.url, at.url).pathname}`];
     try {

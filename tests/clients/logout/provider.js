@@ -49,10 +49,9 @@ export function provide({ at, key, applications, postLogin }) {
   provider.on("server_error", (_, error) => console.error(error));
   const serve = provider.callback();
   at.serve((request, response) => {
+    if (!request.url.startsWith("/login/")) return serve(request, response);
     // The login page: it knows everybody at once, because who the user is isn't what is tested.
-    if (request.url.startsWith("/login/")) {
-      return provider.interactionFinished(request, response, { login: { accountId: USER } }).catch((error) => response.writeHead(500).end(String(error)));
-    }
-    return serve(request, response);
+    const finished = provider.interactionFinished(request, response, { login: { accountId: USER } });
+    return finished.catch((error) => response.writeHead(500).end(String(error)));
   });
 }

@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeCertificates } from "./certificates.js";
 
-for (const name of ["VESTIBULE_BIN", "VESTIBULE_COMPONENT"]) {
+const needed = { VESTIBULE_BIN: "the command `vestibule`", VESTIBULE_COMPONENT: "organization-session-metadata.wasm" };
+for (const [name, what] of Object.entries(needed)) {
   if (!process.env[name]) {
-    console.error(`${name} is not set: it is the path of ${name === "VESTIBULE_BIN" ? "the command `vestibule`" : "organization-session-metadata.wasm"}`);
+    console.error(`${name} is not set: write the path of ${what} into it`);
     process.exit(2);
   }
 }

@@ -25,17 +25,20 @@ export const METADATA = { org_id: "org_abc123", org_name: "Acme Corp", org_slug:
 /** Starts it for a platform and its applications. */
 export async function startVestibule({ issuer, keyPem, keyId, applications } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "vestibule-"));
+  const remove = () => rm(folder, { recursive: true, force: true });
   const key = { file: join(folder, "provider-key.pem"), id: keyId };
   if (keyPem) await writeFile(key.file, keyPem, { mode: 0o600 });
   const told = { certificates: certificates(), secretHash: await hash(SECRET), component: process.env.VESTIBULE_COMPONENT };
   const file = join(folder, "vestibule.toml");
   await writeFile(file, configuration({ ...told, issuer, key, applications }));
-  const { port, stop } = await serve(file);
+  const { port, stop } = await serve(file).catch(async (error) => {
+    await remove();
+    throw error;
+  });
   return {
     ...client(`localhost:${port}`),
     async stop() {
-      await stop();
-      await rm(folder, { recursive: true, force: true });
+      await stop().finally(remove);
     },
   };
 }

@@ -9,7 +9,23 @@ import { startVestibule } from "./vestibule.js";
 
 /** Starts all of them. `others` are applications that only hear of logouts: `{ clientId, logout }`. */
 export async function startWorld(others = []) {
+  const ends = [];
+  const stop = async () => {
+    for (const end of ends.splice(0).reverse()) await end();
+  };
+  try {
+    return { ...(await start(others, (end) => ends.push(end))), stop };
+  } catch (error) {
+    // What is left open keeps node from ending.
+    await stop();
+    throw error;
+  }
+}
+
+/** `atEnd` takes what has to be done to stop each. */
+async function start(others, atEnd) {
   const [platform, shopAt, boardAt] = [await listen(), await listen(), await listen()];
+  for (const listener of [platform, shopAt, boardAt]) atEnd(listener.close);
   const shop = { clientId: "shop", clientSecret: "secret of the shop", url: shopAt.url, logoutUrl: shopAt.url + express.LOGOUT_PATH };
   const board = { clientId: "board", clientSecret: "secret of the board", url: boardAt.url, logoutUrl: boardAt.url + openidClient.LOGOUT_PATH };
   const issuer = platform.url;
@@ -24,17 +40,9 @@ export async function startWorld(others = []) {
       ...others,
     ],
   });
+  atEnd(vestibule.stop);
   provide({ at: platform, key, applications: [shop, board], postLogin: vestibule.postLogin });
   shop.received = express.serveExpressApp({ at: shopAt, issuer, ...shop });
   board.received = await openidClient.serveOpenidClientApp({ at: boardAt, issuer, ...board });
-  return {
-    issuer,
-    shop,
-    board,
-    vestibule,
-    async stop() {
-      await vestibule.stop();
-      for (const listener of [shopAt, boardAt, platform]) await listener.close();
-    },
-  };
+  return { issuer, shop, board, vestibule };
 }
