@@ -1,6 +1,7 @@
 //! Claiming what is due, and sending it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,22 +75,24 @@ impl Deliverer {
         Ok(count)
     }
 
-    /// Sends what there is for one receiver, one after the other over one connection.
-    async fn work(self: Arc<Self>, key: Key) {
-        let mut open = None;
-        let unsent = loop {
-            let next = self.lanes().next(&key, Timestamp::now());
-            match next {
-                Next::Send(claimed) => {
-                    let taken = self.send(*claimed, &mut open).await;
-                    if self.lanes().done(&key, taken, Timestamp::now()) {
-                        tokio::spawn(Box::pin(Arc::clone(&self).work(key.clone())) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>);
+    /// Sends what there is for one receiver, one after the other over one connection. A worker may start another one.
+    fn work(self: Arc<Self>, key: Key) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let mut open = None;
+            let unsent = loop {
+                let next = self.lanes().next(&key, Timestamp::now());
+                match next {
+                    Next::Send(claimed) => {
+                        let taken = self.send(*claimed, &mut open).await;
+                        if self.lanes().done(&key, taken, Timestamp::now()) {
+                            tokio::spawn(Arc::clone(&self).work(key.clone()));
+                        }
                     }
+                    Next::End(unsent) => break unsent,
                 }
-                Next::End(unsent) => break unsent,
-            }
-        };
-        self.release(unsent).await;
+            };
+            self.release(unsent).await;
+        })
     }
 
     /// One attempt, and what has become of it.

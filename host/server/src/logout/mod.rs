@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 
 use deliver::Deliverer;
-pub(crate) use settings::{OidcLogout, OidcLogoutError};
+pub(crate) use settings::OidcLogout;
 use settle::settle;
 
 /// How long a server that ends waits for attempts that have begun: as long as one may take.
