@@ -98,7 +98,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// One that is as it is declared is not written. Of two with one id the last counts.
     async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Who has pending deliveries that are due, of all tenants: who waits longest comes first.
+    /// Who has pending deliveries that are due, of all tenants: who waits longest comes first. Whoever leaves some of them alone for a while
+    /// asks for so many more, or these are all that is ever seen.
     async fn due_receivers(&self, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, StoreError>;
 
     /// Takes due deliveries of each receiver, the oldest due first: they are the caller's to send until that moment, and due again then

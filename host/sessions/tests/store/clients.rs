@@ -176,15 +176,18 @@ async fn servers_that_declare_at_once_agree(database: &Database) {
         for server in 0..8 {
             let store = Arc::clone(&stores[server % 2]);
             servers.spawn(async move {
-                let declared = (round..round + 5).map(|number| client(&format!("c{number}"), None)).collect();
+                let declared = |number| Client { name: format!("of {round}"), ..client(&format!("c{number}"), None) };
+                let declared = (round..round + 5).map(declared).collect();
                 store.configure_clients(&tenant("acme"), declared, at(round)).await.unwrap();
             });
         }
         while let Some(done) = servers.join_next().await {
             done.unwrap();
         }
+        // Each was created in the first round that has it, and changed once in every round since.
+        let revision = |number: u64| round - number.saturating_sub(4) + 1;
         let expected: Vec<_> = (round..round + 5)
-            .map(|number| (format!("c{number}"), ClientSource::Configuration, 1, number.saturating_sub(4)))
+            .map(|number| (format!("c{number}"), ClientSource::Configuration, revision(number), round))
             .collect();
         assert_eq!(listed(database).await, expected);
     }
