@@ -81,7 +81,8 @@ test("a client asks for the metadata, and asks for it no more", async () => {
 test("settings that can't be are refused, and change nothing", async () => {
   const { client_id, oidc_logout } = await clients.create({ name: "Shop", oidc_logout: oidcLogout(receiver.url) });
   const wrong = {
-    "not https": oidcLogout("http://localhost/logout"),
+    "not https": oidcLogout("http://shop.example/logout"),
+    "not public": oidcLogout("https://10.0.0.1/logout"),
     "no URL": oidcLogout("logout"),
     "an unknown initiator": oidcLogout(receiver.url, { initiators: ["weather"] }),
   };

@@ -9,20 +9,20 @@ const SCOPES = [
   "read:logs",
 ];
 
-/** The configuration's text. `issuer` and `key` are of the platform, whose tokens the applications believe. */
-export function configuration({ certificates, secretHash, component, issuer, key, applications = [] }) {
+/** The configuration's text. `issuer` is the platform, whose tokens the applications believe. */
+export function configuration({ certificates, secretHash, component, issuer, applications = [] }) {
   const quoted = (value) => JSON.stringify(value);
   const list = (values) => `[${values.map(quoted).join(", ")}]`;
   const lines = [
     `listen = "127.0.0.1:0"`,
     `tls = { certificate = ${quoted(certificates.certificate)}, key = ${quoted(certificates.key)} }`,
-    `logout = { allowed_networks = ["127.0.0.0/8", "::1/128"], certificate_authorities = ${quoted(certificates.authority)} }`,
+    `logout = { allowed_networks = ["127.0.0.0/8", "::1/128"], authorities = ${quoted(certificates.authority)} }`,
     "",
     "[tenants.acme]",
     `hosts = ["localhost"]`,
     `rate = { per_second = 10000, burst = 10000 }`,
   ];
-  if (issuer) lines.push(`logout = { issuer = ${quoted(issuer)}, key = ${quoted(key.file)}, key_id = ${quoted(key.id)} }`);
+  if (issuer) lines.push(`logout = { issuer = ${quoted(issuer)} }`);
   lines.push("", "[[tenants.acme.actions]]", `component = ${quoted(component)}`);
   lines.push("", "[[tenants.acme.clients]]", `client_id = ${quoted(PLATFORM)}`, `secret_hash = ${quoted(secretHash)}`, `scopes = ${list(SCOPES)}`);
   for (const { clientId, logout } of applications) {

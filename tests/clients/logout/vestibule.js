@@ -30,8 +30,8 @@ export async function startVestibule({ issuer, keyPem, keyId, applications } = {
   if (keyPem) await writeFile(key.file, keyPem, { mode: 0o600 });
   const told = { certificates: certificates(), secretHash: await hash(SECRET), component: process.env.VESTIBULE_COMPONENT };
   const file = join(folder, "vestibule.toml");
-  await writeFile(file, configuration({ ...told, issuer, key, applications }));
-  const { port, stop } = await serve(file).catch(async (error) => {
+  await writeFile(file, configuration({ ...told, issuer, applications }));
+  const { port, stop } = await (keyPem ? importKey(file, key) : Promise.resolve()).then(() => serve(file)).catch(async (error) => {
     await remove();
     throw error;
   });
@@ -47,6 +47,14 @@ async function hash(secret) {
   const child = spawn(COMMAND, ["hash-secret"], { stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.end(secret);
   return (await text(child.stdout)).trim();
+}
+
+/** Gives it the platform's key, as an operator does. */
+async function importKey(file, { file: pem, id }) {
+  const imported = ["keys", "import", "--config", file, "--tenant", "acme", "--pem", pem, "--key-id", id];
+  const child = spawn(COMMAND, imported, { stdio: ["ignore", "ignore", "inherit"] });
+  const [code] = await once(child, "exit");
+  assert.equal(code, 0, "the key can't be imported");
 }
 
 /** Runs the server, and reads its port from what it tells. */

@@ -298,7 +298,6 @@ pub(crate) struct ClientCreate {
     #[schema(max_length = 2000)]
     logo_uri: Option<String>,
     is_first_party: Option<bool>,
-    #[schema(max_properties = 10)]
     client_metadata: Option<BTreeMap<String, String>>,
     oidc_logout: Option<OidcLogout>,
 }
@@ -316,7 +315,6 @@ pub(crate) struct ClientUpdate {
     #[schema(max_length = 2000)]
     logo_uri: Option<String>,
     is_first_party: Option<bool>,
-    #[schema(max_properties = 10)]
     client_metadata: Option<BTreeMap<String, String>>,
     oidc_logout: Option<OidcLogout>,
 }

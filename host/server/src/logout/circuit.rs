@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_receiver_rests_after_five_failures_and_longer_after_each_one_more() {
-        let at = |seconds| Timestamp::from_millis(seconds * 1_000);
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1_000);
         let mut circuit = Circuit::default();
         for _ in 0..4 {
             circuit.failed(at(0));

@@ -208,7 +208,7 @@ mod tests {
         let one = || vec![due("acme", "shop.example")];
         let key = (one()[0].tenant.clone(), one()[0].receiver.clone());
         let room = |lanes: &mut Lanes, now| lanes.shares(one(), now).first().map_or(0, |share| share.at_most);
-        let mut attempt = |lanes: &mut Lanes, taken, now| {
+        let attempt = |lanes: &mut Lanes, taken, now| {
             lanes.lanes.entry(key.clone()).or_default().in_hand += 1;
             lanes.in_hand += 1;
             lanes.done(&key, taken, now);
