@@ -42,6 +42,8 @@ The author's day:
 The operator's:
   vestibule check --config vestibule.toml    check a server's configuration
   vestibule serve --config vestibule.toml    serve logins and sessions
+  vestibule logouts list                     see what applications are still to be told
+  vestibule keys list --tenant acme          see what tokens are signed by
 
 Exit codes: 0 done, or the login is allowed; 1 something is wrong; 2 wrong arguments; 3 the login is denied; 4 the login failed."
 )]
@@ -64,6 +66,8 @@ enum Command {
     Serve(commands::serve::Serve),
     Check(commands::check::Check),
     HashSecret(commands::hash_secret::HashSecret),
+    Keys(commands::keys::Keys),
+    Logouts(commands::logouts::Logouts),
     Completions(commands::completions::Completions),
     /// Compile one component from standard input, for the process that has started this one
     #[command(name = loading::WORKER, hide = true)]
@@ -100,6 +104,8 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.execute(),
         Command::Check(check) => check.execute(),
         Command::HashSecret(hash) => hash.execute(),
+        Command::Keys(keys) => keys.execute(),
+        Command::Logouts(logouts) => logouts.execute(),
         Command::Completions(completions) => completions.execute(Arguments::command()),
         Command::CompileWorker => return vestibule::compile::worker(),
     };

@@ -41,7 +41,8 @@ pub use context::Context;
 pub use error::{LoadError, RunError, RuntimeError};
 pub use flow::{Binding, Flow, OnFailure};
 pub use http::{
-    HttpSettings, InvalidCertificate, InvalidOrigin, Origin, Resolve, ResolveFuture, RootCertificate, SystemResolver,
+    Connector, HttpSettings, InvalidCertificate, InvalidOrigin, Origin, Resolve, ResolveFuture, RootCertificate, Stream,
+    SystemResolver,
 };
 pub use inspect::{CONTRACT, Capabilities, Capability};
 pub use limits::{FlowLimits, HostLimits, Limits, TenantLimits};

@@ -35,7 +35,7 @@ struct Inner {
     settings: Settings,
     limits: Arc<Limits>,
     cache: Arc<dyn Cache>,
-    client: Arc<http::Client>,
+    client: Arc<http::Connector>,
     tenants: Tenants,
     lane: SlowLane,
     panics: AtomicU64,
@@ -64,7 +64,7 @@ impl Runtime {
         let limits = Arc::new(settings.limits.clone());
         let lane = SlowLane::new(settings.host_limits.slow_threads)?;
         let tenants = Tenants::new(&settings.tenant_limits, &settings.host_limits);
-        let client = http::Client::new(&settings.http).map_err(|error| RuntimeError::Tls { reason: error.to_string() })?;
+        let client = http::Connector::new(&settings.http)?;
         let client = Arc::new(client);
         let panics = AtomicU64::new(0);
         Ok(Self(Arc::new(Inner { engine, linker, settings, limits, cache, client, tenants, lane, panics })))
@@ -74,7 +74,7 @@ impl Runtime {
         &self.0.engine
     }
 
-    pub(crate) fn client(&self) -> &Arc<http::Client> {
+    pub(crate) fn client(&self) -> &Arc<http::Connector> {
         &self.0.client
     }
 

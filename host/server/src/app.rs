@@ -7,8 +7,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use vestibule::Runtime;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use vestibule::model::TenantId;
+use vestibule::{Connector, Runtime};
 use vestibule_sessions::Store;
 
 use crate::config::HostName;
@@ -33,11 +34,26 @@ struct Inner {
     store: Arc<dyn Store>,
     metrics: Metrics,
     traces: Traces,
+    /// Says which logout URLs are possible.
+    connector: Arc<Connector>,
+    /// That a session has ended, and applications are to be told.
+    ended: Arc<Notify>,
     hashing: Semaphore,
     hash_of_nobody: String,
     is_encrypted: bool,
     trusts_forwarded_host: bool,
     is_ending: AtomicBool,
+}
+
+/// What a server is made of.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) tenants: Tenants,
+    pub(crate) runtime: Runtime,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) traces: Traces,
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) reached: Reached,
 }
 
 /// How the server is reached.
@@ -48,7 +64,8 @@ pub(crate) struct Reached {
 }
 
 impl App {
-    pub(crate) fn new(tenants: Tenants, runtime: Runtime, store: Arc<dyn Store>, traces: Traces, reached: Reached) -> Self {
+    pub(crate) fn new(made: Made) -> Self {
+        let Made { tenants, runtime, store, traces, connector, reached } = made;
         let hash_of_nobody = Argon2::default().hash_password(crate::request::random_id().as_bytes());
         Self(Arc::new(Inner {
             tenants: ArcSwap::from_pointee(tenants),
@@ -56,6 +73,8 @@ impl App {
             store,
             metrics: Metrics::new(),
             traces,
+            connector,
+            ended: Arc::default(),
             hashing: Semaphore::new(HASHING),
             hash_of_nobody: hash_of_nobody.map(|hash| hash.to_string()).unwrap_or_default(),
             is_encrypted: reached.is_encrypted,
@@ -66,6 +85,10 @@ impl App {
 
     pub(crate) fn tenant(&self, host: &HostName) -> Option<Arc<Tenant>> {
         self.0.tenants.load().by_host(host)
+    }
+
+    pub(crate) fn tenant_of(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        self.0.tenants.load().by_id(id)
     }
 
     /// Serves these tenants from now on. Requests that have begun go on with those that they began with.
@@ -83,6 +106,15 @@ impl App {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn connector(&self) -> &Arc<Connector> {
+        &self.0.connector
+    }
+
+    /// Woken when a session has ended.
+    pub(crate) fn ended(&self) -> &Arc<Notify> {
+        &self.0.ended
     }
 
     pub(crate) fn traces(&self) -> &Traces {

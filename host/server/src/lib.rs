@@ -5,7 +5,9 @@ mod api;
 mod app;
 pub mod config;
 mod error;
+pub mod keys;
 mod login;
+mod logout;
 mod metrics;
 mod observe;
 mod rate;
@@ -17,6 +19,5 @@ mod tokens;
 mod traces;
 
 pub use config::Configuration;
-pub use server::{Parts, Server, StartError};
+pub use server::{Parts, Server, StartError, open_store};
 pub use tenant::{ReadComponent, TenantError};
-pub use tokens::KeyError;

@@ -12,12 +12,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use vestibule::Runtime;
 use vestibule::model::outcome::{ActionResult, Decision};
-use vestibule::model::{Outcome, TenantId};
+use vestibule::model::{Outcome, TenantId, Timestamp};
+use vestibule_sessions::Backlog;
 
 /// Seconds of a request: from what a lookup takes to what nobody waits for.
 const REQUEST_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.25, 1.0, 5.0];
 /// Seconds of a run: from what most take to what a limit lets them.
 const RUN_SECONDS: [f64; 9] = [0.00002, 0.00005, 0.0001, 0.0005, 0.002, 0.01, 0.1, 0.5, 5.0];
+/// Seconds of an attempt to tell an application: from what a neighbour takes to what nobody waits for.
+const ATTEMPT_SECONDS: [f64; 7] = [0.005, 0.02, 0.1, 0.5, 2.0, 5.0, 10.0];
+/// Seconds until an application has heard of a session's end.
+const DELAY_SECONDS: [f64; 8] = [0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 3_600.0, 86_400.0];
 /// Bytes of a run's memory.
 const RUN_BYTES: [f64; 6] = [1_048_576.0, 2_097_152.0, 4_194_304.0, 16_777_216.0, 67_108_864.0, 1_073_741_824.0];
 
@@ -42,6 +47,12 @@ struct Ran {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempted {
+    tenant: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfAction {
     tenant: String,
     action: String,
@@ -58,6 +69,10 @@ pub(crate) struct Metrics {
     run_bytes: Family<OfAction, Histogram>,
     swept: Counter,
     host_panics: Gauge,
+    logout_attempts: Family<Attempted, Histogram>,
+    logout_delay: Histogram,
+    logouts_pending: Gauge,
+    logout_oldest: Gauge,
 }
 
 impl Metrics {
@@ -81,7 +96,31 @@ impl Metrics {
             "Panics in functions of the host, each of which has cost one login",
             host_panics.clone(),
         );
-        Self { registry: Arc::new(registry), requests, logins, runs, run_seconds, run_bytes, swept, host_panics }
+        let logout_attempts = Family::<Attempted, Histogram>::new_with_constructor(|| Histogram::new(ATTEMPT_SECONDS));
+        let help = "Attempts to tell an application that a session has ended, by what they have come to";
+        registry.register_with_unit("logout_attempt_duration", help, Unit::Seconds, logout_attempts.clone());
+        let logout_delay = Histogram::new(DELAY_SECONDS);
+        let help = "From the end of a session until an application has heard of it";
+        registry.register_with_unit("logout_delay", help, Unit::Seconds, logout_delay.clone());
+        let logouts_pending = Gauge::default();
+        registry.register("logouts_pending", "Logout tokens that are to be sent", logouts_pending.clone());
+        let logout_oldest = Gauge::default();
+        let help = "How long the oldest logout token waits that is to be sent";
+        registry.register_with_unit("logouts_oldest", help, Unit::Seconds, logout_oldest.clone());
+        Self {
+            registry: Arc::new(registry),
+            requests,
+            logins,
+            runs,
+            run_seconds,
+            run_bytes,
+            swept,
+            host_panics,
+            logout_attempts,
+            logout_delay,
+            logouts_pending,
+            logout_oldest,
+        }
     }
 
     /// A request has been answered.
@@ -109,6 +148,22 @@ impl Metrics {
     /// So many sessions have expired.
     pub(crate) fn swept(&self, expired: u64) {
         self.swept.inc_by(expired);
+    }
+
+    /// An attempt to tell an application has come to this; so long ago the session has ended.
+    pub(crate) fn logout_attempt(&self, tenant: &TenantId, result: &'static str, time: Duration, delay: Duration) {
+        let labels = Attempted { tenant: tenant.as_str().to_owned(), result };
+        self.logout_attempts.get_or_create(&labels).observe(time.as_secs_f64());
+        if result == "delivered" {
+            self.logout_delay.observe(delay.as_secs_f64());
+        }
+    }
+
+    /// What waits to be sent.
+    pub(crate) fn logout_backlog(&self, backlog: Backlog, now: Timestamp) {
+        self.logouts_pending.set(i64::try_from(backlog.pending).unwrap_or(i64::MAX));
+        let waits = backlog.oldest.map_or(0, |oldest| now.as_millis().saturating_sub(oldest.as_millis()) / 1_000);
+        self.logout_oldest.set(i64::try_from(waits).unwrap_or(i64::MAX));
     }
 
     /// All of them as text.

@@ -11,12 +11,16 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
 use hyper_util::rt::TokioTimer;
 use thiserror::Error;
 use tokio::task::JoinHandle;
-use vestibule::{CacheKey, CompilationCache, Compiler, Loader, Runtime, RuntimeError};
-use vestibule_sessions::{PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
+use vestibule::{CacheKey, CompilationCache, Compiler, Connector, Loader, Runtime, RuntimeError};
+use vestibule::model::Timestamp;
+use vestibule_sessions::{
+    Client, ClientSource, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError,
+};
 
 use crate::api;
-use crate::app::{App, Reached};
+use crate::app::{App, Made, Reached};
 use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
+use crate::logout::Logouts;
 use crate::sweep::sweep;
 use crate::tenant::{ReadComponent, TenantError, Tenants};
 use crate::traces::Traces;
@@ -96,6 +100,7 @@ pub struct Server {
     handle: Handle<SocketAddr>,
     serving: JoinHandle<std::io::Result<()>>,
     sweeping: JoinHandle<()>,
+    logouts: Logouts,
 }
 
 impl Server {
@@ -122,7 +127,10 @@ impl Server {
             is_encrypted: configuration.listen.tls.is_some(),
             trusts_forwarded_host: configuration.listen.trust_forwarded_host,
         };
-        let app = App::new(tenants, runtime, Arc::clone(&store), traces, reached);
+        declare_clients(&*store, &configuration).await?;
+        let connector = Arc::new(Connector::new(&configuration.logout.http)?);
+        let made = Made { tenants, runtime, store: Arc::clone(&store), traces, connector, reached };
+        let app = App::new(made);
         let tls = match &configuration.listen.tls {
             Some(settings) => Some(certificate(settings).await?),
             None => None,
@@ -135,6 +143,7 @@ impl Server {
         let handle = Handle::new();
         let serving = serve(listener, tls.clone(), handle.clone(), &app).map_err(failed)?;
         let sweeping = tokio::spawn(sweep(app.clone(), configuration.keep));
+        let logouts = Logouts::start(&app, configuration.logout.give_up_after.0);
         tracing::info!(%address, tenants = configuration.tenants.len(), "listening");
         Ok(Self {
             app,
@@ -149,6 +158,7 @@ impl Server {
             handle,
             serving,
             sweeping,
+            logouts,
         })
     }
 
@@ -171,6 +181,7 @@ impl Server {
             let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;
             reloaded.map_err(|error| StartError::Certificate(error.to_string()))?;
         }
+        declare_clients(&*self.store, &configuration).await?;
         self.app.serve(tenants);
         self.configuration = configuration;
         tracing::info!(tenants = self.configuration.tenants.len(), "the configuration was read again");
@@ -185,6 +196,7 @@ impl Server {
             tracing::error!(%error, "the server has ended with an error");
         }
         self.sweeping.abort();
+        self.logouts.stop().await;
         self.store.close().await;
         self.app.traces().close();
         tracing::info!("ended");
@@ -232,7 +244,11 @@ async fn tenants(
     }
 }
 
-async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, StartError> {
+/// Opens the store of a configuration; it is made, or migrated, where that is needed.
+///
+/// # Errors
+/// When it can't be reached, is of a newer version, or its URL can't be read.
+pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, StartError> {
     Ok(match settings {
         StoreSettings::Sqlite(path) => {
             if let Some(folder) = path.parent() {
@@ -244,6 +260,25 @@ async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, StartErr
         }
         StoreSettings::Postgres(url) => Arc::new(PostgresStore::connect(&url.value()?, PostgresSettings::default()).await?),
     })
+}
+
+/// The store knows the applications that the configuration declares.
+async fn declare_clients(store: &dyn Store, configuration: &Configuration) -> Result<(), StartError> {
+    let now = Timestamp::now();
+    for (id, tenant) in &configuration.tenants {
+        let clients = tenant.clients.iter().map(|client| Client {
+            id: client.client_id.clone(),
+            name: client.name.clone().unwrap_or_else(|| client.client_id.to_string()),
+            body: serde_json::Map::new(),
+            logout: client.logout.clone(),
+            source: ClientSource::Configuration,
+            created_at: now,
+            updated_at: now,
+            revision: 1,
+        });
+        store.configure_clients(id, clients.collect(), now).await?;
+    }
+    Ok(())
 }
 
 async fn certificate(settings: &TlsSettings) -> Result<RustlsConfig, StartError> {
@@ -297,6 +332,7 @@ fn takes_a_new_start(old: &Configuration, new: &Configuration) -> Option<&'stati
         ("log", old.log == new.log),
         ("traces", old.traces == new.traces),
         ("keep", old.keep == new.keep),
+        ("logout", same(&old.logout, &new.logout)),
     ]
     .into_iter()
     .find_map(|(name, is_same)| (!is_same).then_some(name))

@@ -20,16 +20,24 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings) {
     loop {
         interval.tick().await;
         let now = Timestamp::now();
+        match app.store().delivery_backlog().await {
+            Ok(backlog) => app.metrics().logout_backlog(backlog, now),
+            Err(error) => tracing::warn!(%error, "what logout tokens wait can't be counted"),
+        }
         let before = |lifetime: Lifetime| Timestamp::from_millis(now.as_millis().saturating_sub(lifetime.as_millis()));
         let retention = Retention {
             ended_since: before(keep.ended_sessions),
             transactions_since: before(keep.transactions),
             log_since: before(keep.log),
+            deliveries_since: before(keep.ended_sessions),
         };
         loop {
             match app.store().sweep(now, retention, AT_ONE_TIME).await {
                 Ok(swept) => {
                     app.metrics().swept(swept.expired);
+                    if swept.expired > 0 {
+                        app.ended().notify_one();
+                    }
                     if !swept.is_more {
                         break;
                     }

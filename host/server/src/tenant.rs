@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use thiserror::Error;
-use vestibule::model::{SecretError, SessionLifetimes, Settings, TenantId};
+use vestibule::model::{SecretError, SessionLifetimes, Settings, TenantId, Timestamp};
 use vestibule::{Binding, Flow, LoadError, Loader};
 
 use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, TenantSettings};
 use crate::rate::Rate;
-use crate::tokens::{Issuer, KeyError, RemoteKeys, SigningKey, Verifier};
+use crate::keys::{KeyError, KeyRing, Purpose, SigningAlgorithm};
+use crate::tokens::{Issuer, RemoteKeys, Verifier};
 
 /// Where components come from: of a path in the configuration, its bytes and the name that it has where it doesn't say one itself.
 ///
@@ -102,7 +103,10 @@ pub enum TenantError {
 pub(crate) struct Tenant {
     pub(crate) settings: TenantSettings,
     pub(crate) flow: Flow,
-    pub(crate) key: Arc<SigningKey>,
+    /// Its own access tokens are signed by these.
+    pub(crate) access_keys: Arc<KeyRing>,
+    /// Its logout tokens are signed by these.
+    pub(crate) logout_keys: KeyRing,
     pub(crate) verifier: Verifier,
     pub(crate) rate: Rate,
 }
@@ -111,6 +115,7 @@ pub(crate) struct Tenant {
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
     by_host: HashMap<HostName, Arc<Tenant>>,
+    by_id: HashMap<TenantId, Arc<Tenant>>,
 }
 
 impl Tenants {
@@ -134,11 +139,16 @@ impl Tenants {
     }
 
     fn add(&mut self, tenant: Arc<Tenant>) {
+        self.by_id.insert(tenant.settings.id.clone(), Arc::clone(&tenant));
         self.by_host.extend(tenant.settings.hosts.iter().map(|host| (host.clone(), Arc::clone(&tenant))));
     }
 
     pub(crate) fn by_host(&self, host: &HostName) -> Option<Arc<Tenant>> {
         self.by_host.get(host).cloned()
+    }
+
+    pub(crate) fn by_id(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        self.by_id.get(id).cloned()
     }
 }
 
@@ -159,8 +169,12 @@ impl Tenant {
                 Err(error) => errors.push(error),
             }
         }
-        let key = SigningKey::kept_in(keys, &tenant).map(Arc::new);
-        let key = key.map_err(|error| errors.push(TenantError::Signing { tenant: tenant.clone(), error })).ok();
+        let mut ring = |purpose, algorithm| {
+            let ring = KeyRing::kept_in(keys, &tenant, purpose, algorithm, Timestamp::now());
+            ring.map_err(|error| errors.push(TenantError::Signing { tenant: tenant.clone(), error })).ok()
+        };
+        let access_keys = ring(Purpose::Access, SigningAlgorithm::Es256).map(Arc::new);
+        let logout_keys = ring(Purpose::Logout, settings.logout.algorithm);
         let mut issuers = Vec::new();
         for issuer in &settings.issuers {
             let (name, audiences) = (issuer.issuer.clone(), issuer.audiences.clone());
@@ -177,8 +191,10 @@ impl Tenant {
                 }
             }
         }
-        let (Some(key), true) = (key, errors.is_empty()) else { return Err(errors) };
-        issuers.push(Issuer::own(Arc::clone(&key)));
+        let (Some(access_keys), Some(logout_keys), true) = (access_keys, logout_keys, errors.is_empty()) else {
+            return Err(errors);
+        };
+        issuers.push(Issuer::own(Arc::clone(&access_keys)));
         let lifetimes = SessionLifetimes { absolute: settings.session_lifetime.0, idle: settings.idle_lifetime.0 };
         let flow = Flow::new(tenant, bindings)
             .limits(settings.limits.clone())
@@ -186,7 +202,8 @@ impl Tenant {
             .session_lifetimes(lifetimes);
         Ok(Self {
             flow,
-            key,
+            access_keys,
+            logout_keys,
             verifier: Verifier::new(settings.hosts.clone(), issuers),
             rate: Rate::new(settings.rate),
             settings: settings.clone(),

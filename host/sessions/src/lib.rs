@@ -1,23 +1,35 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+mod client;
 mod columns;
+mod delivery;
 mod error;
+mod ids;
 mod log;
 mod login;
+mod logout;
 mod merge;
 mod migrations;
 mod postgres;
 mod session;
 mod sqlite;
 mod store;
+mod tokens;
 
-pub use error::StoreError;
-pub use log::{LogEntry, LogKind, LogPosition, LogPositionError, NewLogEntry};
-pub use login::{
-    BeforeLogin, Committed, KnownSession, LoginCommit, MetadataChanges, SessionChange, SessionLogin, TransactionId, UsedSession,
+pub use client::{
+    Client, ClientCreated, ClientPage, ClientSource, LogoutInitiators, LogoutSettings, LogoutUrl, LogoutUrlError, Receiver,
 };
+pub use delivery::{
+    AttemptResult, Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare,
+    Settled,
+};
+pub use error::StoreError;
+pub use ids::{ClientId, TransactionId};
+pub use log::{LogEntry, LogKind, LogPosition, LogPositionError, NewLogEntry};
+pub use login::{BeforeLogin, Committed, KnownSession, LoginCommit, MetadataChanges, SessionChange, SessionLogin, UsedSession};
 pub use postgres::{PostgresSettings, PostgresStore};
-pub use session::{Actor, Device, Ended, Initiator, Method, Session, SessionClient};
+pub use session::{Actor, Device, Ended, Initiator, InitiatorError, Method, Session, SessionClient};
 pub use sqlite::{SqliteSettings, SqliteStore};
 pub use store::{Page, Retention, SessionCursor, Store, Swept};
+pub use tokens::{Claim, DeliveryId, DeliveryIdError, Holder};

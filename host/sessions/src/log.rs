@@ -17,20 +17,36 @@ pub enum LogKind {
     /// A login was denied, or failed.
     #[serde(rename = "f")]
     FailedLogin,
+    /// A session has ended.
+    #[serde(rename = "slo")]
+    Logout,
+    /// An application has heard that a session has ended.
+    #[serde(rename = "sslo")]
+    LogoutDelivered,
+    /// An application could not be told, or did not want to be.
+    #[serde(rename = "fslo")]
+    LogoutFailed,
 }
 
 impl LogKind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::SuccessfulLogin, Self::FailedLogin, Self::Logout, Self::LogoutDelivered, Self::LogoutFailed];
+
     /// The code.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SuccessfulLogin => "s",
             Self::FailedLogin => "f",
+            Self::Logout => "slo",
+            Self::LogoutDelivered => "sslo",
+            Self::LogoutFailed => "fslo",
         }
     }
 
     /// The kind with this code, where it is known.
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::SuccessfulLogin, Self::FailedLogin].into_iter().find(|kind| kind.as_str() == code)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == code)
     }
 }
 

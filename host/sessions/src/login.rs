@@ -1,47 +1,14 @@
 //! What a login asks of the store: what it begins with, and the one transaction that it ends with.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use vestibule_model::event::CookieMode;
-use vestibule_model::{IdError, Metadata, MetadataError, MetadataKey, SessionId, TenantId, Timestamp, UserId};
+use vestibule_model::{Metadata, MetadataError, MetadataKey, SessionId, TenantId, Timestamp, UserId};
 
+use crate::ids::TransactionId;
 use crate::log::NewLogEntry;
 use crate::session::{Actor, Ended, Method, Session};
-
-/// The platform's own name for one login. Sent twice, it gives the same answer and changes nothing twice.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransactionId(Box<str>);
-
-impl TransactionId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TransactionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for TransactionId {
-    type Err = IdError;
-
-    /// 1 to 255 bytes without white space and control characters: what is right for a session's id.
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let what = "the transaction's id";
-        match text.parse::<SessionId>() {
-            Ok(id) => Ok(Self(id.as_str().into())),
-            Err(IdError::Empty { .. }) => Err(IdError::Empty { what }),
-            Err(IdError::TooLong { given, .. }) => Err(IdError::TooLong { what, given }),
-            Err(IdError::NotAllowed { character, .. }) => Err(IdError::NotAllowed { what, character }),
-        }
-    }
-}
 
 /// What the store knows when a login begins.
 #[derive(Clone, Debug, Default)]

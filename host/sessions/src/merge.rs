@@ -38,8 +38,8 @@ pub(crate) enum Step {
     Create(Box<Session>),
     /// This in place of what is kept.
     Change(Box<Session>),
-    /// The end of the session.
-    End(Ended),
+    /// The end of this session.
+    End(Box<Session>, Ended),
 }
 
 /// What a login does to the session as it is kept now.
@@ -60,7 +60,7 @@ pub(crate) fn login(kept: Option<Kept>, login: &SessionLogin, now: Timestamp) ->
         SessionChange::Use(used) => change(kept.session, login, Some(used), now),
         SessionChange::Keep if login.leaves_alone() => Step::Unchanged(Box::new(kept.session)),
         SessionChange::Keep => change(kept.session, login, None, now),
-        SessionChange::End(initiator) => Step::End(Ended { at: now, initiator: *initiator }),
+        SessionChange::End(initiator) => Step::End(Box::new(kept.session), Ended { at: now, initiator: *initiator }),
     }
 }
 

@@ -1,6 +1,10 @@
 //! A session as it is kept.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use vestibule_model::event::CookieMode;
 use vestibule_model::{Metadata, SessionId, Timestamp, UserId};
 
@@ -96,7 +100,7 @@ pub struct Actor {
 }
 
 /// Why a session has ended: the initiators of OIDC Back-Channel Logout as Auth0 names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Initiator {
     /// The user logged out at an application.
@@ -145,6 +149,28 @@ impl Initiator {
     }
 }
 
+impl fmt::Display for Initiator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no initiator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "not an initiator: rp-logout, idp-logout, password-changed, session-expired, session-revoked, account-deleted, \
+     email-identifier-changed or account-deactivated"
+)]
+pub struct InitiatorError;
+
+impl FromStr for Initiator {
+    type Err = InitiatorError;
+
+    fn from_str(text: &str) -> Result<Self, InitiatorError> {
+        Self::ALL.into_iter().find(|initiator| initiator.as_str() == text).ok_or(InitiatorError)
+    }
+}
+
 /// That a session was there and has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -152,4 +178,19 @@ pub struct Ended {
     pub at: Timestamp,
     /// Why.
     pub initiator: Initiator,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_initiator_reads_as_it_is_written() {
+        for initiator in Initiator::ALL {
+            assert_eq!(initiator.to_string().parse(), Ok(initiator));
+            assert_eq!(serde_json::to_string(&initiator).unwrap(), format!("\"{initiator}\""));
+            assert!(InitiatorError.to_string().contains(initiator.as_str()));
+        }
+        assert_eq!("logout".parse::<Initiator>(), Err(InitiatorError));
+    }
 }

@@ -5,10 +5,16 @@ use std::fmt;
 use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
+use crate::client::{Client, ClientCreated, ClientPage};
+use crate::delivery::{
+    Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
+};
 use crate::error::StoreError;
+use crate::ids::{ClientId, TransactionId};
 use crate::log::{LogEntry, LogPosition};
-use crate::login::{BeforeLogin, Committed, LoginCommit, TransactionId};
+use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::session::{Initiator, Session};
+use crate::tokens::{DeliveryId, Holder};
 
 /// Where sessions, transactions and the tenant's log are kept. When a call that changes something returns `Ok`, it is on disk.
 ///
@@ -49,7 +55,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError>;
 
-    /// Ends a session. Whether it was there.
+    /// Ends a session, and writes what that owes: a delivery for each URL of each of its clients that wants to hear of it, and a line of
+    /// the tenant's log. Whether it was there. All else that ends sessions owes the same.
     async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Ends all sessions of a user: how many there were.
@@ -64,6 +71,100 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// One entry of the tenant's log.
     async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError>;
+
+    /// A client.
+    async fn client(&self, tenant: &TenantId, id: &ClientId) -> Result<Option<Client>, StoreError>;
+
+    /// The tenant's clients by their ids, after the one that the page before ended with.
+    async fn clients(&self, tenant: &TenantId, after: Option<&ClientId>, take: usize) -> Result<ClientPage, StoreError>;
+
+    /// How many clients the tenant has.
+    async fn count_clients(&self, tenant: &TenantId) -> Result<u64, StoreError>;
+
+    /// Creates a client.
+    async fn create_client(&self, tenant: &TenantId, client: Client) -> Result<ClientCreated, StoreError>;
+
+    /// Makes this of a client, where it is there and has this revision: whoever has read it and changed it has not been overtaken by
+    /// another. Whether it was. The new one has the next revision, and the `created_at` of what is kept.
+    ///
+    /// What is pending for a URL at which it hears no longer is dropped. Other initiators are for sessions that end later.
+    async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError>;
+
+    /// Deletes a client, and drops what is pending for it. Whether it was there.
+    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError>;
+
+    /// Makes these the clients that the operator's configuration declares, whatever their `source` and times say: creates and changes
+    /// them, and deletes those that it declares no longer. A client of the Management API with the same id becomes the configuration's.
+    /// One that is as it is declared is not written. Of two with one id the last counts.
+    async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Who has pending deliveries that are due, of all tenants: who waits longest comes first. Whoever leaves some of them alone for a while
+    /// asks for so many more, or these are all that is ever seen.
+    async fn due_receivers(&self, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, StoreError>;
+
+    /// Takes due deliveries of each receiver, the oldest due first: they are the caller's to send until that moment, and due again then
+    /// for whoever comes. Each counts one attempt more. Nobody else has them at the same time.
+    ///
+    /// What goes to a URL at which its client hears no longer is dropped instead.
+    async fn claim_deliveries(
+        &self,
+        shares: &[ReceiverShare],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Writes down how attempts have ended, each with its line of the log, in one transaction. Of each, whether it was the caller's: where
+    /// another has claimed it since, or it was dropped, nothing is written, and no line.
+    async fn settle_deliveries(&self, settled: Vec<Settled>, now: Timestamp) -> Result<Vec<bool>, StoreError>;
+
+    /// Gives back what was claimed and not sent: due now, and the attempt not counted.
+    async fn release_deliveries(&self, held: &[Held<'_>], now: Timestamp) -> Result<(), StoreError>;
+
+    /// Deliveries, of one tenant or all, in one state or all, the oldest first.
+    async fn deliveries(
+        &self,
+        tenant: Option<&TenantId>,
+        state: Option<DeliveryState>,
+        after: Option<&DeliveryCursor>,
+        take: usize,
+    ) -> Result<DeliveryPage, StoreError>;
+
+    /// One delivery.
+    async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
+
+    /// Makes a delivery pending and due now, as if it had never been tried; what somebody has in hand is theirs no longer. Whether it was
+    /// there.
+    async fn retry_delivery(&self, tenant: &TenantId, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Forgets a delivery. Whether it was there.
+    async fn drop_delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<bool, StoreError>;
+
+    /// What waits to be sent, of all tenants.
+    async fn delivery_backlog(&self) -> Result<Backlog, StoreError>;
+
+    /// Makes a stream of a tenant's log this server's until that moment: the last position that was sent. None where it is another's whose
+    /// time is not over.
+    async fn stream_claim(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        holder: Holder,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<LogPosition>, StoreError>;
+
+    /// Writes down how far a stream was sent, and keeps it until that moment. Whether it was this server's. No position goes back.
+    async fn stream_advance(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        holder: Holder,
+        position: LogPosition,
+        until: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Gives back a stream, where it is this server's.
+    async fn stream_release(&self, tenant: &TenantId, name: &str, holder: Holder) -> Result<(), StoreError>;
 
     /// Ends sessions whose time is over, and forgets what has been kept for long enough: so many rows of each at most, so that nobody
     /// waits for it for long. To be called again for as long as there is more.
@@ -108,6 +209,8 @@ pub struct Retention {
     pub transactions_since: Timestamp,
     /// Of the tenant's log.
     pub log_since: Timestamp,
+    /// Of deliveries that were refused or given up.
+    pub deliveries_since: Timestamp,
 }
 
 /// What a sweep has done.

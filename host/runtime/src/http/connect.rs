@@ -1,7 +1,7 @@
 //! From an origin to a connection: its name is resolved once, each address of the answer is checked, and the connection goes to one of
 //! these and to no other.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -15,28 +15,40 @@ use super::origin::{Host, Origin};
 use super::resolver::Resolve;
 use super::socket::Stream;
 use super::tls;
+use crate::error::RuntimeError;
 
 /// Addresses of one host that are tried, each with its share of the time that is left.
 const TRIED: usize = 4;
 
-/// What all requests of a host share.
-pub(crate) struct Client {
+/// From an origin to a connection that may be used: what all requests of Actions share, and a host's own requests to where tenants say.
+///
+/// A name is resolved once. Each address of the answer is checked as [`HttpSettings::allowed_networks`] says, and the connection goes to one of
+/// these and to no other.
+pub struct Connector {
     networks: Networks,
     resolver: Arc<dyn Resolve>,
     tls: TlsConnector,
 }
 
-impl Client {
-    pub(crate) fn new(settings: &HttpSettings) -> Result<Self, rustls::Error> {
+impl Connector {
+    /// One with these networks, authorities and resolver.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn new(settings: &HttpSettings) -> Result<Self, RuntimeError> {
+        let tls = tls::config(&settings.root_certificates).map_err(|error| RuntimeError::Tls { reason: error.to_string() })?;
         Ok(Self {
             networks: Networks::new(settings.allowed_networks.clone()),
             resolver: Arc::clone(&settings.resolver),
-            tls: Arc::new(tls::config(&settings.root_certificates)?).into(),
+            tls: Arc::new(tls).into(),
         })
     }
 
-    /// A connection to the origin's server, which has proved its name where the origin is encrypted.
-    pub(crate) async fn connect(&self, origin: &Origin, until: Instant) -> Result<Box<dyn Stream>, RequestError> {
+    /// A connection to the origin's server, which has proved its name where the origin is encrypted. It speaks HTTP/1.1.
+    ///
+    /// # Errors
+    /// When there is none until then, or an address of the host is refused.
+    pub async fn connect(&self, origin: &Origin, until: Instant) -> Result<Box<dyn Stream>, RequestError> {
         let addresses = self.addresses(origin).await?;
         let stream = dial(&addresses, origin.port(), until).await?;
         // Requests are written whole: waiting for more would only be slower.
@@ -48,6 +60,25 @@ impl Client {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => Err(RequestError::Tls { reason: error.to_string() }),
         }
+    }
+
+    /// What can be said of an origin before its host's name is resolved: whether [`Connector::connect`] would refuse it anyway.
+    ///
+    /// # Errors
+    /// When its address is special, its name is this machine's, or it is not encrypted, and no network that is allowed makes up for it.
+    pub fn check(&self, origin: &Origin) -> Result<(), RequestError> {
+        let loopback = || IpAddr::from(Ipv4Addr::LOCALHOST);
+        let known = match origin.host() {
+            Host::Address(address) => Some(*address),
+            // RFC 6761, section 6.3.
+            Host::Name(name) if name.as_ref() == "localhost" || name.as_ref().ends_with(".localhost") => Some(loopback()),
+            Host::Name(_) => None,
+        };
+        if let Some(address) = known {
+            self.networks.check(address).map_err(|rule| RequestError::AddressRefused { rule })?;
+        }
+        let may_be_plain = known.is_some_and(|address| self.networks.names(address));
+        if origin.is_encrypted() || may_be_plain { Ok(()) } else { Err(RequestError::NotEncrypted) }
     }
 
     /// The addresses of the origin's host, each of them checked. One that is refused refuses all: whoever answers for the name must not
@@ -82,4 +113,10 @@ async fn dial(addresses: &[IpAddr], port: u16, until: Instant) -> Result<TcpStre
         left -= 1;
     }
     Err(RequestError::NotConnected)
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("networks", &self.networks).finish_non_exhaustive()
+    }
 }

@@ -27,9 +27,10 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::limits::Limits;
 use crate::sandbox::Sandbox;
 
-pub(crate) use connect::Client;
+pub use connect::Connector;
 pub use origin::{InvalidOrigin, Origin};
 pub use resolver::{Resolve, ResolveFuture, SystemResolver};
+pub use socket::Stream;
 pub use tls::{InvalidCertificate, RootCertificate};
 
 use send::Sender;
@@ -67,7 +68,7 @@ pub(crate) struct Http {
 
 impl Http {
     /// Of a binding that allows these origins.
-    pub(crate) fn new(client: Arc<Client>, allowed: Arc<[Origin]>, limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(client: Arc<Connector>, allowed: Arc<[Origin]>, limits: Arc<Limits>) -> Self {
         Self { context: WasiHttpCtx::new(), sender: Sender::new(Some(client), allowed, limits) }
     }
 

@@ -15,7 +15,7 @@ use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::body::ResponseBody;
-use super::connect::Client;
+use super::connect::Connector;
 use super::deadline::Deadlines;
 use super::error::{HEAD_BYTES, of_hyper, told};
 use super::origin::Origin;
@@ -28,7 +28,7 @@ const CHUNK: usize = 64 << 10;
 
 /// What sends an Action's requests.
 pub(crate) struct Sender {
-    client: Option<Arc<Client>>,
+    client: Option<Arc<Connector>>,
     allowed: Arc<[Origin]>,
     limits: Arc<Limits>,
     made: usize,
@@ -38,12 +38,12 @@ pub(crate) struct Sender {
 type Answered = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl Sender {
-    pub(crate) fn new(client: Option<Arc<Client>>, allowed: Arc<[Origin]>, limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(client: Option<Arc<Connector>>, allowed: Arc<[Origin]>, limits: Arc<Limits>) -> Self {
         Self { client, allowed, limits, made: 0, record: Record::default() }
     }
 
     /// Looks at a request before anything is done for it, and writes it down.
-    fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Arc<Client>, Origin, Recorded), RequestError> {
+    fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Arc<Connector>, Origin, Recorded), RequestError> {
         let origin = origin(request.uri());
         let written = origin.as_ref().map(Origin::to_string).unwrap_or_default();
         let allowed = self.limits.requests;
@@ -62,7 +62,7 @@ impl Sender {
         admitted.map(|(client, origin)| (client, origin, recorded.clone())).map_err(|error| recorded.failed(error))
     }
 
-    fn check(&self, origin: Origin, request: &Request<WasiBody>) -> Result<(Arc<Client>, Origin), RequestError> {
+    fn check(&self, origin: Origin, request: &Request<WasiBody>) -> Result<(Arc<Connector>, Origin), RequestError> {
         let client = self.client.as_ref().filter(|_| self.allowed.contains(&origin)).ok_or(RequestError::OriginNotAllowed)?;
         if request.method() == Method::CONNECT {
             return Err(RequestError::MethodNotOffered { method: method(request) });
@@ -129,7 +129,7 @@ fn is_forbidden(name: &HeaderName) -> bool {
 
 /// A request that is under way.
 struct Exchange {
-    client: Arc<Client>,
+    client: Arc<Connector>,
     origin: Origin,
     recorded: Recorded,
     limits: Arc<Limits>,

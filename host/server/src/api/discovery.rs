@@ -21,7 +21,8 @@ use crate::request::Host;
     )
 )]
 pub(crate) async fn key_set(Host { tenant, .. }: Host) -> impl IntoResponse {
-    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(json!({ "keys": [tenant.key.public] })))
+    let keys: Vec<_> = tenant.access_keys.public().chain(tenant.logout_keys.public()).collect();
+    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(json!({ "keys": keys })))
 }
 
 /// Where what is (OpenID Connect Discovery 1.0; RFC 8414).
@@ -35,7 +36,7 @@ pub(crate) async fn key_set(Host { tenant, .. }: Host) -> impl IntoResponse {
         (status = 404, description = "No tenant is called by this host.", body = crate::error::ErrorBody),
     )
 )]
-pub(crate) async fn configuration(State(app): State<App>, Host { authority, .. }: Host) -> impl IntoResponse {
+pub(crate) async fn configuration(State(app): State<App>, Host { tenant, authority }: Host) -> impl IntoResponse {
     let issuer = format!("{}://{authority}/", app.scheme());
     Json(json!({
         "issuer": issuer,
@@ -45,6 +46,8 @@ pub(crate) async fn configuration(State(app): State<App>, Host { authority, .. }
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256"],
+        "id_token_signing_alg_values_supported": [tenant.logout_keys.signing().algorithm.as_str()],
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
     }))
 }

@@ -1,5 +1,7 @@
 //! The routes: one file for each group.
 
+mod client_body;
+mod clients;
 mod discovery;
 mod health;
 mod logs;
@@ -7,6 +9,7 @@ mod metrics;
 mod openapi;
 mod post_login;
 mod session_body;
+mod session_end;
 mod sessions;
 mod shapes;
 mod token;
@@ -29,12 +32,15 @@ pub(crate) fn router(app: App) -> Router {
         .route("/api/v2/sessions/{id}", get(sessions::read).patch(sessions::update).delete(sessions::delete))
         .route("/api/v2/sessions/{id}/revoke", post(sessions::revoke))
         .route("/api/v2/users/{id}/sessions", get(users::sessions).delete(users::delete_sessions))
+        .route("/api/v2/clients", get(clients::list).post(clients::create))
+        .route("/api/v2/clients/{id}", get(clients::read).patch(clients::update).delete(clients::delete))
         .route("/api/v2/logs", get(logs::list))
         .route("/api/v2/logs/{id}", get(logs::read))
         .layer(middleware::from_fn_with_state(app.clone(), observe::limit_rate));
     Router::new()
         .merge(management)
         .route("/v1/post-login", post(post_login::run))
+        .route("/v1/sessions/{id}/end", post(session_end::end))
         .route("/oauth/token", post(token::issue_token))
         .route("/.well-known/jwks.json", get(discovery::key_set))
         .route("/.well-known/openid-configuration", get(discovery::configuration))

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{discovery, health, logs, metrics, post_login, sessions, token, users};
+use super::{clients, discovery, health, logs, metrics, post_login, session_end, sessions, token, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -14,12 +14,18 @@ use super::{discovery, health, logs, metrics, post_login, sessions, token, users
     ),
     paths(
         post_login::run,
+        session_end::end,
         sessions::read,
         sessions::update,
         sessions::delete,
         sessions::revoke,
         users::sessions,
         users::delete_sessions,
+        clients::list,
+        clients::create,
+        clients::read,
+        clients::update,
+        clients::delete,
         logs::list,
         logs::read,
         token::issue_token,

@@ -50,6 +50,9 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, headers: HeaderM
     let (json, is_repeated) = match answer {
         Answer::Now { outcome, json } => {
             app.metrics().login(&tenant.settings.id, &outcome);
+            if outcome.session.revoked.is_some() {
+                app.ended().notify_one();
+            }
             app.traces().login(&headers, &tenant.settings.id, &outcome, started);
             (json, false)
         }

@@ -104,6 +104,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let tenant = caller.may(&[Scope::DeleteSessions])?;
     app.store().end(&tenant.settings.id, &id, Initiator::SessionRevoked, Timestamp::now()).await?;
+    app.ended().notify_one();
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -132,5 +133,6 @@ pub(crate) async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     let tenant = caller.may(&[Scope::DeleteSessions, Scope::UpdateSessions])?;
     let was_there = app.store().end(&tenant.settings.id, &id, Initiator::SessionRevoked, Timestamp::now()).await?;
+    app.ended().notify_one();
     if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(not_found()) }
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::logout::OidcLogout;
+
 /// A login event, in the shape of Auth0's post-login event: what it has to have, and some of what it may have.
 #[derive(ToSchema)]
 pub(crate) struct Event {
@@ -257,4 +259,62 @@ pub(crate) struct Endpoints {
 #[derive(ToSchema)]
 pub(crate) struct Status {
     status: String,
+}
+
+/// An application, as far as this server keeps it.
+#[derive(ToSchema)]
+pub(crate) struct Client {
+    client_id: String,
+    tenant: String,
+    name: String,
+    #[schema(required = false)]
+    description: String,
+    #[schema(required = false)]
+    app_type: String,
+    #[schema(required = false)]
+    logo_uri: String,
+    #[schema(required = false)]
+    is_first_party: bool,
+    #[schema(required = false)]
+    client_metadata: BTreeMap<String, String>,
+    /// As it was sent.
+    #[schema(required = false)]
+    oidc_logout: OidcLogout,
+}
+
+/// An application that is new.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientCreate {
+    /// As the platform's events name it; made where it is missing.
+    #[schema(required = false, min_length = 1, max_length = 255, pattern = r"^[!-~]+$")]
+    client_id: String,
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[!-~]+$")]
+    name: String,
+    #[schema(max_length = 140)]
+    description: Option<String>,
+    #[schema(max_length = 64)]
+    app_type: Option<String>,
+    #[schema(max_length = 2000)]
+    logo_uri: Option<String>,
+    is_first_party: Option<bool>,
+    client_metadata: Option<BTreeMap<String, String>>,
+    oidc_logout: Option<OidcLogout>,
+}
+
+/// What changes of an application; `null` removes.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientUpdate {
+    #[schema(required = false, min_length = 1, max_length = 255, pattern = r"^[!-~]+$")]
+    name: String,
+    #[schema(max_length = 140)]
+    description: Option<String>,
+    #[schema(max_length = 64)]
+    app_type: Option<String>,
+    #[schema(max_length = 2000)]
+    logo_uri: Option<String>,
+    is_first_party: Option<bool>,
+    client_metadata: Option<BTreeMap<String, String>>,
+    oidc_logout: Option<OidcLogout>,
 }

@@ -111,11 +111,12 @@ pub(crate) async fn issue_token(
         return Ok(answer.into_response());
     }
     let (Some(id), Some(secret)) = (request.client_id, request.client_secret) else { return Ok(WRONG_CLIENT.into_response()) };
-    let client = tenant.settings.clients.iter().find(|client| client.client_id == id);
+    let client = tenant.settings.clients.iter().find(|client| client.client_id.as_str() == id);
+    let credentials = client.and_then(|client| client.credentials.as_ref());
     // Checked for a client that isn't there as well, so that the time doesn't tell.
-    let hash = client.map_or_else(|| app.hash_of_nobody().to_owned(), |client| client.secret_hash.clone());
+    let hash = credentials.map_or_else(|| app.hash_of_nobody().to_owned(), |credentials| credentials.secret_hash.clone());
     let is_right = check(&app, hash, secret).await?;
-    let Some(client) = client.filter(|_| is_right) else { return Ok(WRONG_CLIENT.into_response()) };
+    let Some(credentials) = credentials.filter(|_| is_right) else { return Ok(WRONG_CLIENT.into_response()) };
     let scheme = app.scheme();
     let audience = request.audience.unwrap_or_else(|| format!("{scheme}://{authority}/api/v2/"));
     if !tenant.verifier.is_own_api(&audience) {
@@ -123,9 +124,9 @@ pub(crate) async fn issue_token(
         return Ok(answer.into_response());
     }
     let wanted: BTreeSet<Scope> = match request.scope.as_deref().filter(|scope| !scope.is_empty()) {
-        None => client.scopes.clone(),
+        None => credentials.scopes.clone(),
         Some(scope) => match scope.split(' ').map(str::parse::<Scope>).collect::<Result<BTreeSet<_>, _>>() {
-            Ok(wanted) if wanted.is_subset(&client.scopes) => wanted,
+            Ok(wanted) if wanted.is_subset(&credentials.scopes) => wanted,
             _ => {
                 let answer = refused(StatusCode::FORBIDDEN, "access_denied", "the client doesn't have all of these scopes");
                 return Ok(answer.into_response());
@@ -133,7 +134,7 @@ pub(crate) async fn issue_token(
         },
     };
     let issuer = format!("{scheme}://{authority}/");
-    let granted = issue(&tenant.key, &issuer, &audience, &client.client_id, &wanted, Timestamp::now()).map_err(|error| {
+    let granted = issue(tenant.access_keys.signing(), &issuer, &audience, &id, &wanted, Timestamp::now()).map_err(|error| {
         tracing::error!(%error, "a token can't be signed");
         ApiError::internal()
     })?;

@@ -114,5 +114,6 @@ pub(crate) async fn delete_sessions(
 ) -> Result<StatusCode, ApiError> {
     let tenant = caller.may(&[Scope::DeleteSessions])?;
     app.store().end_all_of(&tenant.settings.id, &user, Initiator::SessionRevoked, Timestamp::now()).await?;
+    app.ended().notify_one();
     Ok(StatusCode::ACCEPTED)
 }

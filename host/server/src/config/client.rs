@@ -8,15 +8,29 @@ use std::str::FromStr;
 use argon2::password_hash::phc::PasswordHash;
 use thiserror::Error;
 use url::Url;
+use vestibule::Connector;
+use vestibule_sessions::{ClientId, LogoutSettings};
 
 use super::host::exists;
 use super::section::Section;
+use crate::logout::OidcLogout;
 
-/// A client that gets tokens from this server, by the client credentials grant (RFC 6749, section 4.4).
+/// An application: one that gets tokens from this server, one that is told of a session's end, or both.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
-    /// Its id.
-    pub client_id: String,
+    /// Its id, as events have it.
+    pub client_id: ClientId,
+    /// What people call it; its id where nobody has said.
+    pub name: Option<String>,
+    /// How it gets tokens from this server.
+    pub credentials: Option<Credentials>,
+    /// What it is told of a session's end.
+    pub logout: Option<LogoutSettings>,
+}
+
+/// How a client gets tokens from this server: by the client credentials grant (RFC 6749, section 4.4).
+#[derive(Clone, Debug)]
+pub struct Credentials {
     /// Its secret's hash: argon2id in PHC form, as `vestibule hash-secret` writes it.
     pub secret_hash: String,
     /// What its tokens are good for.
@@ -58,17 +72,38 @@ pub enum Scope {
     RunPostLogin,
     /// `read:logs`: to read the tenant's log.
     ReadLogs,
+    /// `read:clients`: to read applications.
+    ReadClients,
+    /// `create:clients`: to create applications.
+    CreateClients,
+    /// `update:clients`: to change applications.
+    UpdateClients,
+    /// `delete:clients`: to delete applications.
+    DeleteClients,
 }
 
 /// A text that is no scope of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("not a scope: `update:session`, `read:sessions`, `update:sessions`, `delete:sessions`, `run:post-login`, `read:logs`")]
+#[error(
+    "not a scope: `update:session`, `read:sessions`, `update:sessions`, `delete:sessions`, `run:post-login`, `read:logs`, `read:clients`, \
+     `create:clients`, `update:clients`, `delete:clients`"
+)]
 pub struct ScopeError;
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::UpdateSession, Self::ReadSessions, Self::UpdateSessions, Self::DeleteSessions, Self::RunPostLogin, Self::ReadLogs];
+    pub const ALL: [Self; 10] = [
+        Self::UpdateSession,
+        Self::ReadSessions,
+        Self::UpdateSessions,
+        Self::DeleteSessions,
+        Self::RunPostLogin,
+        Self::ReadLogs,
+        Self::ReadClients,
+        Self::CreateClients,
+        Self::UpdateClients,
+        Self::DeleteClients,
+    ];
 
     /// As tokens have it.
     pub const fn as_str(self) -> &'static str {
@@ -79,6 +114,10 @@ impl Scope {
             Self::DeleteSessions => "delete:sessions",
             Self::RunPostLogin => "run:post-login",
             Self::ReadLogs => "read:logs",
+            Self::ReadClients => "read:clients",
+            Self::CreateClients => "create:clients",
+            Self::UpdateClients => "update:clients",
+            Self::DeleteClients => "delete:clients",
         }
     }
 }
@@ -97,22 +136,17 @@ impl fmt::Display for Scope {
     }
 }
 
-pub(super) fn clients(tenant: &Section<'_>) -> Vec<ClientSettings> {
+pub(super) fn clients(tenant: &Section<'_>, connector: Option<&Connector>) -> Vec<ClientSettings> {
     let mut known = BTreeSet::new();
     let clients = tenant.sections("clients").into_iter().filter_map(|client| {
-        let id = client.required::<String>("client_id", "write the name that the client authenticates by");
-        let remedy = "write what `vestibule hash-secret` prints for the client's secret";
-        let hash = client.required::<String>("secret_hash", remedy);
-        let scopes: BTreeSet<Scope> = client.list::<Scope>("scopes").into_iter().map(|scope| scope.value).collect();
-        if scopes.is_empty() {
-            client.missing("scopes", "a client without any can do nothing: `scopes = [\"run:post-login\"]`");
-        }
-        if let Some(hash) = &hash {
-            let is_right = PasswordHash::new(&hash.value).is_ok_and(|parsed| parsed.algorithm.as_str() == "argon2id");
-            if !is_right {
-                // What stands there may be the secret itself.
-                client.source.mistake(&hash.span, "`secret_hash` is no argon2id hash", remedy);
-            }
+        let id = client.required::<ClientId>("client_id", "write the name that the client authenticates by, and that events have");
+        let name = client.text("name").map(|name| name.value.to_owned());
+        let credentials = credentials(&client);
+        let is_told = client.has("oidc_logout");
+        let logout = logout(&client, connector);
+        if credentials.is_none() && !is_told && !client.has("secret_hash") && !client.has("scopes") {
+            let remedy = "write `secret_hash` and `scopes` for one that gets tokens, `oidc_logout` for one that is told of logouts";
+            client.source.mistake(&client.span, "this client does nothing", remedy);
         }
         if let Some(id) = &id
             && !known.insert(id.value.clone())
@@ -120,9 +154,45 @@ pub(super) fn clients(tenant: &Section<'_>) -> Vec<ClientSettings> {
             client.source.mistake(&id.span, format!("the client {} is there twice", id.value), "leave one of them out");
         }
         client.finish();
-        Some(ClientSettings { client_id: id?.value, secret_hash: hash?.value, scopes })
+        Some(ClientSettings { client_id: id?.value, name, credentials, logout })
     });
     clients.collect()
+}
+
+/// None where the client gets no tokens, or a mistake has been told.
+fn credentials(client: &Section<'_>) -> Option<Credentials> {
+    if !client.has("secret_hash") && !client.has("scopes") {
+        return None;
+    }
+    let remedy = "write what `vestibule hash-secret` prints for the client's secret";
+    let hash = client.required::<String>("secret_hash", remedy);
+    let scopes: BTreeSet<Scope> = client.list::<Scope>("scopes").into_iter().map(|scope| scope.value).collect();
+    if scopes.is_empty() {
+        client.missing("scopes", "a client that gets tokens is good for something: `scopes = [\"run:post-login\"]`");
+    }
+    if let Some(hash) = &hash {
+        let is_right = PasswordHash::new(&hash.value).is_ok_and(|parsed| parsed.algorithm.as_str() == "argon2id");
+        if !is_right {
+            // What stands there may be the secret itself.
+            client.source.mistake(&hash.span, "`secret_hash` is no argon2id hash", remedy);
+        }
+    }
+    Some(Credentials { secret_hash: hash?.value, scopes })
+}
+
+/// In the words of the Management API.
+fn logout(client: &Section<'_>, connector: Option<&Connector>) -> Option<LogoutSettings> {
+    let given = client.json("oidc_logout")?;
+    let connector = connector?;
+    let settings = serde_path_to_error::deserialize::<_, OidcLogout>(given.value).map_err(|error| error.to_string());
+    match settings.and_then(|settings| settings.read(connector).map_err(|error| error.to_string())) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let remedy = "as in the Management API: { backchannel_logout_urls = [\"https://…\"], backchannel_logout_initiators = { mode = \"all\" } }";
+            client.source.mistake(&given.span, format!("`oidc_logout`: {error}"), remedy);
+            None
+        }
+    }
 }
 
 pub(super) fn issuers(tenant: &Section<'_>) -> Vec<IssuerSettings> {

@@ -4,6 +4,7 @@ mod action;
 mod client;
 mod host;
 mod lifetime;
+mod logout;
 mod mistake;
 mod reference;
 mod section;
@@ -17,9 +18,10 @@ use toml::de::DeTable;
 use vestibule::model::TenantId;
 
 pub use action::{ActionSettings, ComponentSource};
-pub use client::{ClientSettings, IssuerSettings, KeySource, Scope, ScopeError};
+pub use client::{ClientSettings, Credentials, IssuerSettings, KeySource, Scope, ScopeError};
 pub use host::{HostName, HostNameError, ListenSettings, LogFormat, StoreSettings, TlsSettings};
 pub use lifetime::{KeepSettings, Lifetime, LifetimeError};
+pub use logout::{DeliverySettings, LogoutTokenSettings};
 pub use mistake::{Mistake, Mistakes};
 pub use reference::{Reference, ReferenceError};
 pub use tenant::{LogSettings, RateSettings, TenantSettings};
@@ -59,6 +61,8 @@ pub struct Configuration {
     pub traces: Option<url::Url>,
     /// How long what is over is kept.
     pub keep: KeepSettings,
+    /// How applications are told that a session has ended.
+    pub logout: DeliverySettings,
     /// The tenants.
     pub tenants: BTreeMap<TenantId, TenantSettings>,
 }
@@ -107,7 +111,10 @@ fn read(file: &Section<'_>) -> Option<Configuration> {
     let log = host::log(file);
     let traces = file.parsed::<url::Url>("traces").map(|url| url.value);
     let keep = KeepSettings::read(file);
-    let tenants = tenant::tenants(file, &sandbox);
+    let delivery = logout::delivery(file);
+    let connector = delivery.as_ref().map(|(_, connector)| &**connector);
+    let tenants = tenant::tenants(file, &sandbox, connector);
     file.finish();
-    Some(Configuration { listen: listen?, state, store: store?, sandbox, log, traces, keep, tenants })
+    let (logout, _) = delivery?;
+    Some(Configuration { listen: listen?, state, store: store?, sandbox, log, traces, keep, logout, tenants })
 }

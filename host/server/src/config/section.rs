@@ -118,6 +118,17 @@ impl<'s> Section<'s> {
         self.source.mistake(&self.span, format!("{here} has no `{key}`"), remedy);
     }
 
+    /// Whether there is such a member, whatever it is.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Whatever stands there, as JSON.
+    pub(super) fn json(&self, key: &'static str) -> Option<Read<serde_json::Value>> {
+        let value = self.member(key)?;
+        Some(Read { value: json(value.get_ref()), span: value.span() })
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
         let value = self.member(key)?;
@@ -246,6 +257,24 @@ impl<'s> Member<'_, 's> {
             self.section.wrong_type(self.key, self.value, "a number, or a string with a unit");
         }
         Some(Read { value: text?, span: self.value.span() })
+    }
+}
+
+fn json(value: &DeValue<'_>) -> serde_json::Value {
+    match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(number) => {
+            let digits = number.as_str().replace('_', "");
+            i64::from_str_radix(&digits, number.radix()).map_or(serde_json::Value::Null, Into::into)
+        }
+        DeValue::Float(number) => number.as_str().replace('_', "").parse::<f64>().map_or(serde_json::Value::Null, Into::into),
+        DeValue::Boolean(flag) => (*flag).into(),
+        DeValue::Datetime(time) => time.to_string().into(),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(table) => {
+            let members = table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref())));
+            serde_json::Value::Object(members.collect())
+        }
     }
 }
 

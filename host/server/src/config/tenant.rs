@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use vestibule::model::TenantId;
-use vestibule::{FlowLimits, Limits};
+use vestibule::{Connector, FlowLimits, Limits};
 
 use super::action::{self, ActionSettings};
 use super::client::{self, ClientSettings, IssuerSettings};
 use super::host::{HostName, or_unknown, tell};
 use super::lifetime::Lifetime;
+use super::logout::{self, LogoutTokenSettings};
 use super::section::Section;
 
 /// A tenant.
@@ -24,7 +25,9 @@ pub struct TenantSettings {
     pub limits: Limits,
     /// See `limits`.
     pub flow_limits: FlowLimits,
-    /// Who gets tokens from this server.
+    /// What its logout tokens are.
+    pub logout: LogoutTokenSettings,
+    /// Its applications: who gets tokens from this server, and who is told of a session's end.
     pub clients: Vec<ClientSettings>,
     /// Whose tokens are accepted beside this server's own.
     pub issuers: Vec<IssuerSettings>,
@@ -59,7 +62,12 @@ const SESSION_LIFETIME: Lifetime = Lifetime::days(7);
 const IDLE_LIFETIME: Lifetime = Lifetime::days(3);
 const RATE: RateSettings = RateSettings { per_second: 50, burst: 100 };
 
-pub(super) fn tenants(file: &Section<'_>, host: &vestibule::Settings) -> BTreeMap<TenantId, TenantSettings> {
+/// With the connector that says which logout URLs are possible.
+pub(super) fn tenants(
+    file: &Section<'_>,
+    host: &vestibule::Settings,
+    connector: Option<&Connector>,
+) -> BTreeMap<TenantId, TenantSettings> {
     let mut tenants = BTreeMap::new();
     let Some(section) = file.section("tenants") else {
         file.missing("tenants", "write a table `[tenants.ID]` for each tenant, with its `hosts`");
@@ -75,7 +83,7 @@ pub(super) fn tenants(file: &Section<'_>, host: &vestibule::Settings) -> BTreeMa
                 continue;
             }
         };
-        let settings = read(&tenant, id.clone(), host, &mut hosts);
+        let settings = read(&tenant, id.clone(), host, connector, &mut hosts);
         tenant.finish();
         tenants.insert(id, settings);
     }
@@ -89,6 +97,7 @@ fn read(
     tenant: &Section<'_>,
     id: TenantId,
     host: &vestibule::Settings,
+    connector: Option<&Connector>,
     taken: &mut BTreeMap<HostName, TenantId>,
 ) -> TenantSettings {
     let hosts = tenant.list::<HostName>("hosts");
@@ -122,12 +131,14 @@ fn read(
         Some(idle) => idle.value,
         None => Lifetime(IDLE_LIFETIME.0.min(session_lifetime.0)),
     };
+    let hosts: Vec<HostName> = hosts.into_iter().map(|name| name.value).collect();
     TenantSettings {
-        hosts: hosts.into_iter().map(|name| name.value).collect(),
+        logout: logout::token(tenant, &hosts),
+        hosts,
         actions,
         limits,
         flow_limits,
-        clients: client::clients(tenant),
+        clients: client::clients(tenant, connector),
         issuers: client::issuers(tenant),
         session_lifetime,
         idle_lifetime,

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, Header};
 use serde::Serialize;
 use vestibule::model::Timestamp;
 
-use super::key::SigningKey;
+use crate::keys::SigningKey;
 use crate::config::Scope;
 
 /// How long a token lives.
@@ -65,6 +64,5 @@ pub(crate) fn issue(
         gty: "client-credentials",
         jti: crate::request::random_id(),
     };
-    let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::ES256) };
-    Ok(Granted { token: jsonwebtoken::encode(&header, &claims, &key.signing)?, scope })
+    Ok(Granted { token: jsonwebtoken::encode(&key.header(), &claims, &key.signing)?, scope })
 }

@@ -2,11 +2,8 @@
 
 mod issue;
 mod jwks;
-mod key;
 mod verify;
 
 pub(crate) use issue::{Lifetime, issue};
 pub(crate) use jwks::RemoteKeys;
-pub use key::KeyError;
-pub(crate) use key::SigningKey;
 pub(crate) use verify::{Issuer, Scopes, Verifier};

@@ -13,8 +13,8 @@ use url::Url;
 use vestibule::model::Timestamp;
 
 use super::jwks::RemoteKeys;
-use super::key::SigningKey;
 use crate::config::{HostName, Scope};
+use crate::keys::KeyRing;
 
 /// Tokens that have been checked and are remembered, for each tenant: checking a signature takes longer than a login.
 const REMEMBERED: usize = 1_024;
@@ -60,7 +60,7 @@ pub(crate) enum TokenError {
 /// Where the keys of an issuer come from.
 #[derive(Debug)]
 enum Keys {
-    Own(Arc<SigningKey>),
+    Own(Arc<KeyRing>),
     Set(JwkSet),
     Remote(Arc<RemoteKeys>),
 }
@@ -74,9 +74,9 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    /// This server itself, for a tenant with this key.
-    pub(crate) fn own(key: Arc<SigningKey>) -> Self {
-        Self { name: None, audiences: Vec::new(), keys: Keys::Own(key) }
+    /// This server itself, for a tenant with these keys.
+    pub(crate) fn own(keys: Arc<KeyRing>) -> Self {
+        Self { name: None, audiences: Vec::new(), keys: Keys::Own(keys) }
     }
 
     /// An issuer whose keys are known.
@@ -225,11 +225,9 @@ impl Verifier {
 impl Issuer {
     async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey, TokenError> {
         match &self.keys {
-            Keys::Own(key) => {
-                if id != Some(&key.id) || algorithm != Algorithm::ES256 {
-                    return Err(TokenError::Key);
-                }
-                Ok(key.checking.clone())
+            Keys::Own(keys) => {
+                let key = id.and_then(|id| keys.find(id)).filter(|key| Algorithm::from(key.algorithm) == algorithm);
+                key.map(|key| key.checking.clone()).ok_or(TokenError::Key)
             }
             Keys::Set(set) => find(set, id, algorithm).ok_or(TokenError::Key),
             Keys::Remote(keys) => keys.find(|set| find(set, id, algorithm)).await,

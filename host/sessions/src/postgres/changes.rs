@@ -1,29 +1,18 @@
 //! What changes sessions but no login does: the Management API, and the sweep.
 
 use tokio::join;
-use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
+use vestibule_model::{Metadata, SessionId, TenantId, Timestamp};
 
 use super::errors::Trouble;
 use super::lease::{BEGIN, Connections, Lease};
 use super::login::bytes;
+use super::logouts;
 use super::rows::{self, BytesRow, Parameter};
 use crate::columns::{self, SessionRow, millis};
 use crate::error::StoreError;
 use crate::merge;
-use crate::session::{Ended, Initiator, Session};
+use crate::session::Session;
 use crate::store::{Retention, Swept};
-
-const END: &str = "UPDATE sessions SET ended_at = $3, initiator = $4, updated_at = greatest(updated_at, $3), revision = revision + 1 \
-     WHERE tenant = $1 AND id = $2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $3)";
-
-const END_ALL: &str = "UPDATE sessions SET ended_at = $3, initiator = $4, updated_at = greatest(updated_at, $3), revision = revision + 1 \
-     WHERE tenant = $1 AND user_id = $2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $3)";
-
-// What another sweep has in its hands is skipped.
-const EXPIRE: &str = "WITH due AS MATERIALIZED (SELECT tenant, id FROM sessions \
-     WHERE ended_at IS NULL AND ends_at IS NOT NULL AND ends_at <= $1 ORDER BY ends_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-     UPDATE sessions SET ended_at = ends_at, initiator = $3, updated_at = greatest(updated_at, ends_at), revision = revision + 1 \
-     FROM due WHERE sessions.tenant = due.tenant AND sessions.id = due.id";
 
 const FORGET_ENDED: &str = "WITH old AS MATERIALIZED (SELECT tenant, id FROM sessions \
      WHERE ended_at IS NOT NULL AND ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
@@ -36,6 +25,10 @@ const FORGET_TRANSACTIONS: &str = "WITH old AS MATERIALIZED (SELECT tenant, id F
 const FORGET_LOG: &str = "WITH old AS MATERIALIZED (SELECT tenant, date, id FROM log \
      WHERE date < $1 ORDER BY date LIMIT $2 FOR UPDATE SKIP LOCKED) \
      DELETE FROM log USING old WHERE log.tenant = old.tenant AND log.date = old.date AND log.id = old.id";
+
+const FORGET_DELIVERIES: &str = "WITH old AS MATERIALIZED (SELECT tenant, id FROM deliveries \
+     WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+     DELETE FROM deliveries USING old WHERE deliveries.tenant = old.tenant AND deliveries.id = old.id";
 
 /// One attempt.
 pub(super) async fn replace_metadata(
@@ -68,21 +61,7 @@ pub(super) async fn replace_metadata(
     Ok(Some(session))
 }
 
-/// One attempt. Whether the session was there.
-pub(super) async fn end(lease: Lease, tenant: &TenantId, id: &SessionId, ended: Ended) -> Result<bool, Trouble> {
-    let (at, initiator) = (millis(ended.at), ended.initiator.as_str());
-    let parameters: [Parameter<'_>; 4] = [&bytes(tenant), &id.as_str().as_bytes(), &at, &initiator];
-    Ok(change(lease, END, parameters).await? > 0)
-}
-
-/// One attempt. How many sessions there were.
-pub(super) async fn end_all_of(lease: Lease, tenant: &TenantId, user: &UserId, ended: Ended) -> Result<u64, Trouble> {
-    let (at, initiator) = (millis(ended.at), ended.initiator.as_str());
-    let parameters: [Parameter<'_>; 4] = [&bytes(tenant), &user.as_str().as_bytes(), &at, &initiator];
-    change(lease, END_ALL, parameters).await
-}
-
-/// Four transactions, so that none holds many rows for long.
+/// Five transactions, so that none holds many rows for long.
 pub(super) async fn sweep(
     connections: &Connections,
     now: Timestamp,
@@ -90,12 +69,16 @@ pub(super) async fn sweep(
     at_most: usize,
 ) -> Result<Swept, StoreError> {
     let limit = columns::rows(at_most);
-    let (now, expired) = (millis(now), Initiator::SessionExpired.as_str());
     // Nobody asks how many: a row that was swept in an attempt whose answer was lost has been swept.
-    let expired = connections.attempt(true, |lease| change(lease, EXPIRE, [&now as Parameter<'_>, &limit, &expired])).await?;
+    let expired = connections.attempt(true, |lease| logouts::expire(lease, now, limit)).await?;
     let most = u64::try_from(at_most).unwrap_or(u64::MAX);
     let mut swept = Swept { expired, forgotten: 0, is_more: expired >= most };
-    let tables = [(FORGET_ENDED, keep.ended_since), (FORGET_TRANSACTIONS, keep.transactions_since), (FORGET_LOG, keep.log_since)];
+    let tables = [
+        (FORGET_ENDED, keep.ended_since),
+        (FORGET_TRANSACTIONS, keep.transactions_since),
+        (FORGET_LOG, keep.log_since),
+        (FORGET_DELIVERIES, keep.deliveries_since),
+    ];
     for (statement, since) in tables {
         let since = millis(since);
         let forgotten = connections.attempt(true, |lease| change(lease, statement, [&since as Parameter<'_>, &limit])).await?;
@@ -112,7 +95,7 @@ pub(super) async fn check(lease: Lease) -> Result<(), Trouble> {
 
 /// One statement in a transaction of its own, in two trips: when the connection breaks in the first, nothing has happened, and it can be
 /// tried again.
-async fn change<'a>(mut lease: Lease, sql: &str, parameters: impl AsRef<[Parameter<'a>]>) -> Result<u64, Trouble> {
+pub(super) async fn change<'a>(mut lease: Lease, sql: &str, parameters: impl AsRef<[Parameter<'a>]>) -> Result<u64, Trouble> {
     let statement = lease.prepare(sql).await?;
     lease.begins();
     let client = lease.client()?;

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool, PoolError, TimeoutType};
+use tokio::join;
 use tokio_postgres::Statement;
 
 use super::errors::{RETRY_AFTER, Trouble, is_broken, is_worth_another_try, reason, store_error};
+use super::rows::Parameter;
 use crate::error::StoreError;
 
 /// How often something is tried that others were in the way of. The eighth comes some 200 ms after the first.
@@ -33,6 +35,32 @@ pub(super) struct Connections {
 pub(super) struct Lease {
     client: Option<Object>,
     is_in_transaction: bool,
+}
+
+/// A statement that is sent together with the COMMIT.
+pub(super) struct Write<'a> {
+    statement: Statement,
+    parameters: Vec<Parameter<'a>>,
+}
+
+impl<'a> Write<'a> {
+    /// None where it is not needed.
+    pub(super) async fn of(
+        lease: &Lease,
+        sql: &str,
+        is_needed: bool,
+        parameters: Vec<Parameter<'a>>,
+    ) -> Result<Option<Self>, Trouble> {
+        Ok(if is_needed { Some(Self { statement: lease.prepare(sql).await?, parameters }) } else { None })
+    }
+
+    /// What becomes of it; nothing where there is none.
+    pub(super) async fn execute(write: Option<&Self>, client: &ClientWrapper) -> Result<(), tokio_postgres::Error> {
+        match write {
+            Some(Self { statement, parameters }) => client.execute(statement, parameters).await.map(drop),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Connections {
@@ -127,6 +155,25 @@ impl Lease {
     pub(super) async fn commit(mut self) -> Result<(), Trouble> {
         let committed = self.client()?.batch_execute("COMMIT").await;
         self.committed(committed)
+    }
+
+    /// Writes and commits in one trip, and gives the connection back. Where a statement fails, those after it fail, too, and the COMMIT
+    /// takes all back.
+    pub(super) async fn commit_after(mut self, [first, second, third]: &[Option<Write<'_>>; 3]) -> Result<(), Trouble> {
+        let client = self.client()?;
+        let (first, second, third, committed) = join!(
+            biased;
+            Write::execute(first.as_ref(), client),
+            Write::execute(second.as_ref(), client),
+            Write::execute(third.as_ref(), client),
+            client.batch_execute("COMMIT")
+        );
+        match first.and(second).and(third) {
+            // The connection broke off, and the COMMIT was under way.
+            Err(error) if is_broken(&error) => Err(Trouble::Doubt(error)),
+            Err(error) => Err(Trouble::Sql(error)),
+            Ok(()) => self.committed(committed),
+        }
     }
 
     /// Takes the answer of a COMMIT that was sent along with other statements, none of which has failed.

@@ -8,10 +8,13 @@ use tokio::join;
 use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use super::errors::Trouble;
-use super::lease::{BEGIN, Lease};
+use super::lease::{BEGIN, Lease, Write};
+use super::logouts::{self, DELIVERIES, DeliveryColumns};
 use super::rows::{self, BytesRow, Parameter};
 use crate::columns::{SessionRow, body, millis, session_columns};
-use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit, TransactionId};
+use crate::ids::TransactionId;
+use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit};
+use crate::logout::{EndedSession, Owed};
 use crate::merge::{self, Step};
 use crate::session::Session;
 
@@ -108,10 +111,16 @@ async fn begin(lease: &mut Lease, login: &LoginCommit) -> Result<(bool, Option<S
 /// The second trip: the session as it is now.
 async fn end(lease: &mut Lease, login: &LoginCommit, step: Step) -> Result<Option<Box<Session>>, Trouble> {
     let tenant = bytes(&login.tenant);
+    let owed = match &step {
+        Step::End(session, ended) => {
+            logouts::owed(lease, &[EndedSession::of(login.tenant.as_str(), session, *ended)], login.now).await?
+        }
+        _ => Owed::default(),
+    };
     let (sql, session, ended) = match step {
         Step::Create(session) => (Some(rows::INSERT), Some(session), None),
         Step::Change(session) => (Some(rows::UPDATE), Some(session), None),
-        Step::End(ended) => (Some(rows::END), None, Some(ended)),
+        Step::End(_, ended) => (Some(rows::END), None, Some(ended)),
         Step::Unchanged(session) => (None, Some(session), None),
         Step::Nothing | Step::Refused(_) => (None, None, None),
     };
@@ -123,30 +132,28 @@ async fn end(lease: &mut Lease, login: &LoginCommit, step: Step) -> Result<Optio
         (Some(rows::UPDATE), Some(row)) => rows::update_parameters(&tenant, row).into(),
         _ => vec![&tenant, &id, &ended_at, &initiator],
     };
-    let write = match sql {
-        Some(sql) => Some(lease.prepare(sql).await?),
-        None => None,
-    };
-    let log = lease.prepare(LOG).await?;
-    let dates: Vec<i64> = login.log.iter().map(|entry| millis(entry.date)).collect();
-    let kinds: Vec<&str> = login.log.iter().map(|entry| entry.kind.as_str()).collect();
-    let bodies: Vec<String> = login.log.iter().map(|entry| body(&entry.body)).collect();
+    let mut dates: Vec<i64> = login.log.iter().map(|entry| millis(entry.date)).collect();
+    let mut kinds: Vec<&str> = login.log.iter().map(|entry| entry.kind.as_str()).collect();
+    let mut bodies: Vec<String> = login.log.iter().map(|entry| body(&entry.body)).collect();
+    for line in owed.log {
+        dates.push(line.date);
+        kinds.push(line.kind);
+        bodies.push(line.body);
+    }
+    let deliveries = DeliveryColumns::of(&owed.deliveries);
 
+    let write = Write::of(lease, sql.unwrap_or_default(), sql.is_some(), parameters).await?;
+    let log = Write::of(lease, LOG, !bodies.is_empty(), vec![&tenant, &dates, &kinds, &bodies]).await?;
+    let owes = Write::of(lease, DELIVERIES, !owed.deliveries.is_empty(), deliveries.parameters()).await?;
     let client = lease.client()?;
-    let writes = async {
-        match &write {
-            Some(statement) => client.execute(statement, &parameters).await.map(drop),
-            None => Ok(()),
-        }
-    };
-    let logs = async {
-        if login.log.is_empty() {
-            return Ok(());
-        }
-        client.execute(&log, &[&tenant, &dates, &kinds, &bodies]).await.map(drop)
-    };
-    let (written, logged, committed) = join!(biased; writes, logs, client.batch_execute("COMMIT"));
-    match (written, logged) {
+    let (written, logged, owed, committed) = join!(
+        biased;
+        Write::execute(write.as_ref(), client),
+        Write::execute(log.as_ref(), client),
+        Write::execute(owes.as_ref(), client),
+        client.batch_execute("COMMIT")
+    );
+    match (written, logged.and(owed)) {
         // The row was not there when it was asked for.
         (Err(error), _) if rows::is_there_already(&error) => return Err(Trouble::Race),
         (Err(error), _) | (_, Err(error)) if super::errors::is_broken(&error) => return Err(Trouble::Doubt(error)),

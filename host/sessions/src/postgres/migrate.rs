@@ -7,8 +7,10 @@ use super::lease::{BEGIN, Connections, Lease};
 use crate::error::StoreError;
 use crate::migrations::{Applied, Migration, missing};
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "sessions", sql: include_str!("../../migrations/postgres/0001_sessions.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "sessions", sql: include_str!("../../migrations/postgres/0001_sessions.sql") },
+    Migration { number: 2, name: "logouts", sql: include_str!("../../migrations/postgres/0002_logouts.sql") },
+];
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS vestibule_migrations (

@@ -1,29 +1,28 @@
 //! The store in PostgreSQL, shared by as many hosts as there are.
 
+mod calls;
 mod changes;
+mod clients;
+mod deliveries;
 mod errors;
 mod lease;
 mod lists;
 mod login;
+mod logouts;
 mod migrate;
+mod outbox;
 mod place;
 mod rows;
 
 use std::fmt;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
 use self::lease::Connections;
 use self::place::Place;
 use crate::error::StoreError;
-use crate::log::{LogEntry, LogPosition};
-use crate::login::{BeforeLogin, Committed, LoginCommit, TransactionId};
-use crate::session::{Ended, Initiator, Session};
-use crate::store::{Page, Retention, SessionCursor, Store, Swept};
 
 /// How a [`PostgresStore`] uses its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,93 +78,5 @@ impl PostgresStore {
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore").field("database", &self.connections.name).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Store for PostgresStore {
-    async fn before_login(
-        &self,
-        tenant: &TenantId,
-        transaction: Option<&TransactionId>,
-        session: Option<&SessionId>,
-        now: Timestamp,
-    ) -> Result<BeforeLogin, StoreError> {
-        self.connections
-            .attempt(true, |lease| async move { login::before(&lease, tenant, transaction, session, now).await })
-            .await
-    }
-
-    async fn commit_login(&self, login: LoginCommit) -> Result<Committed, StoreError> {
-        // A login with a transaction's id that was committed after all is found by the next attempt.
-        self.connections.attempt(login.transaction.is_some(), |lease| login::commit(lease, &login)).await
-    }
-
-    async fn session(&self, tenant: &TenantId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        self.connections.attempt(true, |lease| async move { lists::session(&lease, tenant, id, now).await }).await
-    }
-
-    async fn sessions_of(
-        &self,
-        tenant: &TenantId,
-        user: &UserId,
-        after: Option<&SessionCursor>,
-        take: usize,
-        now: Timestamp,
-    ) -> Result<Page, StoreError> {
-        self.connections
-            .attempt(true, |lease| async move { lists::sessions_of(&lease, tenant, user, after, take, now).await })
-            .await
-    }
-
-    async fn replace_metadata(
-        &self,
-        tenant: &TenantId,
-        id: &SessionId,
-        metadata: Metadata,
-        now: Timestamp,
-    ) -> Result<Option<Session>, StoreError> {
-        self.connections.attempt(false, |lease| changes::replace_metadata(lease, tenant, id, &metadata, now)).await
-    }
-
-    async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError> {
-        let ended = Ended { at: now, initiator };
-        self.connections.attempt(false, |lease| changes::end(lease, tenant, id, ended)).await
-    }
-
-    async fn end_all_of(
-        &self,
-        tenant: &TenantId,
-        user: &UserId,
-        initiator: Initiator,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let ended = Ended { at: now, initiator };
-        self.connections.attempt(false, |lease| changes::end_all_of(lease, tenant, user, ended)).await
-    }
-
-    async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {
-        lists::log_after(&self.connections, tenant, after, take).await
-    }
-
-    async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError> {
-        lists::latest_log(&self.connections, tenant, skip, take).await
-    }
-
-    async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError> {
-        self.connections.attempt(true, |lease| async move { lists::log_entry(&lease, tenant, position).await }).await
-    }
-
-    async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError> {
-        changes::sweep(&self.connections, now, keep, at_most).await
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.connections.attempt(true, changes::check).await
-    }
-
-    async fn close(&self) {
-        // Whoever has a connection keeps it until the call is done.
-        self.connections.pool.close();
     }
 }

@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use super::errors::Trouble;
-use crate::columns::{SessionRow, session_columns};
+use crate::columns::{DeliveryRow, SessionRow, session_columns};
 use crate::error::StoreError;
 
 /// What a statement takes.
@@ -97,6 +97,29 @@ pub(super) fn update_parameters<'a>(tenant: &'a &'a [u8], row: &'a BytesRow) -> 
     ]
 }
 
+/// A delivery's row from a query that selects its columns, and others behind them.
+pub(super) fn delivery_row(row: &Row) -> Result<DeliveryRow, Trouble> {
+    Ok(DeliveryRow {
+        tenant: text(row.try_get(0)?)?,
+        id: text(row.try_get(1)?)?,
+        client_id: text(row.try_get(2)?)?,
+        session_id: text(row.try_get(3)?)?,
+        user_id: text(row.try_get(4)?)?,
+        url: text(row.try_get(5)?)?,
+        receiver: text(row.try_get(6)?)?,
+        initiator: row.try_get(7)?,
+        ended_at: row.try_get(8)?,
+        metadata: row.try_get(9)?,
+        created_at: row.try_get(10)?,
+        attempts: row.try_get(11)?,
+        due_at: row.try_get(12)?,
+        claim: row.try_get(13)?,
+        last_error: row.try_get(14)?,
+        state: row.try_get(15)?,
+        finished_at: row.try_get(16)?,
+    })
+}
+
 /// A session's row with its ids as the database keeps them.
 pub(super) struct BytesRow {
     id: Vec<u8>,
@@ -112,7 +135,7 @@ impl From<SessionRow> for BytesRow {
 }
 
 /// An id, as text.
-fn text(bytes: &[u8]) -> Result<String, StoreError> {
+pub(super) fn text(bytes: &[u8]) -> Result<String, StoreError> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),
         Err(_) => Err(StoreError::Corrupt { what: "an id", reason: "it is no text".into() }),

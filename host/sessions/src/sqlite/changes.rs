@@ -1,14 +1,13 @@
 //! What changes sessions but no login does: the Management API, and the sweep.
 
 use rusqlite::Connection;
-use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
+use vestibule_model::{Metadata, SessionId, TenantId, Timestamp};
 
-use super::Errors;
-use super::rows;
+use super::{Errors, logouts, rows};
 use crate::columns::{self, millis};
 use crate::error::StoreError;
 use crate::merge;
-use crate::session::{Ended, Initiator, Session};
+use crate::session::Session;
 use crate::store::{Retention, Swept};
 
 pub(super) fn replace_metadata(
@@ -25,35 +24,6 @@ pub(super) fn replace_metadata(
     Ok(Some(session))
 }
 
-pub(super) fn end(
-    connection: &Connection,
-    errors: Errors<'_>,
-    tenant: &TenantId,
-    id: &SessionId,
-    ended: Ended,
-) -> Result<bool, StoreError> {
-    let Some((number, _)) = alive(connection, errors, tenant, id, ended.at)? else { return Ok(false) };
-    rows::end(connection, number, ended).map_err(errors.sql())?;
-    Ok(true)
-}
-
-pub(super) fn end_all_of(
-    connection: &Connection,
-    errors: Errors<'_>,
-    tenant: &TenantId,
-    user: &UserId,
-    ended: Ended,
-) -> Result<u64, StoreError> {
-    let count = connection
-        .prepare_cached(
-            "UPDATE sessions SET ended_at = ?3, initiator = ?4, updated_at = max(updated_at, ?3), revision = revision + 1 \
-             WHERE tenant = ?1 AND user_id = ?2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > ?3)",
-        )
-        .and_then(|mut update| update.execute((tenant.as_str(), user.as_str(), millis(ended.at), ended.initiator.as_str())))
-        .map_err(errors.sql())?;
-    Ok(count as u64)
-}
-
 pub(super) fn sweep(
     connection: &Connection,
     errors: Errors<'_>,
@@ -61,21 +31,23 @@ pub(super) fn sweep(
     keep: Retention,
     at_most: usize,
 ) -> Result<Swept, StoreError> {
-    const EXPIRE: &str = "UPDATE sessions SET ended_at = ends_at, initiator = ?3, updated_at = max(updated_at, ends_at), \
-         revision = revision + 1 WHERE number IN (SELECT number FROM sessions \
-         WHERE ended_at IS NULL AND ends_at IS NOT NULL AND ends_at <= ?1 ORDER BY ends_at LIMIT ?2)";
     const ENDED: &str = "DELETE FROM sessions WHERE number IN (SELECT number FROM sessions \
          WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
     const TRANSACTIONS: &str =
         "DELETE FROM transactions WHERE number IN (SELECT number FROM transactions WHERE at < ?1 ORDER BY at LIMIT ?2)";
     const LOG: &str = "DELETE FROM log WHERE position IN (SELECT position FROM log WHERE date < ?1 ORDER BY date LIMIT ?2)";
+    const DELIVERIES: &str = "DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries \
+         WHERE finished_at IS NOT NULL AND finished_at < ?1 ORDER BY finished_at LIMIT ?2)";
     let limit = columns::rows(at_most);
-    let expired = connection
-        .prepare_cached(EXPIRE)
-        .and_then(|mut update| update.execute((millis(now), limit, Initiator::SessionExpired.as_str())))
-        .map_err(errors.sql())?;
-    let mut swept = Swept { expired: expired as u64, forgotten: 0, is_more: expired >= at_most };
-    for (statement, since) in [(ENDED, keep.ended_since), (TRANSACTIONS, keep.transactions_since), (LOG, keep.log_since)] {
+    let expired = logouts::expire(connection, errors, now, limit)?;
+    let mut swept = Swept { expired, forgotten: 0, is_more: expired >= at_most as u64 };
+    let tables = [
+        (ENDED, keep.ended_since),
+        (TRANSACTIONS, keep.transactions_since),
+        (LOG, keep.log_since),
+        (DELIVERIES, keep.deliveries_since),
+    ];
+    for (statement, since) in tables {
         let forgotten = connection
             .prepare_cached(statement)
             .and_then(|mut delete| delete.execute((millis(since), limit)))

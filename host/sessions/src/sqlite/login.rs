@@ -3,11 +3,12 @@
 use rusqlite::Connection;
 use vestibule_model::{SessionId, TenantId, Timestamp};
 
-use super::Errors;
-use super::rows;
+use super::{Errors, logouts, rows};
 use crate::columns::{SessionRow, body, session_columns};
 use crate::error::StoreError;
-use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit, TransactionId};
+use crate::ids::TransactionId;
+use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit};
+use crate::logout::EndedSession;
 use crate::merge::{self, Step};
 use crate::session::Session;
 
@@ -95,6 +96,7 @@ pub(super) fn commit(connection: &Connection, errors: Errors<'_>, login: &mut To
             return Ok(Committed::Repeated { answer });
         }
     }
+    let mut ends = None;
     let after = match step {
         Step::Refused(committed) => return Ok(committed),
         Step::Nothing => None,
@@ -108,13 +110,15 @@ pub(super) fn commit(connection: &Connection, errors: Errors<'_>, login: &mut To
             rows::update(connection, number, &session).map_err(errors.sql())?;
             Some(session)
         }
-        Step::End(ended) => {
+        Step::End(session, ended) => {
             rows::end(connection, number, ended).map_err(errors.sql())?;
+            ends = Some(EndedSession::of(tenant.as_str(), &session, ended));
             None
         }
     };
     for (entry, body) in log.iter().zip(bodies) {
         rows::insert_entry(connection, tenant, entry, body).map_err(errors.sql())?;
     }
+    logouts::owe(connection, errors, ends.as_slice(), *now)?;
     Ok(Committed::Done { session: after.filter(|session| session.expired(*now).is_none()) })
 }

@@ -1,11 +1,16 @@
 //! The store in one file, embedded.
 
+mod calls;
 mod changes;
 mod checkpoints;
+mod clients;
+mod deliveries;
 mod errors;
 mod lists;
 mod login;
+mod logouts;
 mod open;
+mod outbox;
 mod readers;
 mod rows;
 mod writer;
@@ -15,18 +20,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
-
 use self::checkpoints::Checkpoints;
 use self::open::Place;
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::error::StoreError;
-use crate::log::{LogEntry, LogPosition};
-use crate::login::{BeforeLogin, Committed, LoginCommit, TransactionId};
-use crate::session::{Ended, Initiator, Session};
-use crate::store::{Page, Retention, SessionCursor, Store, Swept};
 
 /// How a [`SqliteStore`] uses its machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,94 +127,5 @@ struct Errors<'a> {
 impl<'a> Errors<'a> {
     fn sql(self) -> impl Fn(rusqlite::Error) -> StoreError + 'a {
         move |error| self.place.error(&error)
-    }
-}
-
-#[async_trait]
-impl Store for SqliteStore {
-    async fn before_login(
-        &self,
-        tenant: &TenantId,
-        transaction: Option<&TransactionId>,
-        session: Option<&SessionId>,
-        now: Timestamp,
-    ) -> Result<BeforeLogin, StoreError> {
-        self.readers.look_up(|connection| login::before(connection, self.errors(), tenant, transaction, session, now))
-    }
-
-    async fn commit_login(&self, login: LoginCommit) -> Result<Committed, StoreError> {
-        let mut login = login::ToCommit::from(login);
-        self.write(move |connection, errors| login::commit(connection, errors, &mut login)).await
-    }
-
-    async fn session(&self, tenant: &TenantId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        self.readers.look_up(|connection| lists::session(connection, self.errors(), tenant, id, now))
-    }
-
-    async fn sessions_of(
-        &self,
-        tenant: &TenantId,
-        user: &UserId,
-        after: Option<&SessionCursor>,
-        take: usize,
-        now: Timestamp,
-    ) -> Result<Page, StoreError> {
-        let (tenant, user, after) = (tenant.clone(), user.clone(), after.cloned());
-        self.list(move |connection, errors| lists::sessions_of(connection, errors, &tenant, &user, after.as_ref(), take, now))
-            .await
-    }
-
-    async fn replace_metadata(
-        &self,
-        tenant: &TenantId,
-        id: &SessionId,
-        metadata: Metadata,
-        now: Timestamp,
-    ) -> Result<Option<Session>, StoreError> {
-        let (tenant, id) = (tenant.clone(), id.clone());
-        self.write(move |connection, errors| changes::replace_metadata(connection, errors, &tenant, &id, &metadata, now)).await
-    }
-
-    async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError> {
-        let (tenant, id, ended) = (tenant.clone(), id.clone(), Ended { at: now, initiator });
-        self.write(move |connection, errors| changes::end(connection, errors, &tenant, &id, ended)).await
-    }
-
-    async fn end_all_of(
-        &self,
-        tenant: &TenantId,
-        user: &UserId,
-        initiator: Initiator,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let (tenant, user, ended) = (tenant.clone(), user.clone(), Ended { at: now, initiator });
-        self.write(move |connection, errors| changes::end_all_of(connection, errors, &tenant, &user, ended)).await
-    }
-
-    async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {
-        let tenant = tenant.clone();
-        self.list(move |connection, errors| lists::log_after(connection, errors, &tenant, after, take)).await
-    }
-
-    async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError> {
-        let tenant = tenant.clone();
-        self.list(move |connection, errors| lists::latest_log(connection, errors, &tenant, skip, take)).await
-    }
-
-    async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError> {
-        self.readers.look_up(|connection| lists::log_entry(connection, self.errors(), tenant, position))
-    }
-
-    async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError> {
-        self.write(move |connection, errors| changes::sweep(connection, errors, now, keep, at_most)).await
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.write(changes::check).await
-    }
-
-    async fn close(&self) {
-        self.writer.close().await;
-        self.readers.close().await;
     }
 }

@@ -12,15 +12,17 @@ use super::errors::store_error;
 use crate::error::StoreError;
 use crate::migrations::{Applied, Migration, missing};
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "sessions", sql: include_str!("../../migrations/sqlite/0001_sessions.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "sessions", sql: include_str!("../../migrations/sqlite/0001_sessions.sql") },
+    Migration { number: 2, name: "logouts", sql: include_str!("../../migrations/sqlite/0002_logouts.sql") },
+];
 
 /// How long somebody who waits for another process's lock sleeps between two looks. SQLite's own waiter sleeps longer with every look, up
 /// to 100 ms, and would never meet the moment between two batches of a writer that has always more to do.
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
 /// Statements that a connection keeps prepared: more than this crate has.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// Where the database is, and how to open it.
 #[derive(Clone, Debug)]

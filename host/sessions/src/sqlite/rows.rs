@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use crate::columns::{SessionRow, millis, session_columns};
+use crate::ids::TransactionId;
 use crate::log::NewLogEntry;
-use crate::login::TransactionId;
 use crate::session::{Ended, Session};
 
 /// A session's row from a query that selects its columns, from this one on.
@@ -127,8 +127,13 @@ pub(super) fn answer(connection: &Connection, tenant: &TenantId, id: &Transactio
 
 /// Writes an entry of the log.
 pub(super) fn insert_entry(connection: &Connection, tenant: &TenantId, entry: &NewLogEntry, body: &str) -> rusqlite::Result<()> {
+    insert_line(connection, tenant.as_str(), entry.kind.as_str(), millis(entry.date), body)
+}
+
+/// The same, of what is written out already.
+pub(super) fn insert_line(connection: &Connection, tenant: &str, kind: &str, date: i64, body: &str) -> rusqlite::Result<()> {
     const INSERT: &str = "INSERT INTO log (tenant, kind, date, body) VALUES (?1, ?2, ?3, ?4)";
-    connection.prepare_cached(INSERT)?.execute((tenant.as_str(), entry.kind.as_str(), millis(entry.date), body))?;
+    connection.prepare_cached(INSERT)?.execute((tenant, kind, date, body))?;
     Ok(())
 }
 

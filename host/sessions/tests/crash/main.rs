@@ -1,7 +1,7 @@
 //! What was acknowledged is there after a crash: of the process that writes, and of the database.
 //!
-//! The test runs itself once more as a process that logs in without end and prints each login that was acknowledged; it kills that process
-//! at some moment, opens the database, and looks. Five times, and fifty with `VESTIBULE_LONG=1`.
+//! The test runs itself once more as a process that logs in and out without end and prints each login and each end that was acknowledged;
+//! it kills that process at some moment, opens the database, and looks. Five times, and fifty with `VESTIBULE_LONG=1`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on is to fail at once")]
 
@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use vestibule_model::Timestamp;
 use vestibule_sessions::{
-    Committed, LogPosition, LoginCommit, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store,
+    Committed, Initiator, KnownSession, LogKind, LogPosition, LoginCommit, PostgresSettings, PostgresStore, SessionChange,
+    SqliteSettings, SqliteStore, Store,
 };
 
 use parts::cluster::Cluster;
 use parts::logins::*;
+use parts::logouts::*;
 
 /// Where the process that is killed finds its database; and that it is that process.
 const DATABASE: &str = "VESTIBULE_CRASH_DATABASE";
@@ -35,6 +37,9 @@ const CALLERS: usize = 24;
 const SHARED: usize = 3;
 
 const NOW: u64 = 1;
+
+/// Where applications hear of ends: two of one receiver, and one of another.
+const URLS: [&str; 3] = ["https://shop.example/1", "https://shop.example/2", "https://wiki.example/1"];
 
 fn rounds() -> u64 {
     if std::env::var_os("VESTIBULE_LONG").is_some() { 50 } else { 5 }
@@ -50,6 +55,13 @@ async fn open(database: &str) -> Arc<dyn Store> {
     }
 }
 
+/// The applications that hear of ends are there before anybody logs in.
+async fn subscribe_all(database: &str) {
+    let store = open(database).await;
+    subscribe(&*store, "shop", &URLS).await;
+    store.close().await;
+}
+
 /// The process that is killed. Without its database it is a test of nothing.
 #[test]
 fn logins_without_end_until_somebody_kills_them() {
@@ -62,7 +74,11 @@ fn logins_without_end_until_somebody_kills_them() {
                 let (store, round) = (Arc::clone(&store), round.clone());
                 tokio::spawn(async move {
                     for number in 0.. {
-                        log_in(&*store, &format!("r{round}-c{caller}-n{number}"), caller, number).await;
+                        let name = format!("r{round}-c{caller}-n{number}");
+                        log_in(&*store, &name, caller, number).await;
+                        if number.is_multiple_of(4) {
+                            log_out(&*store, &format!("end-{name}"), number).await;
+                        }
                     }
                 })
             })
@@ -90,6 +106,30 @@ async fn log_in(store: &dyn Store, name: &str, caller: usize, number: usize) {
             Ok(other) => panic!("{name}: {other:?}"),
         }
     }
+    say(name);
+}
+
+/// Logs in to a session of its own and ends it, in one of two ways, and says so.
+async fn log_out(store: &dyn Store, session: &str, number: usize) {
+    while store.commit_login(login(session, at(NOW))).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    loop {
+        let ended = if number.is_multiple_of(8) {
+            store.end(&tenant("acme"), &id(session), Initiator::RpLogout, at(NOW)).await.map(drop)
+        } else {
+            store.commit_login(does(session, SessionChange::End(Initiator::SessionRevoked), at(NOW))).await.map(drop)
+        };
+        match ended {
+            Ok(()) => break,
+            // Where it has happened and nobody heard of it, the next attempt finds a session that has ended.
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+    say(session);
+}
+
+fn say(name: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "acknowledged {name}").unwrap();
     out.flush().unwrap();
@@ -178,6 +218,27 @@ fn some(below: u32) -> u32 {
     getrandom::u32().unwrap() % below
 }
 
+/// What each acknowledged end owes is there, and so are its line of the log and what is left of the session; of an end that was not
+/// acknowledged all of that is there, or nothing.
+async fn look_for_ends(store: &dyn Store, ended: &BTreeMap<String, u64>, acknowledged: &BTreeSet<String>) {
+    let owed = targets(&all(store).await);
+    let mut urls: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (session, _, url) in &owed {
+        urls.entry(session).or_default().push(url);
+    }
+    assert_eq!(ended.keys().map(String::as_str).collect::<Vec<_>>(), urls.keys().copied().collect::<Vec<_>>());
+    for (session, deliveries) in ended {
+        assert_eq!((urls[session.as_str()].as_slice(), *deliveries), (URLS.as_slice(), 3), "{session}");
+        assert!(matches!(known(store, session, at(NOW)).await, KnownSession::Ended(_)), "{session}");
+    }
+    for session in acknowledged.iter().filter(|name| name.starts_with("end-")) {
+        assert!(ended.contains_key(session), "{session} was acknowledged, and is not there");
+    }
+    // Nobody has claimed them, so all of them are due.
+    assert_eq!(store.due_receivers(at(NOW), 10).await.unwrap().len(), if ended.is_empty() { 0 } else { 2 });
+    assert_eq!(store.delivery_backlog().await.unwrap().pending, owed.len() as u64);
+}
+
 /// Each acknowledged login is there; of each that is there, all is there.
 async fn look(store: &dyn Store, acknowledged: &BTreeSet<String>, round: u64) {
     let acme = tenant("acme");
@@ -190,9 +251,20 @@ async fn look(store: &dyn Store, acknowledged: &BTreeSet<String>, round: u64) {
         }
         log.extend(page);
     }
+    let (ends, log): (Vec<_>, Vec<_>) = log.into_iter().partition(|entry| entry.kind == LogKind::Logout);
+    let ended: BTreeMap<String, u64> = ends
+        .iter()
+        .map(|entry| {
+            let deliveries = entry.body["details"]["deliveries"].as_u64().unwrap();
+            (entry.body["session_id"].as_str().unwrap().to_owned(), deliveries)
+        })
+        .collect();
+    assert_eq!(ended.len(), ends.len(), "a session has ended twice");
+    look_for_ends(store, &ended, acknowledged).await;
     let names: BTreeSet<&str> = described(&log).into_iter().collect();
     assert_eq!(names.len(), log.len(), "a login is in the log twice");
-    for name in acknowledged {
+    let acknowledged: BTreeSet<_> = acknowledged.iter().filter(|name| !name.starts_with("end-")).collect();
+    for name in &acknowledged {
         assert!(names.contains(name.as_str()), "{name} was acknowledged, and is not there");
     }
     let mut commits: BTreeMap<&str, u64> = BTreeMap::new();
@@ -239,6 +311,7 @@ async fn what_a_file_has_acknowledged_is_there_after_its_process_was_killed() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let database = folder.path().join("sessions.db").display().to_string();
     let mut acknowledged = BTreeSet::new();
+    subscribe_all(&database).await;
     for round in 0..rounds() {
         let mut logins = Logins::start(&database, round);
         logins.wait(some(400), some(40));
@@ -254,6 +327,7 @@ async fn what_postgresql_has_acknowledged_is_there_after_a_client_or_the_server_
     let cluster = Cluster::start();
     let url = cluster.new_database().await;
     let mut acknowledged = BTreeSet::new();
+    subscribe_all(&url).await;
     for round in 0..rounds() {
         let mut logins = Logins::start(&url, round);
         // The first one says that it has found its database.

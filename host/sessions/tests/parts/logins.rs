@@ -118,7 +118,7 @@ pub(crate) fn entry(description: &str, date: Timestamp) -> NewLogEntry {
 }
 
 pub(crate) fn described(entries: &[LogEntry]) -> Vec<&str> {
-    entries.iter().filter_map(|entry| entry.body["description"].as_str()).collect()
+    entries.iter().filter_map(|entry| entry.body.get("description")?.as_str()).collect()
 }
 
 pub(crate) async fn log_of(store: &dyn Store, of: &str) -> Vec<LogEntry> {
@@ -144,5 +144,5 @@ pub(crate) async fn known(store: &dyn Store, session: &str, now: Timestamp) -> K
 /// Keeps all there is.
 pub(crate) fn keep_all() -> Retention {
     let since = Timestamp::from_millis(0);
-    Retention { ended_since: since, transactions_since: since, log_since: since }
+    Retention { ended_since: since, transactions_since: since, log_since: since, deliveries_since: since }
 }

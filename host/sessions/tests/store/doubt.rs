@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use vestibule_sessions::{Committed, Initiator, KnownSession, PostgresSettings, PostgresStore, Store, StoreError};
+use vestibule_sessions::{
+    AttemptResult, Committed, Initiator, KnownSession, LogKind, PostgresSettings, PostgresStore, Store, StoreError,
+};
 
 use crate::parts::cluster::Cluster;
 use crate::parts::logins::*;
+use crate::parts::logouts::*;
 
 /// Stands between a store and its server. It cuts connections whose COMMIT is under way.
 struct Between {
@@ -136,5 +139,51 @@ async fn a_login_is_unknown_when_the_server_stays_away_after_its_commit() {
     last.transaction = Some((transaction("t1"), "answer".into()));
     let error = store.commit_login(last).await.unwrap_err();
     assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_whose_commits_answer_is_lost_owes_once() {
+    let cluster = Cluster::start();
+    cluster.new_database().await;
+    let between = Between::start(&cluster).await;
+    let store = between.connect().await;
+    subscribe(&store, "shop", &["https://shop.example/out"]).await;
+    commit(&store, login("s1", at(1))).await;
+    between.cut(1);
+    let error = store.end(&tenant("acme"), &id("s1"), Initiator::RpLogout, at(2)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
+    assert!(!store.end(&tenant("acme"), &id("s1"), Initiator::RpLogout, at(3)).await.unwrap());
+    assert_eq!(all(&store).await.len(), 1);
+    // A sweep is tried again by itself, and finds what it has done.
+    let mut expires = login("s2", at(1));
+    expires.session.as_mut().unwrap().expires_at = Some(at(5));
+    commit(&store, expires).await;
+    between.cut(1);
+    store.sweep(at(6), keep_all(), 10).await.unwrap();
+    assert_eq!((all(&store).await.len(), lines(&store, LogKind::Logout).await.len()), (2, 2));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_whose_answer_is_lost_is_due_again_and_an_attempt_that_cant_be_settled_is_unknown() {
+    let cluster = Cluster::start();
+    cluster.new_database().await;
+    let between = Between::start(&cluster).await;
+    let store = between.connect().await;
+    subscribe(&store, "shop", &["https://shop.example/out"]).await;
+    end_one(&store, "s1", &["shop"], at(1)).await;
+    between.cut(1);
+    assert!(claim(&store, 10, at(2), at(50)).await.is_empty());
+    let claimed = claim(&store, 10, at(50), at(90)).await.remove(0);
+    assert_eq!(claimed.delivery.attempts, 2);
+    between.cut(1);
+    let settling = vec![settled(&claimed, AttemptResult::Delivered, at(51))];
+    let error = store.settle_deliveries(settling.clone(), at(51)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
+    // It has happened, this time; the log tells of it once.
+    assert_eq!(store.settle_deliveries(settling, at(52)).await.unwrap(), [false]);
+    assert!(all(&store).await.is_empty());
+    assert_eq!(lines(&store, LogKind::LogoutDelivered).await.len(), 1);
     store.close().await;
 }

@@ -63,7 +63,7 @@ async fn a_session_that_has_ended_takes_no_login(database: &Database) {
             assert_eq!((ended.at, ended.initiator), (at(5), initiator));
         }
     }
-    assert!(log_of(&*store, "acme").await.is_empty());
+    assert!(described(&log_of(&*store, "acme").await).is_empty());
     let before = store.before_login(&tenant("acme"), Some(&transaction("t1")), None, at(7)).await.unwrap();
     assert_eq!(before.answer, None);
 }

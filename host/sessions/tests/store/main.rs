@@ -25,6 +25,9 @@ macro_rules! on_both {
     };
 }
 
+mod claims;
+mod clients;
+mod delivery_model;
 mod doubt;
 mod endings;
 mod faults_of_files;
@@ -35,6 +38,10 @@ mod many_at_once;
 mod metadata;
 mod model;
 mod opening;
+mod outbox;
+mod owed;
+mod streams;
 mod sweeping;
 mod tenants;
 mod tls;
+mod unsubscribing;

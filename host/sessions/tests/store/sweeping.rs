@@ -45,14 +45,15 @@ async fn what_is_old_is_forgotten_and_what_is_not_is_kept(database: &Database) {
         store.end(&tenant("acme"), &id(&session), Initiator::RpLogout, at(time)).await.unwrap();
     }
     commit(&*store, login("alive", at(1))).await;
-    let all = Retention { ended_since: at(10), transactions_since: at(10), log_since: at(10) };
+    let all = Retention { ended_since: at(10), transactions_since: at(10), log_since: at(10), deliveries_since: at(10) };
     assert_eq!(store.sweep(at(100), all, 100).await.unwrap().forgotten, 0);
-    for (keep, left) in [
-        (Retention { ended_since: at(11), ..all }, [false, true, true]),
-        (Retention { transactions_since: at(20), ..all }, [false, false, true]),
-        (Retention { log_since: at(15), ..all }, [false, false, false]),
+    for (keep, forgotten, left) in [
+        (Retention { ended_since: at(11), ..all }, 1, [false, true, true]),
+        (Retention { transactions_since: at(20), ..all }, 1, [false, false, true]),
+        // The login's line, and the line of its session's end.
+        (Retention { log_since: at(15), ..all }, 2, [false, false, false]),
     ] {
-        assert_eq!(store.sweep(at(100), keep, 100).await.unwrap().forgotten, 1);
+        assert_eq!(store.sweep(at(100), keep, 100).await.unwrap().forgotten, forgotten);
         let before = store.before_login(&tenant("acme"), Some(&transaction("t10")), Some(&id("s10")), at(100)).await.unwrap();
         let is_ended = matches!(before.session, KnownSession::Ended(_));
         let log = log_of(&*store, "acme").await;
@@ -74,7 +75,7 @@ async fn a_sweep_does_so_much_at_once(database: &Database) {
         login.log.push(entry("entry", at(1)));
         commit(&*store, login).await;
     }
-    let keep = Retention { ended_since: at(100), transactions_since: at(100), log_since: at(100) };
+    let keep = Retention { ended_since: at(100), transactions_since: at(100), log_since: at(100), deliveries_since: at(100) };
     let (mut expired, mut forgotten) = (0, 0);
     for calls in 1.. {
         let swept = store.sweep(at(50), keep, 3).await.unwrap();
@@ -82,11 +83,12 @@ async fn a_sweep_does_so_much_at_once(database: &Database) {
         expired += swept.expired;
         forgotten += swept.forgotten;
         if !swept.is_more {
-            assert_eq!(calls, 3);
+            // The log has two lines of each: of its login, and of its end.
+            assert_eq!(calls, 5);
             break;
         }
     }
-    assert_eq!((expired, forgotten), (7, 21));
+    assert_eq!((expired, forgotten), (7, 28));
     assert!(matches!(known(&*store, "s0", at(50)).await, KnownSession::Unknown));
 }
 

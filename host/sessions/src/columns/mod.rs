@@ -1,6 +1,9 @@
-//! A session's row and an entry's row as both databases keep them: plain numbers and texts, read back into types.
+//! Rows as both databases keep them: plain numbers and texts, read back into types. Here are a session's row and an entry's.
 //!
 //! Maps and lists are JSON in a text column: a row is written as a whole, so none of them is ever half of one login and half of another.
+
+mod client;
+mod delivery;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +14,10 @@ use vestibule_model::event::CookieMode;
 use crate::error::StoreError;
 use crate::log::{LogEntry, LogKind, LogPosition};
 use crate::merge::Kept;
-use crate::session::{Ended, Initiator, Session};
+use crate::session::{Ended, Initiator, Session, SessionClient};
+
+pub(crate) use self::client::{ClientRow, client_columns, logout_settings};
+pub(crate) use self::delivery::{DeliveryRow, delivery_columns, due_receiver, error_text, outcome};
 
 /// The columns of a session, in the order in which they are selected and inserted. What stands before them is the tenant.
 macro_rules! session_columns {
@@ -76,7 +82,7 @@ impl SessionRow {
     /// What the row holds.
     pub(crate) fn read(&self) -> Result<Kept, StoreError> {
         let ended = match (self.ended_at, self.initiator.as_deref()) {
-            (Some(at), Some(initiator)) => Some(Ended { at: timestamp(at)?, initiator: initiator_of(initiator)? }),
+            (Some(at), Some(initiator)) => Some(Ended { at: timestamp(at)?, initiator: initiator_of(SESSION, initiator)? }),
             (None, None) => None,
             _ => return Err(corrupt(SESSION, "half of its end")),
         };
@@ -104,19 +110,21 @@ impl SessionRow {
 /// An entry of the log, from its columns.
 pub(crate) fn log_entry(position: i64, kind: &str, date: i64, body: &str) -> Result<LogEntry, StoreError> {
     Ok(LogEntry {
-        position: LogPosition(u64::try_from(position).map_err(|_| corrupt(ENTRY, "`position` is below nought"))?),
+        position: position_of(position)?,
         kind: LogKind::from_code(kind).ok_or_else(|| corrupt(ENTRY, "`kind` is none that is known"))?,
         date: timestamp(date)?,
         body: from_json(ENTRY, "body", body)?,
     })
 }
 
-/// How a session's end is read, in every query that asks for it alone.
-pub(crate) fn initiator_of(text: &str) -> Result<Initiator, StoreError> {
-    Initiator::ALL
-        .into_iter()
-        .find(|initiator| initiator.as_str() == text)
-        .ok_or_else(|| corrupt(SESSION, "`initiator` is none that is known"))
+/// Why a session has ended.
+fn initiator_of(what: &'static str, text: &str) -> Result<Initiator, StoreError> {
+    text.parse().map_err(|_| corrupt(what, "`initiator` is none that is known"))
+}
+
+/// The applications of a session that ends; none where they can't be read.
+pub(crate) fn clients_of(text: &str) -> Option<Vec<SessionClient>> {
+    serde_json::from_str(text).ok()
 }
 
 /// A time as it is kept: milliseconds since the Unix epoch.
@@ -128,6 +136,11 @@ pub(crate) fn millis(at: Timestamp) -> i64 {
 /// A place in the log as it is kept. What lies beyond the last that there can be is the last.
 pub(crate) fn position(at: LogPosition) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+/// A place in the log, as it was kept.
+pub(crate) fn position_of(at: i64) -> Result<LogPosition, StoreError> {
+    u64::try_from(at).map(LogPosition).map_err(|_| corrupt(ENTRY, "`position` is below nought"))
 }
 
 /// A number of rows as it is asked for.
@@ -143,11 +156,13 @@ pub(crate) fn body(entry: &Map<String, Value>) -> String {
 const SESSION: &str = "a session";
 const ENTRY: &str = "a log entry";
 
-fn timestamp(at: i64) -> Result<Timestamp, StoreError> {
+/// A time, as it was kept.
+pub(crate) fn timestamp(at: i64) -> Result<Timestamp, StoreError> {
     u64::try_from(at).map(Timestamp::from_millis).map_err(|_| corrupt("a time", "it lies before 1970"))
 }
 
-fn json<T: Serialize>(value: &T) -> String {
+/// A map, a list or a text as it is kept.
+pub(crate) fn json<T: Serialize>(value: &T) -> String {
     // Maps with text keys, lists and texts: none of them can fail. A row with an empty text would be found out when it is read.
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,0 +1,198 @@
+//! A client in the words of the Management API: what is read of a request, and what is shown.
+
+use serde_json::{Map, Value};
+use vestibule::Connector;
+use vestibule::model::{TenantId, Timestamp};
+use vestibule_sessions::{Client, ClientId, ClientSource};
+
+use crate::error::ApiError;
+use crate::logout::OidcLogout;
+
+/// What else is kept of a client and shown again, and what it has to be. Everything else that Auth0 keeps of one is for a token service.
+const KEPT: [(&str, fn(&Value) -> bool, &str); 5] = [
+    ("description", |value| is_text(value, 140), "a text of at most 140 characters"),
+    ("app_type", |value| is_text(value, 64), "a text of at most 64 characters"),
+    ("logo_uri", |value| is_text(value, 2_000), "a URL of at most 2000 characters"),
+    ("is_first_party", Value::is_boolean, "true or false"),
+    ("client_metadata", is_metadata, "an object of at most 10 texts, with keys and values of at most 255 characters"),
+];
+
+/// What an application wants to hear of logouts; and its older name.
+const LOGOUT: [&str; 2] = ["oidc_logout", "oidc_backchannel_logout"];
+
+/// What a request says of a client.
+#[derive(Debug)]
+pub(super) struct Given {
+    id: Option<ClientId>,
+    name: Option<String>,
+    /// Members that are set, or (null) removed.
+    kept: Map<String, Value>,
+    /// As it was sent; null where it is removed.
+    logout: Option<Value>,
+}
+
+impl Given {
+    /// Reads a request's body.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, ApiError> {
+        let object: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|error| ApiError::invalid_body(error.to_string()))?;
+        let mut given = Self { id: None, name: None, kept: Map::new(), logout: None };
+        for (name, value) in object {
+            match name.as_str() {
+                "client_id" => {
+                    let text = value.as_str().ok_or_else(|| ApiError::invalid_body("`client_id` is a text"))?;
+                    given.id = Some(text.parse().map_err(|error| ApiError::invalid_body(format!("`client_id`: {error}")))?);
+                }
+                "name" => {
+                    let name = value.as_str().filter(|name| !name.trim().is_empty() && is_text(&value, 255));
+                    let name = name.ok_or_else(|| ApiError::invalid_body("`name` is a text of 1 to 255 characters"))?;
+                    given.name = Some(name.to_owned());
+                }
+                name if LOGOUT.contains(&name) => given.logout = Some(value),
+                name => match KEPT.iter().find(|(known, ..)| *known == name) {
+                    Some((_, is_right, _)) if value.is_null() || is_right(&value) => {
+                        given.kept.insert(name.to_owned(), value);
+                    }
+                    Some((_, _, what)) => return Err(ApiError::invalid_body(format!("`{name}` is {what}"))),
+                    None => return Err(ApiError::invalid_body(unknown(name))),
+                },
+            }
+        }
+        Ok(given)
+    }
+
+    /// A client that is new. One that comes without an id gets one.
+    pub(super) fn create(self, connector: &Connector, now: Timestamp) -> Result<Client, ApiError> {
+        let id = match &self.id {
+            Some(id) => id.clone(),
+            None => crate::request::random_id().parse().map_err(|_| ApiError::internal())?,
+        };
+        let name = self.name.clone().ok_or_else(|| ApiError::invalid_body("`name` is missing"))?;
+        let client = Client {
+            id,
+            name,
+            body: Map::new(),
+            logout: None,
+            source: ClientSource::Management,
+            created_at: now,
+            updated_at: now,
+            revision: 1,
+        };
+        self.change(client, connector, now)
+    }
+
+    /// A client with what the request says.
+    pub(super) fn change(&self, mut client: Client, connector: &Connector, now: Timestamp) -> Result<Client, ApiError> {
+        if self.id.as_ref().is_some_and(|id| *id != client.id) {
+            return Err(ApiError::invalid_body("a client's `client_id` stays what it is"));
+        }
+        if let Some(name) = &self.name {
+            client.name.clone_from(name);
+        }
+        for (name, value) in &self.kept {
+            if value.is_null() {
+                client.body.remove(name);
+            } else {
+                client.body.insert(name.clone(), value.clone());
+            }
+        }
+        match &self.logout {
+            None => {}
+            Some(Value::Null) => {
+                client.body.remove(LOGOUT[0]);
+                client.logout = None;
+            }
+            Some(sent) => {
+                let read = serde_path_to_error::deserialize::<_, OidcLogout>(sent);
+                let read = read.map_err(|error| ApiError::invalid_body(format!("`oidc_logout`: {error}")))?;
+                client.logout = read.read(connector).map_err(|error| ApiError::invalid_body(error.to_string()))?;
+                // It is shown as it was sent, with what was left out left out.
+                client.body.insert(LOGOUT[0].to_owned(), sent.clone());
+            }
+        }
+        client.updated_at = now;
+        Ok(client)
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let known: Vec<&str> = KEPT.iter().map(|(name, ..)| *name).collect();
+    let name: String = name.chars().take(64).collect();
+    format!("`{name}` is not kept of a client here; what is: client_id, name, {}, oidc_logout", known.join(", "))
+}
+
+fn is_text(value: &Value, most: usize) -> bool {
+    value.as_str().is_some_and(|text| text.chars().count() <= most)
+}
+
+fn is_metadata(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| {
+        object.len() <= 10 && object.iter().all(|(key, value)| key.chars().count() <= 255 && is_text(value, 255))
+    })
+}
+
+/// A client as Auth0's API shows it.
+pub(super) fn shown(client: &Client, tenant: &TenantId) -> Map<String, Value> {
+    let mut json = Map::new();
+    json.insert("client_id".to_owned(), client.id.as_str().into());
+    json.insert("tenant".to_owned(), tenant.as_str().into());
+    json.insert("name".to_owned(), client.name.as_str().into());
+    let declared = client.logout.as_ref().filter(|_| !client.body.contains_key(LOGOUT[0])).map(OidcLogout::from);
+    let declared = declared.and_then(|logout| serde_json::to_value(logout).ok());
+    json.extend(declared.map(|logout| (LOGOUT[0].to_owned(), logout)));
+    json.extend(client.body.clone());
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use vestibule::HttpSettings;
+
+    fn created(body: Value) -> Result<Client, String> {
+        let connector = Connector::new(&HttpSettings::default()).unwrap();
+        let given = Given::read(body.to_string().as_bytes()).map_err(|error| format!("{error:?}"))?;
+        given.create(&connector, Timestamp::from_millis(0)).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn what_was_sent_is_shown_as_it_was_sent() {
+        let logout = json!({
+            "backchannel_logout_urls": ["https://shop.example/logout"],
+            "backchannel_logout_initiators": { "mode": "custom", "selected_initiators": ["rp-logout", "session-revoked"] },
+            "backchannel_logout_session_metadata": null,
+        });
+        let client = created(json!({ "name": "Shop", "client_id": "shop", "oidc_logout": logout, "app_type": "spa" })).unwrap();
+        assert!(client.logout.as_ref().is_some_and(|logout| !logout.include_session_metadata));
+        let shown = shown(&client, &"acme".parse().unwrap());
+        assert_eq!(Value::Object(shown), json!({
+            "client_id": "shop", "tenant": "acme", "name": "Shop", "app_type": "spa", "oidc_logout": logout
+        }));
+    }
+
+    #[test]
+    fn what_cant_be_is_told() {
+        let with = |urls: Value| json!({ "name": "Shop", "oidc_logout": { "backchannel_logout_urls": urls } });
+        for (body, told) in [
+            (json!({}), "`name` is missing"),
+            (json!({ "name": "" }), "1 to 255 characters"),
+            (json!({ "name": "Shop", "callbacks": [] }), "`callbacks` is not kept of a client here"),
+            (json!({ "name": "Shop", "client_metadata": { "a": 1 } }), "`client_metadata` is an object of at most 10 texts"),
+            (json!([]), "invalid type"),
+            (with(json!(["http://shop.example/logout"])), "https"),
+            (with(json!(["https://127.0.0.1/logout"])), "loopback"),
+            (with(json!(["https://localhost:8443/logout"])), "loopback"),
+            (with(json!(["https://[fd00::1]/logout"])), "private"),
+            (with(json!(["https://shop.example/logout#a"])), "fragment"),
+            (with(json!(["logout"])), "begins with https://"),
+            (with(json!(["https://a.example/", "https://b.example/", "https://c.example/", "https://d.example/",
+                "https://e.example/", "https://f.example/"])), "at most 5"),
+            (json!({ "name": "Shop", "oidc_logout": { "backchannel_logout_urls": [], "colour": "red" } }), "colour"),
+            (json!({ "name": "Shop", "oidc_logout": { "backchannel_logout_initiators": { "mode": "some" } } }), "mode"),
+        ] {
+            let error = created(body.clone()).unwrap_err();
+            assert!(error.contains(told), "{body}: {error}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! `/api/v2/clients`: a tenant's applications, and what they want to hear of logouts.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Query, State, rejection::QueryRejection};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use vestibule::model::Timestamp;
+use vestibule_sessions::{Client, ClientCreated, ClientId, ClientSource};
+
+use super::SMALL_BODY;
+use super::client_body::{Given, shown};
+use crate::app::App;
+use crate::config::Scope;
+use crate::error::{ApiError, ErrorBody};
+use crate::request::{Caller, InPath, PathId, body};
+use crate::tenant::Tenant;
+
+/// Clients on a page, where the caller doesn't say how many, and at most (Auth0's).
+const TAKE: usize = 50;
+const MOST: usize = 100;
+/// How far pages by number go (Auth0's): whoever reads further does so by `from` and `take`.
+const FURTHEST: usize = 1_000;
+/// How often a change is made anew whose client others have changed in the meantime.
+const TRIES: usize = 5;
+
+/// Which clients.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ClientQuery {
+    /// Which page, counted from nought.
+    page: Option<usize>,
+    /// Clients on a page, 50 by default, 100 at most.
+    #[param(minimum = 1, maximum = 100)]
+    per_page: Option<usize>,
+    /// Whether the answer is an object with the number of all clients. Without it, it is an array.
+    include_totals: Option<bool>,
+    /// `next` of the page before; empty for the first one. The answer is an object then.
+    from: Option<String>,
+    /// How many after it, 50 by default, 100 at most.
+    #[param(minimum = 1, maximum = 100)]
+    take: Option<usize>,
+    /// Names of members, with commas between them: these alone are shown.
+    fields: Option<String>,
+    /// With `false`: all but these are shown.
+    include_fields: Option<bool>,
+}
+
+impl InPath for ClientId {
+    fn read(text: &str) -> Result<Self, ApiError> {
+        text.parse().map_err(|error: vestibule::model::IdError| ApiError::invalid_path(error.to_string()))
+    }
+}
+
+/// A tenant's clients, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v2/clients",
+    operation_id = "get_clients",
+    tag = "clients",
+    params(ClientQuery),
+    security(("token" = ["read:clients"])),
+    responses(
+        (status = 200, description = "Clients: an array, or an object with `clients`.", body = serde_json::Value),
+        (status = 400, description = "The query can't be read.", body = ErrorBody),
+        (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
+        (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
+        (status = 429, description = "Too many requests.", body = ErrorBody),
+        (status = 503, description = "The store can't be reached.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    query: Result<Query<ClientQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let tenant = caller.may(&[Scope::ReadClients])?;
+    let id = &tenant.settings.id;
+    let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
+    let number = |name: &str, given: Option<usize>| match given.unwrap_or(TAKE) {
+        number if (1..=MOST).contains(&number) => Ok(number),
+        _ => Err(ApiError::invalid_query(format!("`{name}` is a number from 1 to {MOST}"))),
+    };
+    let fields = Fields::of(&query);
+    let show = |client: &Client| Value::Object(fields.of_client(shown(client, id)));
+    if query.from.is_some() || query.take.is_some() {
+        let take = number("take", query.take)?;
+        let after = query.from.as_deref().filter(|from| !from.is_empty()).map(str::parse::<ClientId>).transpose();
+        let after = after.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
+        let page = app.store().clients(id, after.as_ref(), take).await?;
+        let mut answer = Map::new();
+        answer.insert("clients".to_owned(), page.clients.iter().map(show).collect());
+        answer.extend(page.next.map(|next| ("next".to_owned(), next.as_str().into())));
+        return Ok(Json(Value::Object(answer)));
+    }
+    let take = number("per_page", query.per_page)?;
+    let skip = query.page.unwrap_or_default().saturating_mul(take);
+    if skip >= FURTHEST {
+        let message = format!("pages by number end after {FURTHEST} clients; read further with `from` and `take`");
+        return Err(ApiError::invalid_query(message));
+    }
+    let page = app.store().clients(id, None, skip + take).await?;
+    let clients: Vec<Value> = page.clients.iter().skip(skip).map(show).collect();
+    if query.include_totals != Some(true) {
+        return Ok(Json(clients.into()));
+    }
+    let total = app.store().count_clients(id).await?;
+    Ok(Json(json!({ "start": skip, "limit": take, "length": clients.len(), "total": total, "clients": clients })))
+}
+
+/// Which members of a client are shown.
+struct Fields {
+    named: Vec<String>,
+    are_shown: bool,
+}
+
+impl Fields {
+    fn of(query: &ClientQuery) -> Self {
+        let named = query.fields.as_deref().unwrap_or_default().split(',').map(str::trim);
+        Self {
+            named: named.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            are_shown: query.include_fields.unwrap_or(true),
+        }
+    }
+
+    fn of_client(&self, mut client: Map<String, Value>) -> Map<String, Value> {
+        if !self.named.is_empty() {
+            client.retain(|name, _| self.named.contains(name) == self.are_shown);
+        }
+        client
+    }
+}
+
+/// Creates a client. Without a `client_id` it gets one; with one it is the application that the platform's events name so.
+#[utoipa::path(
+    post,
+    path = "/api/v2/clients",
+    operation_id = "create_client",
+    tag = "clients",
+    request_body(content = super::shapes::ClientCreate, content_type = "application/json"),
+    security(("token" = ["create:clients"])),
+    responses(
+        (status = 201, description = "The client.", body = super::shapes::Client),
+        (status = 400, description = "The body breaks a rule.", body = ErrorBody),
+        (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
+        (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
+        (status = 409, description = "There is a client with this id.", body = ErrorBody),
+        (status = 413, description = "The body is too large.", body = ErrorBody),
+        (status = 429, description = "Too many requests.", body = ErrorBody),
+        (status = 503, description = "The store can't be written to.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    request: Body,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let tenant = caller.may(&[Scope::CreateClients])?;
+    let given = Given::read(&body(request, SMALL_BODY).await?)?;
+    let client = given.create(app.connector(), Timestamp::now())?;
+    let answer = Value::Object(shown(&client, &tenant.settings.id));
+    match app.store().create_client(&tenant.settings.id, client).await? {
+        ClientCreated::Created => Ok((StatusCode::CREATED, Json(answer))),
+        ClientCreated::Exists => Err(ApiError::conflict("client_exists", "there is a client with this `client_id`; change that one")),
+    }
+}
+
+/// A client.
+#[utoipa::path(
+    get,
+    path = "/api/v2/clients/{id}",
+    operation_id = "get_client",
+    tag = "clients",
+    params(("id" = String, Path, description = "The client's id.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    security(("token" = ["read:clients"])),
+    responses(
+        (status = 200, description = "The client.", body = super::shapes::Client),
+        (status = 400, description = "The id is none.", body = ErrorBody),
+        (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
+        (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "There is no such client.", body = ErrorBody),
+        (status = 429, description = "Too many requests.", body = ErrorBody),
+        (status = 503, description = "The store can't be reached.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ClientId>,
+) -> Result<Json<Value>, ApiError> {
+    let tenant = caller.may(&[Scope::ReadClients])?;
+    let client = find(&app, tenant, &id).await?;
+    Ok(Json(Value::Object(shown(&client, &tenant.settings.id))))
+}
+
+async fn find(app: &App, tenant: &Tenant, id: &ClientId) -> Result<Client, ApiError> {
+    let found = app.store().client(&tenant.settings.id, id).await?;
+    found.ok_or_else(|| ApiError::not_found("inexistent_client", "The client does not exist."))
+}
+
+/// Changes a client: members that are given, and no others. What is pending for a logout URL that it doesn't name any more is dropped.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/clients/{id}",
+    operation_id = "update_client",
+    tag = "clients",
+    params(("id" = String, Path, description = "The client's id.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    request_body(content = super::shapes::ClientUpdate, content_type = "application/json"),
+    security(("token" = ["update:clients"])),
+    responses(
+        (status = 200, description = "The client.", body = super::shapes::Client),
+        (status = 400, description = "The id or the body breaks a rule.", body = ErrorBody),
+        (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
+        (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "There is no such client.", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
+        (status = 409, description = "The client stands in the server's configuration, or others change it all the time.", body = ErrorBody),
+        (status = 413, description = "The body is too large.", body = ErrorBody),
+        (status = 429, description = "Too many requests.", body = ErrorBody),
+        (status = 503, description = "The store can't be written to.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ClientId>,
+    request: Body,
+) -> Result<Json<Value>, ApiError> {
+    let tenant = caller.may(&[Scope::UpdateClients])?;
+    let given = Given::read(&body(request, SMALL_BODY).await?)?;
+    for _ in 0..TRIES {
+        let client = find(&app, tenant, &id).await?;
+        if client.source == ClientSource::Configuration {
+            return Err(declared());
+        }
+        let changed = given.change(client, app.connector(), Timestamp::now())?;
+        let answer = Value::Object(shown(&changed, &tenant.settings.id));
+        if app.store().replace_client(&tenant.settings.id, changed).await? {
+            return Ok(Json(answer));
+        }
+    }
+    Err(ApiError::conflict("client_contended", "others change this client at the same time; send it again"))
+}
+
+/// Deletes a client, and drops what it was to be told. One that isn't there is deleted, too.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/clients/{id}",
+    operation_id = "delete_client",
+    tag = "clients",
+    params(("id" = String, Path, description = "The client's id.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    security(("token" = ["delete:clients"])),
+    responses(
+        (status = 204, description = "The client is gone."),
+        (status = 400, description = "The id is none.", body = ErrorBody),
+        (status = 401, description = "No token, or none for this tenant.", body = ErrorBody),
+        (status = 403, description = "The token's scope is too little.", body = ErrorBody),
+        (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
+        (status = 409, description = "The client stands in the server's configuration.", body = ErrorBody),
+        (status = 429, description = "Too many requests.", body = ErrorBody),
+        (status = 503, description = "The store can't be written to.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ClientId>,
+) -> Result<StatusCode, ApiError> {
+    let tenant = caller.may(&[Scope::DeleteClients])?;
+    let found = app.store().client(&tenant.settings.id, &id).await?;
+    if found.is_some_and(|client| client.source == ClientSource::Configuration) {
+        return Err(declared());
+    }
+    app.store().delete_client(&tenant.settings.id, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn declared() -> ApiError {
+    ApiError::conflict("declared_client", "this client stands in the server's configuration; change it there, and send SIGHUP")
+}

@@ -1,0 +1,143 @@
+//! A key's file.
+
+use std::io::{Read as _, Write as _};
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use serde::{Deserialize, Serialize};
+use vestibule::model::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{KeyError, KeyInfo, SigningAlgorithm, SigningKey};
+
+/// A key as it is kept.
+pub(super) struct KeyFile {
+    id: String,
+    algorithm: SigningAlgorithm,
+    pub(super) created_at: Timestamp,
+    pem: Zeroizing<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    key_id: String,
+    created_at: Timestamp,
+    /// PEM.
+    private_key: Zeroizing<String>,
+}
+
+impl KeyFile {
+    /// A key that is new.
+    pub(super) fn made(algorithm: SigningAlgorithm, now: Timestamp) -> Result<Self, KeyError> {
+        let failed = |reason: String| KeyError::Made { reason };
+        let der = match algorithm {
+            SigningAlgorithm::Rs256 => {
+                let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|error| failed(error.to_string()))?;
+                Zeroizing::new(pair.as_der().map_err(|error| failed(error.to_string()))?.as_ref().to_vec())
+            }
+            SigningAlgorithm::Es256 => {
+                let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+                Zeroizing::new(made.map_err(|error| failed(error.to_string()))?.as_ref().to_vec())
+            }
+        };
+        let base64 = Zeroizing::new(STANDARD.encode(&*der));
+        let pem = Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", &*lines(&base64)));
+        let key = SigningKey::from_pem(&pem, None).map_err(failed)?;
+        Ok(Self { id: key.id, algorithm, created_at: now, pem })
+    }
+
+    /// A key that somebody has.
+    pub(super) fn imported(pem: &str, id: Option<String>, now: Timestamp) -> Result<Self, KeyError> {
+        let key = SigningKey::from_pem(pem, id.as_deref()).map_err(|reason| KeyError::Import { reason })?;
+        Ok(Self { id: key.id, algorithm: key.algorithm, created_at: now, pem: Zeroizing::new(pem.to_owned()) })
+    }
+
+    pub(super) fn info(&self) -> KeyInfo {
+        let Self { id, algorithm, created_at, .. } = self;
+        KeyInfo { id: id.clone(), algorithm: *algorithm, created_at: *created_at, served_until: None }
+    }
+
+    pub(super) fn key(&self) -> Result<SigningKey, KeyError> {
+        SigningKey::from_pem(&self.pem, Some(&self.id)).map_err(|reason| KeyError::Made { reason })
+    }
+
+    /// Writes the first key of a folder, unless another server has done so at the same moment.
+    pub(super) fn write_first(&self, folder: &Dir, name: &str) -> Result<(), KeyError> {
+        match self.link(folder, "first.json") {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked.map_err(|error| wrong(name, "first.json", error)),
+        }
+    }
+
+    pub(super) fn write(&self, folder: &Dir, name: &str, file: &str) -> Result<(), KeyError> {
+        self.link(folder, file).map_err(|error| wrong(name, file, error))
+    }
+
+    /// The file appears as a whole, or not at all.
+    fn link(&self, folder: &Dir, file: &str) -> std::io::Result<()> {
+        let Self { id, created_at, pem, .. } = self;
+        let written = Written { key_id: id.clone(), created_at: *created_at, private_key: pem.clone() };
+        let text = Zeroizing::new(serde_json::to_vec_pretty(&written)?);
+        let draft = format!(".{}", crate::request::random_id());
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut open = folder.open_with(&draft, &options)?;
+        let linked =
+            open.write_all(&text).and_then(|()| open.sync_all()).and_then(|()| folder.hard_link(&draft, folder, file));
+        let removed = folder.remove_file(&draft);
+        linked.and(removed)
+    }
+
+    pub(super) fn read_all(folder: &Dir, name: &str) -> Result<Vec<Self>, KeyError> {
+        let entries = folder.entries().map_err(|error| wrong(name, "", error))?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let file = entry.map_err(|error| wrong(name, "", error))?.file_name();
+            let Some(file) = file.to_str().filter(|file| file.ends_with(".json")) else { continue };
+            files.push(Self::read(folder, name, file)?);
+        }
+        Ok(files)
+    }
+
+    fn read(folder: &Dir, name: &str, file: &str) -> Result<Self, KeyError> {
+        let mut open = folder.open(file).map_err(|error| wrong(name, file, error))?;
+        let mode = open.metadata().map_err(|error| wrong(name, file, error))?.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(KeyError::Open { file: path(name, file), mode });
+        }
+        let mut text = Zeroizing::new(Vec::new());
+        open.read_to_end(&mut text).map_err(|error| wrong(name, file, error))?;
+        // What a parser quotes may be the key.
+        let written: Written =
+            serde_json::from_slice(&text).map_err(|_| wrong(name, file, "it is no key's file of this program"))?;
+        let key = SigningKey::from_pem(&written.private_key, Some(&written.key_id));
+        let key = key.map_err(|reason| wrong(name, file, reason))?;
+        Ok(Self { id: key.id, algorithm: key.algorithm, created_at: written.created_at, pem: written.private_key })
+    }
+}
+
+fn path(name: &str, file: &str) -> String {
+    format!("keys/{name}/{file}")
+}
+
+fn wrong(name: &str, file: &str, reason: impl ToString) -> KeyError {
+    KeyError::File { file: path(name, file), reason: reason.to_string() }
+}
+
+/// Base64 in lines of 64 characters (RFC 7468, section 3).
+fn lines(base64: &str) -> Zeroizing<String> {
+    let mut lines = Zeroizing::new(String::with_capacity(base64.len() * 66 / 64));
+    for (at, character) in base64.char_indices() {
+        if at > 0 && at % 64 == 0 {
+            lines.push('\n');
+        }
+        lines.push(character);
+    }
+    lines
+}

@@ -1,0 +1,192 @@
+//! Claiming what is due, and sending it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use url::Url;
+use vestibule::model::Timestamp;
+use vestibule_sessions::{Claimed, Delivery, Held, Settled, StoreError};
+
+use super::attempt::Attempted;
+use super::lanes::{Key, Lanes, Next, Taken};
+use super::post::{Connection, Place, post};
+use super::token::LogoutToken;
+use crate::app::App;
+use crate::tenant::Tenant;
+
+/// How long a delivery is this server's: longer than all that it has in hand of a receiver takes, when each attempt takes all its time.
+const LEASE: Duration = Duration::from_secs(120);
+/// How often it is looked what other servers have left, and whose time to be tried again has come.
+const EVERY: Duration = Duration::from_millis(500);
+/// Receivers that are looked at, at one time.
+const RECEIVERS: usize = 1_000;
+
+/// What sends logout tokens.
+pub(super) struct Deliverer {
+    app: App,
+    give_up_after: Duration,
+    lanes: Mutex<Lanes>,
+    results: mpsc::UnboundedSender<Settled>,
+}
+
+impl Deliverer {
+    pub(super) fn new(app: App, give_up_after: Duration, results: mpsc::UnboundedSender<Settled>) -> Self {
+        Self { app, give_up_after, lanes: Mutex::default(), results }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn claim_for_ever(self: Arc<Self>) {
+        loop {
+            let claimed = self.claim().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "logout tokens that are due can't be claimed; it is tried again");
+                0
+            });
+            if claimed == 0 {
+                // Somebody has ended a session, or settled a delivery; or it is time to look anyway.
+                let _ = tokio::time::timeout(EVERY, self.app.ended().notified()).await;
+            }
+        }
+    }
+
+    /// How many deliveries were claimed.
+    async fn claim(self: &Arc<Self>) -> Result<usize, StoreError> {
+        let now = Timestamp::now();
+        let resting = self.lanes().resting(now);
+        let due = self.app.store().due_receivers(now, RECEIVERS + resting).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let shares = self.lanes().shares(due, now);
+        if shares.is_empty() {
+            return Ok(0);
+        }
+        let claimed = self.app.store().claim_deliveries(&shares, now, now.plus(LEASE)).await?;
+        let count = claimed.len();
+        let workers = self.lanes().add(claimed);
+        for key in workers {
+            tokio::spawn(Arc::clone(self).work(key));
+        }
+        Ok(count)
+    }
+
+    /// Sends what there is for one receiver, one after the other over one connection. A worker may start another one.
+    fn work(self: Arc<Self>, key: Key) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let mut open = None;
+            let unsent = loop {
+                let next = self.lanes().next(&key, Timestamp::now());
+                match next {
+                    Next::Send(claimed) => {
+                        let taken = self.send(*claimed, &mut open).await;
+                        if self.lanes().done(&key, taken, Timestamp::now()) {
+                            tokio::spawn(Arc::clone(&self).work(key.clone()));
+                        }
+                    }
+                    Next::End(unsent) => break unsent,
+                }
+            };
+            self.release(unsent).await;
+        })
+    }
+
+    /// One attempt, and what has become of it.
+    async fn send(&self, claimed: Claimed, open: &mut Option<Connection>) -> Taken {
+        let Claimed { delivery, claim } = claimed;
+        let (began, now) = (Instant::now(), Timestamp::now());
+        let is_too_late = delivery.attempts > 1 && delivery.created_at.plus(self.give_up_after) <= now;
+        let attempted = if is_too_late {
+            Attempted::too_late(&delivery)
+        } else {
+            match self.app.tenant_of(&delivery.tenant) {
+                None => Attempted::not_possible("the tenant is not in this server's configuration".to_owned(), now),
+                Some(tenant) => self.post(&tenant, &delivery, open).await,
+            }
+        };
+        let now = Timestamp::now();
+        let delay = Duration::from_millis(now.as_millis().saturating_sub(delivery.ended_at.as_millis()));
+        self.app.metrics().logout_attempt(&delivery.tenant, attempted.name(), began.elapsed(), delay);
+        let log = Some(attempted.log(&delivery, now));
+        let settled = Settled { tenant: delivery.tenant, id: delivery.id, claim, result: attempted.result, log };
+        // Whoever settles ends after all who send.
+        let _ = self.results.send(settled);
+        attempted.taken
+    }
+
+    async fn post(&self, tenant: &Tenant, delivery: &Delivery, open: &mut Option<Connection>) -> Attempted {
+        let id = delivery.id.to_string();
+        let token = LogoutToken {
+            issuer: &tenant.settings.logout.issuer,
+            client_id: delivery.client.as_str(),
+            user: delivery.user.as_str(),
+            session: delivery.session.as_str(),
+            id: &id,
+            metadata: delivery.metadata.as_ref(),
+        };
+        let now = Timestamp::now();
+        let token = match token.sign(tenant.logout_keys.signing(), now) {
+            Ok(token) => token,
+            Err(error) => {
+                tracing::error!(tenant = %delivery.tenant, %error, "a logout token can't be signed");
+                return Attempted::not_possible("this server can't sign logout tokens".to_owned(), now);
+            }
+        };
+        let answered = match Place::of(delivery.receiver.as_str()) {
+            Ok(place) => post(self.app.connector(), open, &place, &path(delivery), &token).await,
+            Err(error) => Err(error),
+        };
+        Attempted::new(answered, delivery, self.give_up_after, Timestamp::now(), chance())
+    }
+
+    async fn release(&self, unsent: Vec<Claimed>) {
+        if unsent.is_empty() {
+            return;
+        }
+        let held = unsent.iter().map(|claimed| Held {
+            tenant: &claimed.delivery.tenant,
+            id: claimed.delivery.id,
+            claim: claimed.claim,
+        });
+        let held: Vec<Held<'_>> = held.collect();
+        if let Err(error) = self.app.store().release_deliveries(&held, Timestamp::now()).await {
+            tracing::warn!(%error, "logout tokens that were not sent can't be given back; they are due again when their lease is over");
+        }
+    }
+
+    /// Ends: workers give back what they have not begun.
+    pub(super) async fn end(&self, grace: Duration) {
+        self.lanes().close();
+        let ended = async {
+            while self.lanes().in_hand() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(grace, ended).await;
+    }
+}
+
+/// Path and query, as they are sent.
+fn path(delivery: &Delivery) -> String {
+    let url = Url::parse(delivery.url.as_str()).ok();
+    url.map_or_else(|| "/".to_owned(), |url| url[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
+}
+
+/// A number from nought to one, without any order. No secret hangs on it.
+fn chance() -> f64 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
+impl fmt::Debug for Deliverer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deliverer").field("lanes", &self.lanes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,234 @@
+//! Who is sent how much at one time: a lane for each receiver, so that one that is slow or dead holds up nobody else, and turns for tenants.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use vestibule::model::{TenantId, Timestamp};
+use vestibule_sessions::{Claimed, DueReceiver, Receiver, ReceiverShare};
+
+use super::circuit::{Circuit, State};
+
+/// Attempts at one receiver at one time, at most. It begins with one, and has twice as many after each that it has answered.
+const PARALLEL: usize = 8;
+/// Deliveries in hand for each attempt that a receiver may have at one time: so many that none has to wait for the store.
+const IN_HAND: usize = 4;
+/// Deliveries in hand of all receivers.
+const ALL_IN_HAND: usize = 4_096;
+
+/// Whose lane it is.
+pub(super) type Key = (TenantId, Receiver);
+
+#[derive(Debug)]
+struct Lane {
+    waiting: VecDeque<Claimed>,
+    /// Waiting, and under way.
+    in_hand: usize,
+    workers: usize,
+    parallel: usize,
+    circuit: Circuit,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), in_hand: 0, workers: 0, parallel: 1, circuit: Circuit::default() }
+    }
+}
+
+/// How a receiver has taken an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It has answered.
+    Answered,
+    /// It has not, or has said that it can't; and perhaps when it can.
+    Failed(Option<Duration>),
+    /// Nothing was sent.
+    Unsent,
+}
+
+/// What a lane's worker does next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// It sends this.
+    Send(Box<Claimed>),
+    /// It ends, and gives these back.
+    End(Vec<Claimed>),
+}
+
+/// All lanes.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    lanes: HashMap<Key, Lane>,
+    in_hand: usize,
+    is_closed: bool,
+}
+
+impl Lanes {
+    /// How many receivers rest: they are due and have no turn.
+    pub(super) fn resting(&self, now: Timestamp) -> usize {
+        self.lanes.values().filter(|lane| lane.circuit.state(now) == State::Open).count()
+    }
+
+    /// What is to be claimed: of each tenant one receiver, then the next of each, for as long as there is room.
+    pub(super) fn shares(&mut self, due: Vec<DueReceiver>, now: Timestamp) -> Vec<ReceiverShare> {
+        let mut tenants: BTreeMap<TenantId, VecDeque<Receiver>> = BTreeMap::new();
+        for DueReceiver { tenant, receiver, .. } in due {
+            tenants.entry(tenant).or_default().push_back(receiver);
+        }
+        let mut room = ALL_IN_HAND.saturating_sub(self.in_hand);
+        let mut shares = Vec::new();
+        while room > 0 && !tenants.is_empty() {
+            tenants.retain(|tenant, receivers| {
+                let Some(receiver) = receivers.pop_front() else { return false };
+                let at_most = self.room(&(tenant.clone(), receiver.clone()), now).min(room);
+                if at_most > 0 {
+                    room -= at_most;
+                    shares.push(ReceiverShare { tenant: tenant.clone(), receiver, at_most });
+                }
+                true
+            });
+        }
+        shares
+    }
+
+    fn room(&self, key: &Key, now: Timestamp) -> usize {
+        if self.is_closed {
+            return 0;
+        }
+        match self.lanes.get(key) {
+            None => IN_HAND,
+            Some(lane) if lane.circuit.state(now) == State::Open => 0,
+            Some(lane) => (lane.parallel * IN_HAND).saturating_sub(lane.in_hand),
+        }
+    }
+
+    /// Takes in what was claimed. A worker is to be started for each of the keys.
+    pub(super) fn add(&mut self, claimed: Vec<Claimed>) -> Vec<Key> {
+        let mut workers = Vec::new();
+        for claimed in claimed {
+            let key = (claimed.delivery.tenant.clone(), claimed.delivery.receiver.clone());
+            let lane = self.lanes.entry(key.clone()).or_default();
+            lane.waiting.push_back(claimed);
+            lane.in_hand += 1;
+            self.in_hand += 1;
+            if lane.workers < lane.parallel {
+                lane.workers += 1;
+                workers.push(key);
+            }
+        }
+        workers
+    }
+
+    /// What a worker of this lane does now.
+    pub(super) fn next(&mut self, key: &Key, now: Timestamp) -> Next {
+        let is_closed = self.is_closed;
+        let Some(lane) = self.lanes.get_mut(key) else { return Next::End(Vec::new()) };
+        let goes_on = !is_closed && lane.workers <= lane.parallel && lane.circuit.state(now) != State::Open;
+        if goes_on && let Some(claimed) = lane.waiting.pop_front() {
+            return Next::Send(Box::new(claimed));
+        }
+        lane.workers -= 1;
+        let unsent: Vec<Claimed> = if lane.workers == 0 { lane.waiting.drain(..).collect() } else { Vec::new() };
+        lane.in_hand -= unsent.len();
+        self.in_hand -= unsent.len();
+        // What is known of a receiver that has never failed is not worth to be kept.
+        if lane.in_hand == 0 && lane.workers == 0 && lane.circuit.is_new() {
+            self.lanes.remove(key);
+        }
+        Next::End(unsent)
+    }
+
+    /// A worker's attempt has ended. Whether another worker is to be started.
+    pub(super) fn done(&mut self, key: &Key, taken: Taken, now: Timestamp) -> bool {
+        let Some(lane) = self.lanes.get_mut(key) else { return false };
+        lane.in_hand -= 1;
+        self.in_hand -= 1;
+        match taken {
+            Taken::Answered => {
+                lane.circuit.answered();
+                lane.parallel = (lane.parallel * 2).min(PARALLEL);
+            }
+            Taken::Failed(asked) => {
+                lane.circuit.failed(now);
+                if let Some(asked) = asked {
+                    lane.circuit.rests(now, asked);
+                }
+                lane.parallel = 1;
+            }
+            Taken::Unsent => {}
+        }
+        let starts = !lane.waiting.is_empty() && lane.workers < lane.parallel;
+        lane.workers += usize::from(starts);
+        starts
+    }
+
+    /// Claims no more, and lets workers end with what they have begun.
+    pub(super) fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Deliveries in hand.
+    pub(super) fn in_hand(&self) -> usize {
+        self.in_hand
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    fn due(tenant: &str, receiver: &str) -> DueReceiver {
+        let url: vestibule_sessions::LogoutUrl = format!("https://{receiver}/").parse().unwrap();
+        DueReceiver { tenant: tenant.parse().unwrap(), receiver: url.receiver(), oldest_due: at(0) }
+    }
+
+    fn given(shares: &[ReceiverShare]) -> Vec<(&str, &str, usize)> {
+        shares.iter().map(|share| (share.tenant.as_str(), share.receiver.as_str(), share.at_most)).collect()
+    }
+
+    #[test]
+    fn tenants_take_turns_however_many_receivers_one_of_them_has() {
+        let mut lanes = Lanes { in_hand: ALL_IN_HAND - 10, ..Lanes::default() };
+        let mut all: Vec<DueReceiver> = (0..100).map(|number| due("loud", &format!("r{number}.example"))).collect();
+        all.push(due("quiet", "shop.example"));
+        let shares = lanes.shares(all, at(0));
+        assert_eq!(given(&shares), [
+            ("loud", "https://r0.example:443", 4),
+            ("quiet", "https://shop.example:443", 4),
+            ("loud", "https://r1.example:443", 2)
+        ]);
+    }
+
+    #[test]
+    fn a_receiver_that_answers_gets_more_at_one_time_and_one_that_fails_gets_one_and_then_rests() {
+        let mut lanes = Lanes::default();
+        let one = || vec![due("acme", "shop.example")];
+        let key = (one()[0].tenant.clone(), one()[0].receiver.clone());
+        let room = |lanes: &mut Lanes, now| lanes.shares(one(), now).first().map_or(0, |share| share.at_most);
+        let attempt = |lanes: &mut Lanes, taken, now| {
+            lanes.lanes.entry(key.clone()).or_default().in_hand += 1;
+            lanes.in_hand += 1;
+            lanes.done(&key, taken, now);
+        };
+        assert_eq!(room(&mut lanes, at(0)), IN_HAND);
+        for expected in [2, 4, 8, 8] {
+            attempt(&mut lanes, Taken::Answered, at(0));
+            assert_eq!(room(&mut lanes, at(0)), expected * IN_HAND);
+        }
+        for _ in 0..4 {
+            attempt(&mut lanes, Taken::Failed(None), at(0));
+            assert_eq!(room(&mut lanes, at(0)), IN_HAND);
+        }
+        attempt(&mut lanes, Taken::Failed(None), at(0));
+        assert_eq!((room(&mut lanes, at(0)), lanes.resting(at(0))), (0, 1));
+        assert_eq!((room(&mut lanes, at(1)), lanes.resting(at(1))), (IN_HAND, 0));
+        attempt(&mut lanes, Taken::Answered, at(1));
+        attempt(&mut lanes, Taken::Failed(Some(Duration::from_secs(30))), at(1));
+        assert_eq!((room(&mut lanes, at(30)), room(&mut lanes, at(31))), (0, IN_HAND), "it has said when");
+        lanes.close();
+        assert_eq!(room(&mut lanes, at(31)), 0);
+    }
+}

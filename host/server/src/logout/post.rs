@@ -1,0 +1,169 @@
+//! One POST of a logout token, and what comes back.
+
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use axum::http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::time::Instant;
+use vestibule::model::outcome::RequestError;
+use vestibule::{Connector, Origin};
+
+/// How long one attempt may take, from the resolution of the receiver's name to the head of its answer.
+const TIME: Duration = Duration::from_secs(10);
+/// Of the answer's head.
+const HEAD_BYTES: usize = 16 << 10;
+/// Of the answer's body, which nobody reads: more than this, and the connection is not used again.
+const BODY_BYTES: usize = 16 << 10;
+
+/// What a receiver has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// When it wants to be asked again.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// Why a receiver has said nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum PostError {
+    /// It can't be reached, or must not be.
+    #[error(transparent)]
+    Connection(#[from] RequestError),
+    /// It has taken too long.
+    #[error("it has not answered within {} seconds", TIME.as_secs())]
+    Time,
+    /// It has closed the connection, or speaks no HTTP.
+    #[error("the connection has broken off, or it speaks no HTTP: {0}")]
+    Broken(String),
+    /// Its URL is none. Those that are kept are right.
+    #[error("its URL can't be used: {0}")]
+    Url(String),
+}
+
+/// Where a receiver listens.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    origin: Origin,
+    host: HeaderValue,
+}
+
+impl Place {
+    pub(super) fn of(receiver: &str) -> Result<Self, PostError> {
+        let wrong = |reason: String| PostError::Url(reason);
+        let origin = Origin::parse(receiver).map_err(|error| wrong(error.to_string()))?;
+        let authority = receiver.split_once("://").map_or(receiver, |(_, authority)| authority);
+        let host = HeaderValue::from_str(authority).map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { origin, host })
+    }
+}
+
+/// A connection to a receiver that is used for one attempt after the other.
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Sends a token over the connection that is there, or over a new one, which stays where the receiver lets it.
+///
+/// # Errors
+/// When there is no answer.
+pub(super) async fn post(
+    connector: &Connector,
+    open: &mut Option<Connection>,
+    place: &Place,
+    path: &str,
+    token: &str,
+) -> Result<Answer, PostError> {
+    let until = Instant::now() + TIME;
+    let kept = open.take();
+    let was_kept = kept.is_some();
+    match attempt(connector, kept, open, place, path, token, until).await {
+        // A receiver may close a connection that has rested just when it is used again: that is no answer and no failure (RFC 9112, section
+        // 9.3.1), and a token that comes twice has the same id.
+        Err(PostError::Broken(_)) if was_kept => attempt(connector, None, open, place, path, token, until).await,
+        answered => answered,
+    }
+}
+
+async fn attempt(
+    connector: &Connector,
+    kept: Option<Connection>,
+    open: &mut Option<Connection>,
+    place: &Place,
+    path: &str,
+    token: &str,
+    until: Instant,
+) -> Result<Answer, PostError> {
+    let sending = async {
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => connect(connector, place, until).await?,
+        };
+        // Base64url and dots: nothing in a token has to be escaped in a form.
+        let form = format!("logout_token={token}");
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(HOST, &place.host)
+            .header(USER_AGENT, "vestibule")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(CONTENT_LENGTH, form.len())
+            .body(Full::new(Bytes::from(form)))
+            .map_err(|error| PostError::Url(error.to_string()))?;
+        let response = connection.sender.send_request(request).await.map_err(broken)?;
+        let (head, body) = response.into_parts();
+        let retry_after = head.headers.get(RETRY_AFTER).and_then(retry_after);
+        Ok::<_, PostError>((Answer { status: head.status, retry_after }, body, connection))
+    };
+    let (answer, mut body, connection) = tokio::time::timeout_at(until, sending).await.map_err(|_| PostError::Time)??;
+    // What the answer is has been said. The body is only read so that the connection can be used again.
+    let reading = async {
+        let mut left = BODY_BYTES;
+        while let Some(frame) = body.frame().await {
+            left = left.checked_sub(frame.ok()?.data_ref().map_or(0, Bytes::len))?;
+        }
+        Some(())
+    };
+    if let Ok(Some(())) = tokio::time::timeout_at(until, reading).await
+        && !connection.sender.is_closed()
+    {
+        *open = Some(connection);
+    }
+    Ok(answer)
+}
+
+async fn connect(connector: &Connector, place: &Place, until: Instant) -> Result<Connection, PostError> {
+    let stream = connector.connect(&place.origin, until).await?;
+    let handshake = http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await;
+    let (sender, driven) = handshake.map_err(broken)?;
+    let driver = tokio::spawn(async move {
+        // Why it has ended, the sender is told.
+        let _ = driven.await;
+    });
+    Ok(Connection { sender, driver })
+}
+
+fn broken(error: hyper::Error) -> PostError {
+    PostError::Broken(error.to_string())
+}
+
+/// Seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
+}

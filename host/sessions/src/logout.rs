@@ -1,0 +1,177 @@
+//! What the end of a session owes: one delivery for each URL of each application that wants to hear of it, and a line of the tenant's log.
+//! The rules, once for both databases. Nothing here reads or writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::client::{LogoutSettings, LogoutUrl};
+use crate::columns::{self, DeliveryRow};
+use crate::error::StoreError;
+use crate::log::LogKind;
+use crate::session::{Ended, Initiator, Session, SessionClient};
+use crate::tokens::DeliveryId;
+
+/// A session that ends in this transaction, as far as others have to hear of it.
+#[derive(Debug)]
+pub(crate) struct EndedSession {
+    pub(crate) tenant: String,
+    pub(crate) id: String,
+    pub(crate) user_id: String,
+    /// None where the row can't be read: the session ends all the same.
+    pub(crate) clients: Option<Vec<SessionClient>>,
+    pub(crate) metadata: String,
+    pub(crate) ended_at: i64,
+    pub(crate) initiator: Initiator,
+}
+
+impl EndedSession {
+    /// One that was read as a whole.
+    pub(crate) fn of(tenant: &str, session: &Session, ended: Ended) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            id: session.id.as_str().to_owned(),
+            user_id: session.user.as_str().to_owned(),
+            clients: Some(session.clients.clone()),
+            metadata: columns::json(&session.metadata),
+            ended_at: columns::millis(ended.at),
+            initiator: ended.initiator,
+        }
+    }
+
+    /// The applications that took part.
+    pub(crate) fn client_ids(&self) -> impl Iterator<Item = &str> {
+        self.clients.iter().flatten().map(|client| client.client_id.as_str())
+    }
+}
+
+/// What a client that has settings wants to hear.
+#[derive(Debug)]
+pub(crate) enum Subscription {
+    Settings(LogoutSettings),
+    /// Nobody knows.
+    Unreadable,
+}
+
+impl Subscription {
+    /// From the column.
+    pub(crate) fn read(logout: &str) -> Self {
+        columns::logout_settings(logout).map_or(Self::Unreadable, Self::Settings)
+    }
+
+    /// Whether something may still be sent there. Where nobody knows, once more is better than never.
+    pub(crate) fn may_send_to(&self, url: &str) -> bool {
+        match self {
+            Self::Settings(settings) => settings.urls.iter().any(|wanted| wanted.as_str() == url),
+            Self::Unreadable => true,
+        }
+    }
+}
+
+/// What clients want to hear, by tenant and id. A client that wants nothing, or isn't there, is none.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions(BTreeMap<(String, String), Option<Subscription>>);
+
+impl Subscriptions {
+    /// Whether this client was looked up.
+    pub(crate) fn has(&self, tenant: &str, client: &str) -> bool {
+        self.0.contains_key(&(tenant.to_owned(), client.to_owned()))
+    }
+
+    /// Takes what was found.
+    pub(crate) fn add(&mut self, tenant: &str, client: &str, logout: Option<&str>) {
+        self.0.insert((tenant.to_owned(), client.to_owned()), logout.map(Subscription::read));
+    }
+
+    fn of(&self, tenant: &str, client: &str) -> Option<&Subscription> {
+        self.0.get(&(tenant.to_owned(), client.to_owned()))?.as_ref()
+    }
+}
+
+/// A line of a tenant's log, as it is kept.
+#[derive(Debug)]
+pub(crate) struct LogRow {
+    pub(crate) tenant: String,
+    pub(crate) date: i64,
+    pub(crate) kind: &'static str,
+    pub(crate) body: String,
+}
+
+/// What is to be written beside the ends.
+#[derive(Debug, Default)]
+pub(crate) struct Owed {
+    pub(crate) deliveries: Vec<DeliveryRow>,
+    pub(crate) log: Vec<LogRow>,
+}
+
+/// What these sessions' ends owe.
+pub(crate) fn owed(ended: &[EndedSession], subscriptions: &Subscriptions, now: i64) -> Result<Owed, StoreError> {
+    let mut owed = Owed::default();
+    for session in ended {
+        let before = owed.deliveries.len();
+        let mut is_unreadable = session.clients.is_none();
+        for client in session.client_ids() {
+            match subscriptions.of(&session.tenant, client) {
+                Some(Subscription::Settings(settings)) if settings.initiators.contains(session.initiator) => {
+                    for url in settings.each_url() {
+                        owed.deliveries.push(delivery(session, client, url, settings.include_session_metadata, now)?);
+                    }
+                }
+                Some(Subscription::Settings(_)) | None => {}
+                Some(Subscription::Unreadable) => is_unreadable = true,
+            }
+        }
+        owed.log.push(line(session, owed.deliveries.len() - before, is_unreadable));
+    }
+    Ok(owed)
+}
+
+fn delivery(
+    session: &EndedSession,
+    client: &str,
+    url: &LogoutUrl,
+    with_metadata: bool,
+    now: i64,
+) -> Result<DeliveryRow, StoreError> {
+    Ok(DeliveryRow {
+        tenant: session.tenant.clone(),
+        id: DeliveryId::random()?.to_string(),
+        client_id: client.to_owned(),
+        session_id: session.id.clone(),
+        user_id: session.user_id.clone(),
+        url: url.as_str().to_owned(),
+        receiver: url.receiver().as_str().to_owned(),
+        initiator: session.initiator.as_str().to_owned(),
+        ended_at: session.ended_at,
+        metadata: with_metadata.then(|| session.metadata.clone()),
+        created_at: now,
+        attempts: 0,
+        due_at: now,
+        claim: None,
+        last_error: None,
+        state: crate::DeliveryState::Pending.as_str().to_owned(),
+        finished_at: None,
+    })
+}
+
+fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool) -> LogRow {
+    let mut details = Map::new();
+    details.insert("initiator".into(), json!(session.initiator));
+    details.insert("deliveries".into(), json!(deliveries));
+    if is_unreadable {
+        details.insert("error".into(), json!("what its applications want to hear can't be read from the database"));
+    }
+    let mut body = Map::new();
+    body.insert("session_id".into(), json!(session.id));
+    body.insert("user_id".into(), json!(session.user_id));
+    body.insert("details".into(), Value::Object(details));
+    LogRow { tenant: session.tenant.clone(), date: session.ended_at, kind: LogKind::Logout.as_str(), body: columns::body(&body) }
+}
+
+/// The URLs that a client hears at no longer.
+pub(crate) fn lost<'a>(before: Option<&'a LogoutSettings>, after: Option<&LogoutSettings>) -> BTreeSet<&'a LogoutUrl> {
+    let kept = after.map(LogoutSettings::each_url).unwrap_or_default();
+    let mut lost = before.map(LogoutSettings::each_url).unwrap_or_default();
+    lost.retain(|url| !kept.contains(url));
+    lost
+}

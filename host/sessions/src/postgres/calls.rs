@@ -1,0 +1,208 @@
+//! The store's calls: each is tried until it is done, a bounded number of times.
+
+use async_trait::async_trait;
+use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
+
+use super::{PostgresStore, changes, clients, deliveries, lists, login, logouts, outbox};
+use crate::client::{Client, ClientCreated, ClientPage};
+use crate::delivery::{
+    Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
+};
+use crate::error::StoreError;
+use crate::ids::{ClientId, TransactionId};
+use crate::log::{LogEntry, LogPosition};
+use crate::login::{BeforeLogin, Committed, LoginCommit};
+use crate::session::{Ended, Initiator, Session};
+use crate::store::{Page, Retention, SessionCursor, Store, Swept};
+use crate::tokens::{DeliveryId, Holder};
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn before_login(
+        &self,
+        tenant: &TenantId,
+        transaction: Option<&TransactionId>,
+        session: Option<&SessionId>,
+        now: Timestamp,
+    ) -> Result<BeforeLogin, StoreError> {
+        self.connections
+            .attempt(true, |lease| async move { login::before(&lease, tenant, transaction, session, now).await })
+            .await
+    }
+
+    async fn commit_login(&self, login: LoginCommit) -> Result<Committed, StoreError> {
+        // A login with a transaction's id that was committed after all is found by the next attempt.
+        self.connections.attempt(login.transaction.is_some(), |lease| login::commit(lease, &login)).await
+    }
+
+    async fn session(&self, tenant: &TenantId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        self.connections.attempt(true, |lease| async move { lists::session(&lease, tenant, id, now).await }).await
+    }
+
+    async fn sessions_of(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        after: Option<&SessionCursor>,
+        take: usize,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        self.connections
+            .attempt(true, |lease| async move { lists::sessions_of(&lease, tenant, user, after, take, now).await })
+            .await
+    }
+
+    async fn replace_metadata(
+        &self,
+        tenant: &TenantId,
+        id: &SessionId,
+        metadata: Metadata,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        self.connections.attempt(false, |lease| changes::replace_metadata(lease, tenant, id, &metadata, now)).await
+    }
+
+    async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError> {
+        let ended = Ended { at: now, initiator };
+        self.connections.attempt(false, |lease| logouts::end(lease, tenant, id, ended)).await
+    }
+
+    async fn end_all_of(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        initiator: Initiator,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let ended = Ended { at: now, initiator };
+        self.connections.attempt(false, |lease| logouts::end_all_of(lease, tenant, user, ended)).await
+    }
+
+    async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {
+        lists::log_after(&self.connections, tenant, after, take).await
+    }
+
+    async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError> {
+        lists::latest_log(&self.connections, tenant, skip, take).await
+    }
+
+    async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError> {
+        self.connections.attempt(true, |lease| async move { lists::log_entry(&lease, tenant, position).await }).await
+    }
+
+    async fn client(&self, tenant: &TenantId, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        self.connections.attempt(true, |lease| async move { clients::client(&lease, tenant, id).await }).await
+    }
+
+    async fn clients(&self, tenant: &TenantId, after: Option<&ClientId>, take: usize) -> Result<ClientPage, StoreError> {
+        self.connections.attempt(true, |lease| async move { clients::clients(&lease, tenant, after, take).await }).await
+    }
+
+    async fn count_clients(&self, tenant: &TenantId) -> Result<u64, StoreError> {
+        self.connections.attempt(true, |lease| async move { clients::count(&lease, tenant).await }).await
+    }
+
+    async fn create_client(&self, tenant: &TenantId, client: Client) -> Result<ClientCreated, StoreError> {
+        self.connections.attempt(false, |lease| clients::create(lease, tenant, &client)).await
+    }
+
+    async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError> {
+        self.connections.attempt(false, |lease| clients::replace(lease, tenant, &client)).await
+    }
+
+    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError> {
+        self.connections.attempt(false, |lease| clients::delete(lease, tenant, id)).await
+    }
+
+    async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError> {
+        // What was declared already is not declared anew.
+        self.connections.attempt(true, |lease| clients::configure(lease, tenant, &clients, now)).await
+    }
+
+    async fn due_receivers(&self, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, StoreError> {
+        self.connections.attempt(true, |lease| async move { deliveries::due(&lease, now, at_most).await }).await
+    }
+
+    async fn claim_deliveries(
+        &self,
+        shares: &[ReceiverShare],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        // What was claimed in an attempt whose answer was lost is due again when its lease is over.
+        self.connections.attempt(true, |lease| deliveries::claim(lease, shares, now, until)).await
+    }
+
+    async fn settle_deliveries(&self, settled: Vec<Settled>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
+        self.connections.attempt(false, |lease| deliveries::settle(lease, &settled, now)).await
+    }
+
+    async fn release_deliveries(&self, held: &[Held<'_>], now: Timestamp) -> Result<(), StoreError> {
+        self.connections.attempt(true, |lease| deliveries::release(lease, held, now)).await
+    }
+
+    async fn deliveries(
+        &self,
+        tenant: Option<&TenantId>,
+        state: Option<DeliveryState>,
+        after: Option<&DeliveryCursor>,
+        take: usize,
+    ) -> Result<DeliveryPage, StoreError> {
+        self.connections.attempt(true, |lease| async move { outbox::deliveries(&lease, tenant, state, after, take).await }).await
+    }
+
+    async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        self.connections.attempt(true, |lease| async move { outbox::delivery(&lease, tenant, id).await }).await
+    }
+
+    async fn retry_delivery(&self, tenant: &TenantId, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        self.connections.attempt(true, |lease| deliveries::retry(lease, tenant, id, now)).await
+    }
+
+    async fn drop_delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<bool, StoreError> {
+        self.connections.attempt(false, |lease| deliveries::forget(lease, tenant, id)).await
+    }
+
+    async fn delivery_backlog(&self) -> Result<Backlog, StoreError> {
+        self.connections.attempt(true, |lease| async move { outbox::backlog(&lease).await }).await
+    }
+
+    async fn stream_claim(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        holder: Holder,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<LogPosition>, StoreError> {
+        self.connections.attempt(true, |lease| outbox::claim_stream(lease, (tenant, name), holder, now, until)).await
+    }
+
+    async fn stream_advance(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        holder: Holder,
+        position: LogPosition,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.connections.attempt(true, |lease| outbox::advance_stream(lease, (tenant, name), holder, position, until)).await
+    }
+
+    async fn stream_release(&self, tenant: &TenantId, name: &str, holder: Holder) -> Result<(), StoreError> {
+        self.connections.attempt(true, |lease| outbox::release_stream(lease, (tenant, name), holder)).await
+    }
+
+    async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError> {
+        changes::sweep(&self.connections, now, keep, at_most).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.connections.attempt(true, changes::check).await
+    }
+
+    async fn close(&self) {
+        // Whoever has a connection keeps it until the call is done.
+        self.connections.pool.close();
+    }
+}

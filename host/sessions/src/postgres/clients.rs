@@ -1,0 +1,208 @@
+//! Clients, and what is dropped when one hears of ends no longer.
+
+use std::collections::BTreeMap;
+
+use tokio::join;
+use tokio_postgres::Row;
+use vestibule_model::{TenantId, Timestamp};
+
+use super::errors::Trouble;
+use super::lease::{BEGIN, Lease};
+use super::login::bytes;
+use super::rows::{Parameter, text};
+use crate::client::{Client, ClientCreated, ClientPage, LogoutSettings};
+use crate::columns::{self, ClientRow, client_columns};
+use crate::ids::ClientId;
+use crate::logout;
+
+const CLIENT: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = $1 AND id = $2");
+const CLIENT_FOR_UPDATE: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = $1 AND id = $2 FOR UPDATE");
+const CLIENTS: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3");
+const COUNT: &str = "SELECT count(*) FROM clients WHERE tenant = $1";
+
+// In one order, so that two who declare at once wait for each other.
+const DECLARED: &str = concat!(
+    "SELECT ",
+    client_columns!(),
+    " FROM clients WHERE tenant = $1 AND (source = 'configuration' OR id = ANY($2)) ORDER BY id FOR UPDATE"
+);
+
+const INSERT: &str = concat!(
+    "INSERT INTO clients (tenant, ",
+    client_columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING"
+);
+const UPDATE: &str = "UPDATE clients SET name = $3, body = $4, logout = $5, source = $6, updated_at = $7, revision = $8 \
+     WHERE tenant = $1 AND id = $2";
+const DELETE: &str = "DELETE FROM clients WHERE tenant = $1 AND id = $2";
+
+/// What an end writes at this very moment can't be seen; it is dropped when it is claimed.
+const DROP: &str =
+    "DELETE FROM deliveries WHERE state = 'pending' AND tenant = $1 AND receiver = $2 AND client_id = $3 AND url = $4";
+
+pub(super) async fn client(lease: &Lease, tenant: &TenantId, id: &ClientId) -> Result<Option<Client>, Trouble> {
+    let select = lease.prepare(CLIENT).await?;
+    match lease.client()?.query_opt(&select, &[&bytes(tenant), &id.as_str().as_bytes()]).await? {
+        Some(row) => Ok(Some(client_row(&row)?.read()?)),
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn clients(
+    lease: &Lease,
+    tenant: &TenantId,
+    after: Option<&ClientId>,
+    take: usize,
+) -> Result<ClientPage, Trouble> {
+    let select = lease.prepare(CLIENTS).await?;
+    // No id is empty, so all come after this. One more than asked for tells whether there is another page.
+    let (after, limit) = (after.map_or("", ClientId::as_str).as_bytes(), columns::rows(take.saturating_add(1)));
+    let found = lease.client()?.query(&select, &[&bytes(tenant), &after, &limit]).await?;
+    let clients = found.iter().map(|row| Ok(client_row(row)?.read()?)).collect::<Result<_, Trouble>>()?;
+    Ok(ClientPage::of(clients, take))
+}
+
+pub(super) async fn count(lease: &Lease, tenant: &TenantId) -> Result<u64, Trouble> {
+    let select = lease.prepare(COUNT).await?;
+    let count: i64 = lease.client()?.query_one(&select, &[&bytes(tenant)]).await?.try_get(0)?;
+    Ok(count.unsigned_abs())
+}
+
+/// One attempt.
+pub(super) async fn create(mut lease: Lease, tenant: &TenantId, client: &Client) -> Result<ClientCreated, Trouble> {
+    begin(&mut lease).await?;
+    let is_new = insert(&lease, tenant, &ClientRow::new(client)).await?;
+    lease.commit().await?;
+    Ok(if is_new { ClientCreated::Created } else { ClientCreated::Exists })
+}
+
+/// One attempt.
+pub(super) async fn replace(mut lease: Lease, tenant: &TenantId, client: &Client) -> Result<bool, Trouble> {
+    let kept = kept(&mut lease, tenant, &client.id).await?;
+    let Some(kept) = kept.filter(|kept| u64::try_from(kept.revision) == Ok(client.revision)) else {
+        lease.roll_back().await?;
+        return Ok(false);
+    };
+    put(&lease, tenant, &kept, client).await?;
+    lease.commit().await?;
+    Ok(true)
+}
+
+/// One attempt.
+pub(super) async fn delete(mut lease: Lease, tenant: &TenantId, id: &ClientId) -> Result<bool, Trouble> {
+    let Some(kept) = kept(&mut lease, tenant, id).await? else {
+        lease.roll_back().await?;
+        return Ok(false);
+    };
+    remove(&lease, tenant, &kept).await?;
+    lease.commit().await?;
+    Ok(true)
+}
+
+/// One attempt.
+pub(super) async fn configure(mut lease: Lease, tenant: &TenantId, clients: &[Client], now: Timestamp) -> Result<(), Trouble> {
+    let declared: BTreeMap<&str, &Client> = clients.iter().map(|client| (client.id.as_str(), client)).collect();
+    let ids: Vec<&[u8]> = declared.keys().map(|id| id.as_bytes()).collect();
+    let select = lease.prepare(DECLARED).await?;
+    begin(&mut lease).await?;
+    let mut kept = BTreeMap::new();
+    for row in lease.client()?.query(&select, &[&bytes(tenant), &ids]).await? {
+        let row = client_row(&row)?;
+        kept.insert(row.id.clone(), row);
+    }
+    for row in kept.values().filter(|row| !declared.contains_key(row.id.as_str())) {
+        remove(&lease, tenant, row).await?;
+    }
+    for (id, client) in declared {
+        let client = client.clone().declared(now);
+        match kept.get(id) {
+            Some(kept) if kept.is_as_declared(&client) => {}
+            Some(kept) => put(&lease, tenant, kept, &client).await?,
+            None if insert(&lease, tenant, &ClientRow::new(&client)).await? => {}
+            None => return Err(Trouble::Race),
+        }
+    }
+    lease.commit().await
+}
+
+async fn begin(lease: &mut Lease) -> Result<(), Trouble> {
+    lease.begins();
+    Ok(lease.client()?.batch_execute(BEGIN).await?)
+}
+
+/// Begins a transaction, and locks the client.
+async fn kept(lease: &mut Lease, tenant: &TenantId, id: &ClientId) -> Result<Option<ClientRow>, Trouble> {
+    let select = lease.prepare(CLIENT_FOR_UPDATE).await?;
+    lease.begins();
+    let client = lease.client()?;
+    let parameters: [Parameter<'_>; 2] = [&bytes(tenant), &id.as_str().as_bytes()];
+    let (begun, row) = join!(biased; client.batch_execute(BEGIN), client.query_opt(&select, &parameters));
+    begun?;
+    row?.map(|row| client_row(&row)).transpose()
+}
+
+fn client_row(row: &Row) -> Result<ClientRow, Trouble> {
+    Ok(ClientRow {
+        id: text(row.try_get(0)?)?,
+        name: text(row.try_get(1)?)?,
+        body: row.try_get(2)?,
+        logout: row.try_get(3)?,
+        source: row.try_get(4)?,
+        created_at: row.try_get(5)?,
+        updated_at: row.try_get(6)?,
+        revision: row.try_get(7)?,
+    })
+}
+
+/// Whether it was not there.
+async fn insert(lease: &Lease, tenant: &TenantId, row: &ClientRow) -> Result<bool, Trouble> {
+    let insert = lease.prepare(INSERT).await?;
+    let parameters: [Parameter<'_>; 9] = [
+        &bytes(tenant),
+        &row.id.as_bytes(),
+        &row.name.as_bytes(),
+        &row.body,
+        &row.logout,
+        &row.source,
+        &row.created_at,
+        &row.updated_at,
+        &row.revision,
+    ];
+    Ok(lease.client()?.execute(&insert, &parameters).await? > 0)
+}
+
+/// Puts a client in place of what is kept.
+async fn put(lease: &Lease, tenant: &TenantId, kept: &ClientRow, client: &Client) -> Result<(), Trouble> {
+    let row = kept.replaced_by(client);
+    let update = lease.prepare(UPDATE).await?;
+    let parameters: [Parameter<'_>; 8] = [
+        &bytes(tenant),
+        &row.id.as_bytes(),
+        &row.name.as_bytes(),
+        &row.body,
+        &row.logout,
+        &row.source,
+        &row.updated_at,
+        &row.revision,
+    ];
+    lease.client()?.execute(&update, &parameters).await?;
+    unsubscribe(lease, tenant, kept, client.logout.as_ref()).await
+}
+
+async fn remove(lease: &Lease, tenant: &TenantId, kept: &ClientRow) -> Result<(), Trouble> {
+    let delete = lease.prepare(DELETE).await?;
+    lease.client()?.execute(&delete, &[&bytes(tenant), &kept.id.as_bytes()]).await?;
+    unsubscribe(lease, tenant, kept, None).await
+}
+
+/// Drops what is pending for URLs at which a client hears no longer.
+async fn unsubscribe(lease: &Lease, tenant: &TenantId, kept: &ClientRow, after: Option<&LogoutSettings>) -> Result<(), Trouble> {
+    for url in logout::lost(kept.settings().as_ref(), after) {
+        let receiver = url.receiver();
+        let parameters: [Parameter<'_>; 4] =
+            [&bytes(tenant), &receiver.as_str().as_bytes(), &kept.id.as_bytes(), &url.as_str().as_bytes()];
+        let statement = lease.prepare(DROP).await?;
+        lease.client()?.execute(&statement, &parameters).await?;
+    }
+    Ok(())
+}

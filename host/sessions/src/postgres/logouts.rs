@@ -1,0 +1,200 @@
+//! Ends sessions, and writes what their ends owe.
+
+use tokio::join;
+use tokio_postgres::Row;
+use vestibule_model::{SessionId, TenantId, Timestamp, UserId};
+
+use super::errors::Trouble;
+use super::lease::{BEGIN, Lease, Write};
+use super::login::bytes;
+use super::rows::{Parameter, text};
+use crate::columns::{DeliveryRow, clients_of, millis};
+use crate::logout::{self, EndedSession, LogRow, Owed, Subscriptions};
+use crate::session::{Ended, Initiator};
+
+/// What of a session others have to hear of.
+macro_rules! ended_columns {
+    () => {
+        "sessions.tenant, sessions.id, sessions.user_id, sessions.clients, sessions.metadata, sessions.ended_at"
+    };
+}
+
+const END: &str = concat!(
+    "UPDATE sessions SET ended_at = $3, initiator = $4, updated_at = greatest(updated_at, $3), revision = revision + 1 \
+     WHERE tenant = $1 AND id = $2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $3) RETURNING ",
+    ended_columns!()
+);
+
+const END_ALL: &str = concat!(
+    "UPDATE sessions SET ended_at = $3, initiator = $4, updated_at = greatest(updated_at, $3), revision = revision + 1 \
+     WHERE tenant = $1 AND user_id = $2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $3) RETURNING ",
+    ended_columns!()
+);
+
+// What another sweep has in its hands is skipped.
+const EXPIRE: &str = concat!(
+    "WITH due AS MATERIALIZED (SELECT tenant, id FROM sessions \
+     WHERE ended_at IS NULL AND ends_at IS NOT NULL AND ends_at <= $1 ORDER BY ends_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+     UPDATE sessions SET ended_at = ends_at, initiator = $3, updated_at = greatest(updated_at, ends_at), revision = revision + 1 \
+     FROM due WHERE sessions.tenant = due.tenant AND sessions.id = due.id RETURNING ",
+    ended_columns!()
+);
+
+const SUBSCRIPTIONS: &str = "SELECT clients.tenant, clients.id, clients.logout \
+     FROM unnest($1::bytea[], $2::bytea[]) AS wanted (tenant, id) JOIN clients ON clients.tenant = wanted.tenant \
+     AND clients.id = wanted.id WHERE clients.logout IS NOT NULL";
+
+pub(super) const DELIVERIES: &str = "INSERT INTO deliveries (tenant, id, client_id, session_id, user_id, url, receiver, initiator, \
+     ended_at, metadata, created_at, due_at, attempts, state) \
+     SELECT *, 0, 'pending' FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], \
+     $8::text[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])";
+
+const LINES: &str = "INSERT INTO log (tenant, date, kind, body) \
+     SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[])";
+
+/// One attempt. Whether the session was there.
+pub(super) async fn end(lease: Lease, tenant: &TenantId, id: &SessionId, ended: Ended) -> Result<bool, Trouble> {
+    let (at, initiator) = (millis(ended.at), ended.initiator.as_str());
+    let parameters: [Parameter<'_>; 4] = [&bytes(tenant), &id.as_str().as_bytes(), &at, &initiator];
+    Ok(end_by(lease, END, &parameters, ended.initiator, ended.at).await? > 0)
+}
+
+/// One attempt. How many sessions there were.
+pub(super) async fn end_all_of(lease: Lease, tenant: &TenantId, user: &UserId, ended: Ended) -> Result<u64, Trouble> {
+    let (at, initiator) = (millis(ended.at), ended.initiator.as_str());
+    let parameters: [Parameter<'_>; 4] = [&bytes(tenant), &user.as_str().as_bytes(), &at, &initiator];
+    end_by(lease, END_ALL, &parameters, ended.initiator, ended.at).await
+}
+
+/// One attempt. How many sessions there were whose time was over.
+pub(super) async fn expire(lease: Lease, now: Timestamp, limit: i64) -> Result<u64, Trouble> {
+    let initiator = Initiator::SessionExpired;
+    let parameters: [Parameter<'_>; 3] = [&millis(now), &limit, &initiator.as_str()];
+    end_by(lease, EXPIRE, &parameters, initiator, now).await
+}
+
+/// Three trips: the sessions end, their clients are looked up, and what is owed is written and committed.
+async fn end_by(
+    mut lease: Lease,
+    sql: &str,
+    parameters: &[Parameter<'_>],
+    initiator: Initiator,
+    now: Timestamp,
+) -> Result<u64, Trouble> {
+    let update = lease.prepare(sql).await?;
+    lease.begins();
+    let client = lease.client()?;
+    let (begun, ended) = join!(biased; client.batch_execute(BEGIN), client.query(&update, parameters));
+    begun?;
+    let ended = ended?.iter().map(|row| ended_session(row, initiator)).collect::<Result<Vec<_>, Trouble>>()?;
+    if ended.is_empty() {
+        lease.roll_back().await?;
+        return Ok(0);
+    }
+    let owed = owed(&lease, &ended, now).await?;
+    let (deliveries, lines) = (DeliveryColumns::of(&owed.deliveries), LineColumns::of(&owed.log));
+    let writes = [
+        Write::of(&lease, DELIVERIES, !owed.deliveries.is_empty(), deliveries.parameters()).await?,
+        Write::of(&lease, LINES, true, lines.parameters()).await?,
+        None,
+    ];
+    lease.commit_after(&writes).await?;
+    Ok(ended.len() as u64)
+}
+
+fn ended_session(row: &Row, initiator: Initiator) -> Result<EndedSession, Trouble> {
+    Ok(EndedSession {
+        tenant: text(row.try_get(0)?)?,
+        id: text(row.try_get(1)?)?,
+        user_id: text(row.try_get(2)?)?,
+        clients: clients_of(row.try_get(3)?),
+        metadata: row.try_get(4)?,
+        ended_at: row.try_get(5)?,
+        initiator,
+    })
+}
+
+/// What these ends owe, by what their clients want to hear now. One that stops wanting it before this is committed is spared when the
+/// delivery is claimed.
+pub(super) async fn owed(lease: &Lease, ended: &[EndedSession], now: Timestamp) -> Result<Owed, Trouble> {
+    let mut subscriptions = Subscriptions::default();
+    let wanted = ended.iter().flat_map(|session| session.client_ids().map(|client| (session.tenant.as_str(), client)));
+    let wanted: std::collections::BTreeSet<_> = wanted.collect();
+    if !wanted.is_empty() {
+        let (tenants, clients): (Vec<_>, Vec<_>) =
+            wanted.iter().map(|(tenant, client)| (tenant.as_bytes(), client.as_bytes())).unzip();
+        let select = lease.prepare(SUBSCRIPTIONS).await?;
+        for row in lease.client()?.query(&select, &[&tenants, &clients]).await? {
+            subscriptions.add(&text(row.try_get(0)?)?, &text(row.try_get(1)?)?, row.try_get(2)?);
+        }
+    }
+    Ok(logout::owed(ended, &subscriptions, millis(now))?)
+}
+
+/// New deliveries, column by column.
+pub(super) struct DeliveryColumns<'a> {
+    bytes: [Vec<&'a [u8]>; 7],
+    initiators: Vec<&'a str>,
+    ended_at: Vec<i64>,
+    metadata: Vec<Option<&'a str>>,
+    created_at: Vec<i64>,
+    due_at: Vec<i64>,
+}
+
+impl<'a> DeliveryColumns<'a> {
+    pub(super) fn of(rows: &'a [DeliveryRow]) -> Self {
+        let column = |column: fn(&DeliveryRow) -> &String| rows.iter().map(|row| column(row).as_bytes()).collect();
+        Self {
+            bytes: [
+                column(|row| &row.tenant),
+                column(|row| &row.id),
+                column(|row| &row.client_id),
+                column(|row| &row.session_id),
+                column(|row| &row.user_id),
+                column(|row| &row.url),
+                column(|row| &row.receiver),
+            ],
+            initiators: rows.iter().map(|row| row.initiator.as_str()).collect(),
+            ended_at: rows.iter().map(|row| row.ended_at).collect(),
+            metadata: rows.iter().map(|row| row.metadata.as_deref()).collect(),
+            created_at: rows.iter().map(|row| row.created_at).collect(),
+            due_at: rows.iter().map(|row| row.due_at).collect(),
+        }
+    }
+
+    /// What [`DELIVERIES`] takes.
+    pub(super) fn parameters(&self) -> Vec<Parameter<'_>> {
+        let mut parameters: Vec<Parameter<'_>> = self.bytes.iter().map(|column| column as Parameter<'_>).collect();
+        parameters.extend::<[Parameter<'_>; 5]>([
+            &self.initiators,
+            &self.ended_at,
+            &self.metadata,
+            &self.created_at,
+            &self.due_at,
+        ]);
+        parameters
+    }
+}
+
+/// Lines of the log, column by column.
+struct LineColumns<'a> {
+    tenants: Vec<&'a [u8]>,
+    dates: Vec<i64>,
+    kinds: Vec<&'a str>,
+    bodies: Vec<&'a str>,
+}
+
+impl<'a> LineColumns<'a> {
+    fn of(lines: &'a [LogRow]) -> Self {
+        Self {
+            tenants: lines.iter().map(|line| line.tenant.as_bytes()).collect(),
+            dates: lines.iter().map(|line| line.date).collect(),
+            kinds: lines.iter().map(|line| line.kind).collect(),
+            bodies: lines.iter().map(|line| line.body.as_str()).collect(),
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter<'_>> {
+        vec![&self.tenants, &self.dates, &self.kinds, &self.bodies]
+    }
+}

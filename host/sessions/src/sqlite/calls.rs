@@ -1,0 +1,232 @@
+//! The store's calls: those that write go to the writer, and those that read to the readers.
+
+use async_trait::async_trait;
+use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
+
+use super::{SqliteStore, changes, clients, deliveries, lists, login, logouts, outbox};
+use crate::client::{Client, ClientCreated, ClientPage};
+use crate::columns;
+use crate::delivery::{
+    Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
+};
+use crate::error::StoreError;
+use crate::ids::{ClientId, TransactionId};
+use crate::log::{LogEntry, LogPosition};
+use crate::login::{BeforeLogin, Committed, LoginCommit};
+use crate::session::{Ended, Initiator, Session};
+use crate::store::{Page, Retention, SessionCursor, Store, Swept};
+use crate::tokens::{DeliveryId, Holder};
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn before_login(
+        &self,
+        tenant: &TenantId,
+        transaction: Option<&TransactionId>,
+        session: Option<&SessionId>,
+        now: Timestamp,
+    ) -> Result<BeforeLogin, StoreError> {
+        self.readers.look_up(|connection| login::before(connection, self.errors(), tenant, transaction, session, now))
+    }
+
+    async fn commit_login(&self, login: LoginCommit) -> Result<Committed, StoreError> {
+        let mut login = login::ToCommit::from(login);
+        self.write(move |connection, errors| login::commit(connection, errors, &mut login)).await
+    }
+
+    async fn session(&self, tenant: &TenantId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        self.readers.look_up(|connection| lists::session(connection, self.errors(), tenant, id, now))
+    }
+
+    async fn sessions_of(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        after: Option<&SessionCursor>,
+        take: usize,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        let (tenant, user, after) = (tenant.clone(), user.clone(), after.cloned());
+        self.list(move |connection, errors| lists::sessions_of(connection, errors, &tenant, &user, after.as_ref(), take, now))
+            .await
+    }
+
+    async fn replace_metadata(
+        &self,
+        tenant: &TenantId,
+        id: &SessionId,
+        metadata: Metadata,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.write(move |connection, errors| changes::replace_metadata(connection, errors, &tenant, &id, &metadata, now)).await
+    }
+
+    async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError> {
+        let (tenant, id, ended) = (tenant.clone(), id.clone(), Ended { at: now, initiator });
+        self.write(move |connection, errors| logouts::end(connection, errors, &tenant, &id, ended)).await
+    }
+
+    async fn end_all_of(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        initiator: Initiator,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (tenant, user, ended) = (tenant.clone(), user.clone(), Ended { at: now, initiator });
+        self.write(move |connection, errors| logouts::end_all_of(connection, errors, &tenant, &user, ended)).await
+    }
+
+    async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {
+        let tenant = tenant.clone();
+        self.list(move |connection, errors| lists::log_after(connection, errors, &tenant, after, take)).await
+    }
+
+    async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError> {
+        let tenant = tenant.clone();
+        self.list(move |connection, errors| lists::latest_log(connection, errors, &tenant, skip, take)).await
+    }
+
+    async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError> {
+        self.readers.look_up(|connection| lists::log_entry(connection, self.errors(), tenant, position))
+    }
+
+    async fn client(&self, tenant: &TenantId, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        self.readers.look_up(|connection| clients::client(connection, self.errors(), tenant, id))
+    }
+
+    async fn clients(&self, tenant: &TenantId, after: Option<&ClientId>, take: usize) -> Result<ClientPage, StoreError> {
+        let (tenant, after) = (tenant.clone(), after.cloned());
+        self.list(move |connection, errors| clients::clients(connection, errors, &tenant, after.as_ref(), take)).await
+    }
+
+    async fn count_clients(&self, tenant: &TenantId) -> Result<u64, StoreError> {
+        let tenant = tenant.clone();
+        self.list(move |connection, errors| clients::count(connection, errors, &tenant)).await
+    }
+
+    async fn create_client(&self, tenant: &TenantId, client: Client) -> Result<ClientCreated, StoreError> {
+        let tenant = tenant.clone();
+        self.write(move |connection, errors| clients::create(connection, errors, &tenant, &client)).await
+    }
+
+    async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError> {
+        let tenant = tenant.clone();
+        self.write(move |connection, errors| clients::replace(connection, errors, &tenant, &client)).await
+    }
+
+    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.write(move |connection, errors| clients::delete(connection, errors, &tenant, &id)).await
+    }
+
+    async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError> {
+        let tenant = tenant.clone();
+        self.write(move |connection, errors| clients::configure(connection, errors, &tenant, &clients, now)).await
+    }
+
+    async fn due_receivers(&self, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, StoreError> {
+        self.list(move |connection, errors| deliveries::due(connection, errors, now, at_most)).await
+    }
+
+    async fn claim_deliveries(
+        &self,
+        shares: &[ReceiverShare],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let shares = shares.to_vec();
+        self.write(move |connection, errors| deliveries::claim(connection, errors, &shares, now, until)).await
+    }
+
+    async fn settle_deliveries(&self, settled: Vec<Settled>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
+        let body = |settled: &Settled| settled.log.as_ref().map(|line| columns::body(&line.body));
+        let settled: Vec<_> = settled.into_iter().map(|settled| (body(&settled), settled)).map(|(body, it)| (it, body)).collect();
+        self.write(move |connection, errors| deliveries::settle(connection, errors, &settled, now)).await
+    }
+
+    async fn release_deliveries(&self, held: &[Held<'_>], now: Timestamp) -> Result<(), StoreError> {
+        let held: Vec<_> = held.iter().map(|held| (held.tenant.clone(), held.id, held.claim)).collect();
+        self.write(move |connection, errors| {
+            let held: Vec<_> = held.iter().map(|(tenant, id, claim)| Held { tenant, id: *id, claim: *claim }).collect();
+            deliveries::release(connection, errors, &held, now)
+        })
+        .await
+    }
+
+    async fn deliveries(
+        &self,
+        tenant: Option<&TenantId>,
+        state: Option<DeliveryState>,
+        after: Option<&DeliveryCursor>,
+        take: usize,
+    ) -> Result<DeliveryPage, StoreError> {
+        let (tenant, after) = (tenant.cloned(), after.cloned());
+        self.list(move |connection, errors| outbox::deliveries(connection, errors, tenant.as_ref(), state, after.as_ref(), take))
+            .await
+    }
+
+    async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        self.readers.look_up(|connection| outbox::delivery(connection, self.errors(), tenant, id))
+    }
+
+    async fn retry_delivery(&self, tenant: &TenantId, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        let tenant = tenant.clone();
+        self.write(move |connection, errors| deliveries::retry(connection, errors, &tenant, id, now)).await
+    }
+
+    async fn drop_delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<bool, StoreError> {
+        let tenant = tenant.clone();
+        self.write(move |connection, errors| deliveries::forget(connection, errors, &tenant, id)).await
+    }
+
+    async fn delivery_backlog(&self) -> Result<Backlog, StoreError> {
+        self.list(outbox::backlog).await
+    }
+
+    async fn stream_claim(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        holder: Holder,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<LogPosition>, StoreError> {
+        let (tenant, name) = (tenant.clone(), name.to_owned());
+        self.write(move |connection, errors| outbox::claim_stream(connection, errors, (&tenant, &name), holder, now, until)).await
+    }
+
+    async fn stream_advance(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        holder: Holder,
+        position: LogPosition,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (tenant, name) = (tenant.clone(), name.to_owned());
+        self.write(move |connection, errors| {
+            outbox::advance_stream(connection, errors, (&tenant, &name), holder, position, until)
+        })
+        .await
+    }
+
+    async fn stream_release(&self, tenant: &TenantId, name: &str, holder: Holder) -> Result<(), StoreError> {
+        let (tenant, name) = (tenant.clone(), name.to_owned());
+        self.write(move |connection, errors| outbox::release_stream(connection, errors, (&tenant, &name), holder)).await
+    }
+
+    async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError> {
+        self.write(move |connection, errors| changes::sweep(connection, errors, now, keep, at_most)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.write(changes::check).await
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}

@@ -1,0 +1,190 @@
+//! Clients, and what is dropped when one hears of ends no longer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use vestibule_model::{TenantId, Timestamp};
+
+use super::Errors;
+use crate::client::{Client, ClientCreated, ClientPage, ClientSource, LogoutSettings};
+use crate::columns::{self, ClientRow, client_columns};
+use crate::error::StoreError;
+use crate::ids::ClientId;
+use crate::logout;
+
+pub(super) fn client(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    id: &ClientId,
+) -> Result<Option<Client>, StoreError> {
+    kept(connection, tenant, id.as_str()).map_err(errors.sql())?.map(|row| row.read()).transpose()
+}
+
+pub(super) fn clients(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    after: Option<&ClientId>,
+    take: usize,
+) -> Result<ClientPage, StoreError> {
+    const CLIENTS: &str =
+        concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3");
+    // No id is empty, so all come after this. One more than asked for tells whether there is another page.
+    let (after, limit) = (after.map_or("", ClientId::as_str), columns::rows(take.saturating_add(1)));
+    let found = connection
+        .prepare_cached(CLIENTS)
+        .and_then(|mut select| select.query_map((tenant.as_str(), after, limit), client_row)?.collect::<Result<Vec<_>, _>>())
+        .map_err(errors.sql())?;
+    let clients = found.iter().map(ClientRow::read).collect::<Result<_, _>>()?;
+    Ok(ClientPage::of(clients, take))
+}
+
+pub(super) fn count(connection: &Connection, errors: Errors<'_>, tenant: &TenantId) -> Result<u64, StoreError> {
+    let count: i64 = connection
+        .prepare_cached("SELECT count(*) FROM clients WHERE tenant = ?1")
+        .and_then(|mut select| select.query_row([tenant.as_str()], |row| row.get(0)))
+        .map_err(errors.sql())?;
+    Ok(count.unsigned_abs())
+}
+
+pub(super) fn create(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    client: &Client,
+) -> Result<ClientCreated, StoreError> {
+    let is_new = insert(connection, tenant, &ClientRow::new(client)).map_err(errors.sql())?;
+    Ok(if is_new { ClientCreated::Created } else { ClientCreated::Exists })
+}
+
+pub(super) fn replace(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    client: &Client,
+) -> Result<bool, StoreError> {
+    let kept = kept(connection, tenant, client.id.as_str()).map_err(errors.sql())?;
+    let Some(kept) = kept.filter(|kept| u64::try_from(kept.revision) == Ok(client.revision)) else { return Ok(false) };
+    put(connection, tenant, &kept, client).map_err(errors.sql())?;
+    Ok(true)
+}
+
+pub(super) fn delete(connection: &Connection, errors: Errors<'_>, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError> {
+    let Some(kept) = kept(connection, tenant, id.as_str()).map_err(errors.sql())? else { return Ok(false) };
+    remove(connection, tenant, &kept).map_err(errors.sql())?;
+    Ok(true)
+}
+
+pub(super) fn configure(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    clients: &[Client],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let declared: BTreeMap<&ClientId, &Client> = clients.iter().map(|client| (&client.id, client)).collect();
+    let ids: BTreeSet<&str> = declared.keys().map(|id| id.as_str()).collect();
+    for kept in configured(connection, tenant).map_err(errors.sql())? {
+        if !ids.contains(kept.id.as_str()) {
+            remove(connection, tenant, &kept).map_err(errors.sql())?;
+        }
+    }
+    for client in declared.into_values() {
+        let client = client.clone().declared(now);
+        match kept(connection, tenant, client.id.as_str()).map_err(errors.sql())? {
+            Some(kept) if kept.is_as_declared(&client) => {}
+            Some(kept) => put(connection, tenant, &kept, &client).map_err(errors.sql())?,
+            None => {
+                insert(connection, tenant, &ClientRow::new(&client)).map_err(errors.sql())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn client_row(row: &Row<'_>) -> rusqlite::Result<ClientRow> {
+    Ok(ClientRow {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        body: row.get(2)?,
+        logout: row.get(3)?,
+        source: row.get(4)?,
+        created_at: row.get(5)?,
+        updated_at: row.get(6)?,
+        revision: row.get(7)?,
+    })
+}
+
+fn kept(connection: &Connection, tenant: &TenantId, id: &str) -> rusqlite::Result<Option<ClientRow>> {
+    const CLIENT: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = ?1 AND id = ?2");
+    connection.prepare_cached(CLIENT)?.query_row((tenant.as_str(), id), client_row).optional()
+}
+
+fn configured(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Vec<ClientRow>> {
+    const CONFIGURED: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = ?1 AND source = ?2");
+    let mut select = connection.prepare_cached(CONFIGURED)?;
+    select.query_map((tenant.as_str(), ClientSource::Configuration.as_str()), client_row)?.collect()
+}
+
+/// Whether it was not there.
+fn insert(connection: &Connection, tenant: &TenantId, row: &ClientRow) -> rusqlite::Result<bool> {
+    const INSERT: &str = concat!(
+        "INSERT INTO clients (tenant, ",
+        client_columns!(),
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING"
+    );
+    let inserted = connection.prepare_cached(INSERT)?.execute(params![
+        tenant.as_str(),
+        row.id,
+        row.name,
+        row.body,
+        row.logout,
+        row.source,
+        row.created_at,
+        row.updated_at,
+        row.revision,
+    ])?;
+    Ok(inserted > 0)
+}
+
+/// Puts a client in place of what is kept.
+fn put(connection: &Connection, tenant: &TenantId, kept: &ClientRow, client: &Client) -> rusqlite::Result<()> {
+    const UPDATE: &str = "UPDATE clients SET name = ?3, body = ?4, logout = ?5, source = ?6, updated_at = ?7, revision = ?8 \
+         WHERE tenant = ?1 AND id = ?2";
+    let row = kept.replaced_by(client);
+    connection.prepare_cached(UPDATE)?.execute(params![
+        tenant.as_str(),
+        row.id,
+        row.name,
+        row.body,
+        row.logout,
+        row.source,
+        row.updated_at,
+        row.revision,
+    ])?;
+    unsubscribe(connection, tenant, kept, client.logout.as_ref())
+}
+
+fn remove(connection: &Connection, tenant: &TenantId, kept: &ClientRow) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM clients WHERE tenant = ?1 AND id = ?2")?
+        .execute((tenant.as_str(), kept.id.as_str()))?;
+    unsubscribe(connection, tenant, kept, None)
+}
+
+/// Drops what is pending for URLs at which a client hears no longer. There is one writer, so nothing comes after.
+fn unsubscribe(
+    connection: &Connection,
+    tenant: &TenantId,
+    kept: &ClientRow,
+    after: Option<&LogoutSettings>,
+) -> rusqlite::Result<()> {
+    const DROP: &str =
+        "DELETE FROM deliveries WHERE state = 'pending' AND tenant = ?1 AND receiver = ?2 AND client_id = ?3 AND url = ?4";
+    for url in logout::lost(kept.settings().as_ref(), after) {
+        let receiver = url.receiver();
+        connection.prepare_cached(DROP)?.execute((tenant.as_str(), receiver.as_str(), kept.id.as_str(), url.as_str()))?;
+    }
+    Ok(())
+}

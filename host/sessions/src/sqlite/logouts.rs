@@ -1,0 +1,182 @@
+//! Ends sessions, and writes what their ends owe.
+
+use rusqlite::{Connection, Params, Row};
+use vestibule_model::{SessionId, TenantId, Timestamp, UserId};
+
+use super::Errors;
+use super::rows;
+use crate::columns::{DeliveryRow, clients_of, delivery_columns, millis};
+use crate::error::StoreError;
+use crate::logout::{self, EndedSession, Owed, Subscriptions};
+use crate::session::{Ended, Initiator};
+
+/// What ends a session, and says of whom others have to hear.
+macro_rules! ends {
+    ($at:literal, $initiator:literal, $which:literal) => {
+        concat!(
+            "UPDATE sessions SET ended_at = ",
+            $at,
+            ", initiator = ",
+            $initiator,
+            ", updated_at = max(updated_at, ",
+            $at,
+            "), revision = revision + 1 WHERE ",
+            $which,
+            " RETURNING tenant, id, user_id, clients, metadata, ended_at"
+        )
+    };
+}
+
+/// Ends a session. Whether it was there.
+pub(super) fn end(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    id: &SessionId,
+    ended: Ended,
+) -> Result<bool, StoreError> {
+    const END: &str = ends!("?3", "?4", "tenant = ?1 AND id = ?2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > ?3)");
+    let keys = (tenant.as_str(), id.as_str(), millis(ended.at), ended.initiator.as_str());
+    Ok(end_by(connection, errors, END, keys, ended.initiator, ended.at)? > 0)
+}
+
+/// Ends all sessions of a user: how many there were.
+pub(super) fn end_all_of(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    user: &UserId,
+    ended: Ended,
+) -> Result<u64, StoreError> {
+    const END_ALL: &str =
+        ends!("?3", "?4", "tenant = ?1 AND user_id = ?2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > ?3)");
+    let keys = (tenant.as_str(), user.as_str(), millis(ended.at), ended.initiator.as_str());
+    end_by(connection, errors, END_ALL, keys, ended.initiator, ended.at)
+}
+
+/// Ends sessions whose time is over: how many there were.
+pub(super) fn expire(connection: &Connection, errors: Errors<'_>, now: Timestamp, limit: i64) -> Result<u64, StoreError> {
+    const EXPIRE: &str = ends!(
+        "ends_at",
+        "?3",
+        "number IN (SELECT number FROM sessions \
+         WHERE ended_at IS NULL AND ends_at IS NOT NULL AND ends_at <= ?1 ORDER BY ends_at LIMIT ?2)"
+    );
+    let initiator = Initiator::SessionExpired;
+    end_by(connection, errors, EXPIRE, (millis(now), limit, initiator.as_str()), initiator, now)
+}
+
+fn end_by(
+    connection: &Connection,
+    errors: Errors<'_>,
+    statement: &str,
+    parameters: impl Params,
+    initiator: Initiator,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let ended = connection
+        .prepare_cached(statement)
+        .and_then(|mut update| update.query_map(parameters, |row| ended_session(row, initiator))?.collect::<Result<Vec<_>, _>>())
+        .map_err(errors.sql())?;
+    owe(connection, errors, &ended, now)?;
+    Ok(ended.len() as u64)
+}
+
+fn ended_session(row: &Row<'_>, initiator: Initiator) -> rusqlite::Result<EndedSession> {
+    Ok(EndedSession {
+        tenant: row.get(0)?,
+        id: row.get(1)?,
+        user_id: row.get(2)?,
+        clients: clients_of(row.get_ref(3)?.as_str()?),
+        metadata: row.get(4)?,
+        ended_at: row.get(5)?,
+        initiator,
+    })
+}
+
+/// Writes what these ends owe. Of a session without clients that want to hear of it that is a line of the log, after a look at an index
+/// for each of its clients.
+pub(super) fn owe(connection: &Connection, errors: Errors<'_>, ended: &[EndedSession], now: Timestamp) -> Result<(), StoreError> {
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let subscriptions = subscriptions(connection, ended).map_err(errors.sql())?;
+    let Owed { deliveries, log } = logout::owed(ended, &subscriptions, millis(now))?;
+    for delivery in &deliveries {
+        insert(connection, delivery).map_err(errors.sql())?;
+    }
+    for line in &log {
+        rows::insert_line(connection, &line.tenant, line.kind, line.date, &line.body).map_err(errors.sql())?;
+    }
+    Ok(())
+}
+
+fn subscriptions(connection: &Connection, ended: &[EndedSession]) -> rusqlite::Result<Subscriptions> {
+    let mut select = connection.prepare_cached("SELECT logout FROM clients WHERE tenant = ?1 AND id = ?2")?;
+    let mut subscriptions = Subscriptions::default();
+    for session in ended {
+        for client in session.client_ids() {
+            if subscriptions.has(&session.tenant, client) {
+                continue;
+            }
+            let mut rows = select.query((session.tenant.as_str(), client))?;
+            let logout = match rows.next()? {
+                Some(row) => row.get_ref(0)?.as_str_or_null()?,
+                None => None,
+            };
+            subscriptions.add(&session.tenant, client, logout);
+        }
+    }
+    Ok(subscriptions)
+}
+
+fn insert(connection: &Connection, row: &DeliveryRow) -> rusqlite::Result<()> {
+    const INSERT: &str = concat!(
+        "INSERT INTO deliveries (",
+        delivery_columns!(),
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+    );
+    connection.prepare_cached(INSERT)?.execute(rusqlite::params![
+        row.tenant,
+        row.id,
+        row.client_id,
+        row.session_id,
+        row.user_id,
+        row.url,
+        row.receiver,
+        row.initiator,
+        row.ended_at,
+        row.metadata,
+        row.created_at,
+        row.attempts,
+        row.due_at,
+        row.claim,
+        row.last_error,
+        row.state,
+        row.finished_at,
+    ])?;
+    Ok(())
+}
+
+/// A delivery's row from a query that selects its columns, and others behind them.
+pub(super) fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+    Ok(DeliveryRow {
+        tenant: row.get(0)?,
+        id: row.get(1)?,
+        client_id: row.get(2)?,
+        session_id: row.get(3)?,
+        user_id: row.get(4)?,
+        url: row.get(5)?,
+        receiver: row.get(6)?,
+        initiator: row.get(7)?,
+        ended_at: row.get(8)?,
+        metadata: row.get(9)?,
+        created_at: row.get(10)?,
+        attempts: row.get(11)?,
+        due_at: row.get(12)?,
+        claim: row.get(13)?,
+        last_error: row.get(14)?,
+        state: row.get(15)?,
+        finished_at: row.get(16)?,
+    })
+}

@@ -1,0 +1,177 @@
+//! What is dropped when a client hears of ends no longer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use vestibule_sessions::{AttemptResult, Client, DeliveryState, Initiator, LogoutInitiators, LogoutSettings, ReceiverShare};
+
+use crate::parts::database::Database;
+use crate::parts::logins::*;
+use crate::parts::logouts::*;
+
+on_both! {
+    what_is_pending_for_a_url_that_is_gone_is_dropped,
+    what_is_pending_for_a_client_that_is_gone_is_dropped,
+    what_the_configuration_declares_no_longer_is_dropped,
+    what_a_client_hears_no_longer_but_somebody_sends_is_dropped_too,
+    fewer_initiators_are_for_sessions_that_end_later,
+    what_was_refused_or_given_up_stays,
+    what_an_end_has_written_at_that_moment_is_dropped_when_it_is_claimed,
+    ends_and_unsubscribing_at_once_leave_nothing_to_send,
+    what_nobody_can_read_of_a_client_keeps_its_deliveries,
+}
+
+const SHOP: &str = "https://shop.example/out";
+const SHOP_TOO: &str = "https://shop.example/too";
+const WIKI: &str = "https://wiki.example/out";
+
+/// A session of two clients that has ended: four deliveries.
+async fn four_deliveries(store: &dyn vestibule_sessions::Store) {
+    subscribe(store, "shop", &[SHOP, SHOP_TOO]).await;
+    // At one URL of the other client, too.
+    subscribe(store, "wiki", &[WIKI, SHOP]).await;
+    end_one(store, "s1", &["shop", "wiki"], at(1)).await;
+    assert_eq!(all(store).await.len(), 4);
+}
+
+const OF_WIKI: [(&str, &str, &str); 2] = [("s1", "wiki", SHOP), ("s1", "wiki", WIKI)];
+
+async fn what_is_pending_for_a_url_that_is_gone_is_dropped(database: &Database) {
+    let store = database.open().await;
+    four_deliveries(&*store).await;
+    set_logout(&*store, "shop", Some(hears_at(&[SHOP_TOO, "https://shop.example/new"]))).await;
+    let mut left = vec![("s1", "shop", SHOP_TOO)];
+    left.extend(OF_WIKI);
+    assert_eq!(targets(&all(&*store).await), expected(&left));
+    set_logout(&*store, "shop", None).await;
+    assert_eq!(targets(&all(&*store).await), expected(&OF_WIKI));
+}
+
+async fn what_is_pending_for_a_client_that_is_gone_is_dropped(database: &Database) {
+    let store = database.open().await;
+    four_deliveries(&*store).await;
+    assert!(store.delete_client(&tenant("acme"), &client_id("shop")).await.unwrap());
+    assert_eq!(targets(&all(&*store).await), expected(&OF_WIKI));
+}
+
+async fn what_the_configuration_declares_no_longer_is_dropped(database: &Database) {
+    let store = database.open().await;
+    let acme = tenant("acme");
+    let both = vec![client("shop", Some(hears_at(&[SHOP, SHOP_TOO]))), client("wiki", Some(hears_at(&[WIKI, SHOP])))];
+    store.configure_clients(&acme, both.clone(), at(0)).await.unwrap();
+    end_one(&*store, "s1", &["shop", "wiki"], at(1)).await;
+    store.configure_clients(&acme, both, at(2)).await.unwrap();
+    assert_eq!(all(&*store).await.len(), 4);
+    let fewer = vec![client("wiki", Some(hears_at(&[WIKI])))];
+    store.configure_clients(&acme, fewer, at(3)).await.unwrap();
+    assert_eq!(targets(&all(&*store).await), expected(&[("s1", "wiki", WIKI)]));
+}
+
+async fn what_a_client_hears_no_longer_but_somebody_sends_is_dropped_too(database: &Database) {
+    let store = database.open().await;
+    subscribe(&*store, "shop", &[SHOP]).await;
+    end_one(&*store, "s1", &["shop"], at(1)).await;
+    let claimed = claim(&*store, 10, at(2), at(50)).await;
+    set_logout(&*store, "shop", None).await;
+    assert!(all(&*store).await.is_empty());
+    let again = AttemptResult::Retry { due_at: at(9), error: "503".into() };
+    assert!(!settle(&*store, &claimed[0], again, at(5)).await);
+    assert!(all(&*store).await.is_empty());
+}
+
+async fn fewer_initiators_are_for_sessions_that_end_later(database: &Database) {
+    let store = database.open().await;
+    subscribe(&*store, "shop", &[SHOP]).await;
+    end_one(&*store, "s1", &["shop"], at(1)).await;
+    let fewer = LogoutSettings {
+        initiators: LogoutInitiators::Selected([Initiator::PasswordChanged].into()),
+        include_session_metadata: true,
+        ..hears_at(&[SHOP])
+    };
+    set_logout(&*store, "shop", Some(fewer)).await;
+    end_one(&*store, "s2", &["shop"], at(2)).await;
+    assert_eq!(targets(&all(&*store).await), expected(&[("s1", "shop", SHOP)]));
+    let claimed = claim(&*store, 10, at(3), at(50)).await;
+    assert_eq!((claimed.len(), &claimed[0].delivery.metadata), (1, &None));
+}
+
+async fn what_was_refused_or_given_up_stays(database: &Database) {
+    let store = database.open().await;
+    subscribe(&*store, "shop", &[SHOP, SHOP_TOO]).await;
+    end_one(&*store, "s1", &["shop"], at(1)).await;
+    let claimed = claim(&*store, 10, at(2), at(50)).await;
+    finish(&*store, &claimed[0], DeliveryState::Refused, at(3)).await;
+    finish(&*store, &claimed[1], DeliveryState::GivenUp, at(3)).await;
+    assert!(store.delete_client(&tenant("acme"), &client_id("shop")).await.unwrap());
+    assert_eq!(all(&*store).await.len(), 2);
+    // Whoever tries it again finds nobody who wants it.
+    assert!(store.retry_delivery(&tenant("acme"), claimed[0].delivery.id, at(4)).await.unwrap());
+    assert!(claim(&*store, 10, at(5), at(50)).await.is_empty());
+    assert_eq!(all(&*store).await.len(), 1);
+}
+
+async fn what_an_end_has_written_at_that_moment_is_dropped_when_it_is_claimed(database: &Database) {
+    let store = database.open().await;
+    subscribe(&*store, "gone", &[SHOP]).await;
+    subscribe(&*store, "other-url", &[SHOP]).await;
+    subscribe(&*store, "no-url", &[SHOP]).await;
+    subscribe(&*store, "stays", &[SHOP]).await;
+    end_one(&*store, "s1", &["gone", "other-url", "no-url", "stays"], at(1)).await;
+    // As if the end had not been seen yet by whoever has changed the clients.
+    for (name, change) in [
+        ("gone", "DELETE FROM clients".to_owned()),
+        ("no-url", "UPDATE clients SET logout = NULL".to_owned()),
+        ("other-url", format!("UPDATE clients SET logout = replace(logout, '{SHOP}', '{SHOP_TOO}')")),
+    ] {
+        database.execute(&format!("{change} WHERE name LIKE 'The {name}%'")).await;
+    }
+    assert_eq!(all(&*store).await.len(), 4);
+    let claimed = claim(&*store, 10, at(2), at(50)).await;
+    assert_eq!((claimed.len(), claimed[0].delivery.client.as_str()), (1, "stays"));
+    assert_eq!(targets(&all(&*store).await), expected(&[("s1", "stays", SHOP)]));
+}
+
+async fn ends_and_unsubscribing_at_once_leave_nothing_to_send(database: &Database) {
+    const SESSIONS: usize = 10;
+    let stores = [database.open().await, database.open().await];
+    for round in 0..4 {
+        let name = format!("shop{round}");
+        subscribe(&*stores[0], &name, &[SHOP]).await;
+        let sessions: Vec<_> = (0..SESSIONS).map(|number| format!("r{round}-s{number}")).collect();
+        for session in &sessions {
+            log_in_to(&*stores[0], session, &[&name], at(1)).await;
+        }
+        let mut callers = tokio::task::JoinSet::new();
+        for (number, session) in sessions.into_iter().enumerate() {
+            let store = Arc::clone(&stores[number % 2]);
+            callers.spawn(async move {
+                assert!(store.end(&tenant("acme"), &id(&session), Initiator::RpLogout, at(2)).await.unwrap());
+            });
+        }
+        let store = Arc::clone(&stores[1]);
+        callers.spawn(async move {
+            assert!(store.delete_client(&tenant("acme"), &client_id(&name)).await.unwrap());
+        });
+        while let Some(done) = callers.join_next().await {
+            done.unwrap();
+        }
+        assert!(claim(&*stores[0], 100, at(3), at(50)).await.is_empty());
+        assert!(all(&*stores[0]).await.is_empty());
+    }
+}
+
+async fn what_nobody_can_read_of_a_client_keeps_its_deliveries(database: &Database) {
+    let store = database.open().await;
+    subscribe(&*store, "shop", &[SHOP]).await;
+    end_one(&*store, "s1", &["shop"], at(1)).await;
+    database.execute("UPDATE clients SET logout = '{\"secret\": 7}'").await;
+    // Once more is better than never.
+    assert_eq!(claim(&*store, 10, at(2), at(50)).await.len(), 1);
+    let error = store.client(&tenant("acme"), &client_id("shop")).await.unwrap_err();
+    assert!(!error.to_string().contains("secret"), "{error}");
+    let read = Client { logout: None, ..client("shop", None) };
+    assert!(store.replace_client(&tenant("acme"), read).await.unwrap());
+    let share = ReceiverShare { tenant: tenant("acme"), receiver: url(SHOP).receiver(), at_most: 1 };
+    assert!(store.claim_deliveries(&[share], at(60), at(90)).await.unwrap().is_empty());
+    assert_eq!(all(&*store).await.iter().map(|delivery| delivery.id).collect::<BTreeSet<_>>().len(), 0);
+}
