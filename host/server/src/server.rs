@@ -11,11 +11,9 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
 use hyper_util::rt::TokioTimer;
 use thiserror::Error;
 use tokio::task::JoinHandle;
-use vestibule::{CacheKey, CompilationCache, Compiler, Connector, Loader, Runtime, RuntimeError};
 use vestibule::model::Timestamp;
-use vestibule_sessions::{
-    Client, ClientSource, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError,
-};
+use vestibule::{CacheKey, CompilationCache, Compiler, Connector, Loader, Runtime, RuntimeError};
+use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
 
 use crate::api;
 use crate::app::{App, Made, Reached};

@@ -10,8 +10,8 @@ use vestibule::model::{SecretError, SessionLifetimes, Settings, TenantId, Timest
 use vestibule::{Binding, Flow, LoadError, Loader};
 
 use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, TenantSettings};
-use crate::rate::Rate;
 use crate::keys::{KeyError, KeyRing, Purpose, SigningAlgorithm};
+use crate::rate::Rate;
 use crate::tokens::{Issuer, RemoteKeys, Verifier};
 
 /// Where components come from: of a path in the configuration, its bytes and the name that it has where it doesn't say one itself.

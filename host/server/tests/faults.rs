@@ -69,7 +69,8 @@ async fn a_request_that_never_ends_is_ended() {
 /// Logs in until the server says that it can't; how many were acknowledged.
 async fn fill(running: &Running) -> usize {
     for number in 0..20_000 {
-        let login = running.request(Method::POST, "/v1/post-login").json(&event(&format!("sess_{number}"), &format!("txn_{number}")));
+        let login =
+            running.request(Method::POST, "/v1/post-login").json(&event(&format!("sess_{number}"), &format!("txn_{number}")));
         let response = login.send().await.unwrap();
         match response.status().as_u16() {
             200 => {}

@@ -58,7 +58,13 @@ pub(crate) fn once(address: SocketAddr, requests: &impl Requests, number: u64) -
 }
 
 /// Sends requests for this long, with numbers that count up from nought.
-pub(crate) fn measure<R: Requests>(address: SocketAddr, connections: usize, time: Duration, pace: Pace, requests: &R) -> Measured {
+pub(crate) fn measure<R: Requests>(
+    address: SocketAddr,
+    connections: usize,
+    time: Duration,
+    pace: Pace,
+    requests: &R,
+) -> Measured {
     let requests = Rc::new(requests.clone());
     let all = LocalSet::new();
     let mut measured = Measured::default();

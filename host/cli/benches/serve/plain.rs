@@ -22,7 +22,9 @@ pub(crate) fn loop_of(text: &[u8], time: Duration) -> f64 {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let connection = Connection::open(folder.path().join("rows.db")).expect("a database");
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE rows (id INTEGER PRIMARY KEY, text BLOB)")
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE rows (id INTEGER PRIMARY KEY, text BLOB)",
+        )
         .expect("a table");
     let (mut count, began) = (0_u64, Instant::now());
     while began.elapsed() < time {

@@ -143,7 +143,10 @@ impl Place {
 
 impl One {
     fn missing(&self) -> String {
-        format!("tenant {} has no logout {} that was not delivered; `vestibule logouts list` shows those there are", self.tenant, self.id)
+        format!(
+            "tenant {} has no logout {} that was not delivered; `vestibule logouts list` shows those there are",
+            self.tenant, self.id
+        )
     }
 
     fn done(&self, was_there: bool, what: &str) -> Result<()> {

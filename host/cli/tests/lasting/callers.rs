@@ -7,8 +7,8 @@ use std::time::Duration;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::common::server::SECRET;
 use crate::common::root;
+use crate::common::server::SECRET;
 
 /// Long enough for a machine that does much else; nothing depends on it but when a test that hangs is given up.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -51,10 +51,7 @@ async fn survive(place: &Place, cluster: Option<&Cluster>) {
             caller.finds_what_it_knows(&api).await;
         }
         let progress = Progress::default();
-        let running: Vec<_> = callers
-            .drain(..)
-            .map(|caller| tokio::spawn(caller.call(api.clone(), progress.clone())))
-            .collect();
+        let running: Vec<_> = callers.drain(..).map(|caller| tokio::spawn(caller.call(api.clone(), progress.clone()))).collect();
         progress.reaches(some(300, round) + 50).await;
         if let Some(cluster) = cluster.filter(|_| round % 2 == 1) {
             // The server stays. What it could not commit it has not acknowledged, and it goes on when the database is back.
@@ -145,7 +142,8 @@ async fn two_servers_of_one_database_do_as_one() {
     for api in apis.iter() {
         let session = api.get("/api/v2/sessions/sess_shared").await;
         assert_eq!(session["session_metadata"], json!(expected), "each has what it wrote last");
-        let clients: Vec<&Value> = session["clients"].as_array().expect("a list").iter().map(|client| &client["client_id"]).collect();
+        let clients: Vec<&Value> =
+            session["clients"].as_array().expect("a list").iter().map(|client| &client["client_id"]).collect();
         assert!(expected.keys().all(|key| clients.contains(&&json!(key))), "{clients:?}");
     }
     let mut known = (0..APPLICATIONS)
@@ -155,7 +153,8 @@ async fn two_servers_of_one_database_do_as_one() {
     assert!(known.values().all(|count| *count == 1), "{known:?}");
     // What one is told of a session, the other knows.
     assert_eq!(apis[0].end("sess_shared").await, 204);
-    let Answered { status, body, .. } = apis[1].login(&callers::event("sess_shared", "app_1", "txn_late")).await.expect("it answers");
+    let Answered { status, body, .. } =
+        apis[1].login(&callers::event("sess_shared", "app_1", "txn_late")).await.expect("it answers");
     assert_eq!((status, body.contains("session_ended")), (409, true), "{body}");
     for server in servers {
         server.stop();

@@ -166,9 +166,12 @@ mod tests {
         let client = created(json!({ "name": "Shop", "client_id": "shop", "oidc_logout": logout, "app_type": "spa" })).unwrap();
         assert!(client.logout.as_ref().is_some_and(|logout| !logout.include_session_metadata));
         let shown = shown(&client, &"acme".parse().unwrap());
-        assert_eq!(Value::Object(shown), json!({
-            "client_id": "shop", "tenant": "acme", "name": "Shop", "app_type": "spa", "oidc_logout": logout
-        }));
+        assert_eq!(
+            Value::Object(shown),
+            json!({
+                "client_id": "shop", "tenant": "acme", "name": "Shop", "app_type": "spa", "oidc_logout": logout
+            })
+        );
     }
 
     #[test]
@@ -186,8 +189,17 @@ mod tests {
             (with(json!(["https://[fd00::1]/logout"])), "private"),
             (with(json!(["https://shop.example/logout#a"])), "fragment"),
             (with(json!(["logout"])), "begins with https://"),
-            (with(json!(["https://a.example/", "https://b.example/", "https://c.example/", "https://d.example/",
-                "https://e.example/", "https://f.example/"])), "at most 5"),
+            (
+                with(json!([
+                    "https://a.example/",
+                    "https://b.example/",
+                    "https://c.example/",
+                    "https://d.example/",
+                    "https://e.example/",
+                    "https://f.example/"
+                ])),
+                "at most 5",
+            ),
             (json!({ "name": "Shop", "oidc_logout": { "backchannel_logout_urls": [], "colour": "red" } }), "colour"),
             (json!({ "name": "Shop", "oidc_logout": { "backchannel_logout_initiators": { "mode": "some" } } }), "mode"),
         ] {

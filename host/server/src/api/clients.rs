@@ -156,18 +156,16 @@ impl Fields {
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
     )
 )]
-pub(crate) async fn create(
-    State(app): State<App>,
-    caller: Caller,
-    request: Body,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+pub(crate) async fn create(State(app): State<App>, caller: Caller, request: Body) -> Result<(StatusCode, Json<Value>), ApiError> {
     let tenant = caller.may(&[Scope::CreateClients])?;
     let given = Given::read(&body(request, SMALL_BODY).await?)?;
     let client = given.create(app.connector(), Timestamp::now())?;
     let answer = Value::Object(shown(&client, &tenant.settings.id));
     match app.store().create_client(&tenant.settings.id, client).await? {
         ClientCreated::Created => Ok((StatusCode::CREATED, Json(answer))),
-        ClientCreated::Exists => Err(ApiError::conflict("client_exists", "there is a client with this `client_id`; change that one")),
+        ClientCreated::Exists => {
+            Err(ApiError::conflict("client_exists", "there is a client with this `client_id`; change that one"))
+        }
     }
 }
 
@@ -189,11 +187,7 @@ pub(crate) async fn create(
         (status = 503, description = "The store can't be reached.", body = ErrorBody),
     )
 )]
-pub(crate) async fn read(
-    State(app): State<App>,
-    caller: Caller,
-    PathId(id): PathId<ClientId>,
-) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn read(State(app): State<App>, caller: Caller, PathId(id): PathId<ClientId>) -> Result<Json<Value>, ApiError> {
     let tenant = caller.may(&[Scope::ReadClients])?;
     let client = find(&app, tenant, &id).await?;
     Ok(Json(Value::Object(shown(&client, &tenant.settings.id))))
@@ -267,11 +261,7 @@ pub(crate) async fn update(
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
     )
 )]
-pub(crate) async fn delete(
-    State(app): State<App>,
-    caller: Caller,
-    PathId(id): PathId<ClientId>,
-) -> Result<StatusCode, ApiError> {
+pub(crate) async fn delete(State(app): State<App>, caller: Caller, PathId(id): PathId<ClientId>) -> Result<StatusCode, ApiError> {
     let tenant = caller.may(&[Scope::DeleteClients])?;
     let found = app.store().client(&tenant.settings.id, &id).await?;
     if found.is_some_and(|client| client.source == ClientSource::Configuration) {

@@ -139,13 +139,15 @@ impl fmt::Display for Scope {
 pub(super) fn clients(tenant: &Section<'_>, connector: Option<&Connector>) -> Vec<ClientSettings> {
     let mut known = BTreeSet::new();
     let clients = tenant.sections("clients").into_iter().filter_map(|client| {
-        let id = client.required::<ClientId>("client_id", "write the name that the client authenticates by, and that events have");
+        let id =
+            client.required::<ClientId>("client_id", "write the name that the client authenticates by, and that events have");
         let name = client.text("name").map(|name| name.value.to_owned());
         let credentials = credentials(&client);
         let is_told = client.has("oidc_logout");
         let logout = logout(&client, connector);
         if credentials.is_none() && !is_told && !client.has("secret_hash") && !client.has("scopes") {
-            let remedy = "write `secret_hash` and `scopes` for one that gets tokens, `oidc_logout` for one that is told of logouts";
+            let remedy =
+                "write `secret_hash` and `scopes` for one that gets tokens, `oidc_logout` for one that is told of logouts";
             client.source.mistake(&client.span, "this client does nothing", remedy);
         }
         if let Some(id) = &id

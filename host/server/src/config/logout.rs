@@ -70,7 +70,11 @@ pub(super) fn token(tenant: &Section<'_>, hosts: &[HostName]) -> LogoutTokenSett
     if let Some(section) = tenant.section("logout") {
         if let Some(issuer) = section.parsed::<Url>("issuer") {
             if issuer.value.query().is_some() || issuer.value.fragment().is_some() {
-                section.source.mistake(&issuer.span, "an issuer has no query and no fragment", "write it as the ID tokens have it");
+                section.source.mistake(
+                    &issuer.span,
+                    "an issuer has no query and no fragment",
+                    "write it as the ID tokens have it",
+                );
             }
             // To the letter: a slash at the end that a parser adds makes it another one.
             settings.issuer = section.text("issuer").map_or(settings.issuer, |issuer| issuer.value.to_owned());

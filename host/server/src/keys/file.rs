@@ -88,8 +88,7 @@ impl KeyFile {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut open = folder.open_with(&draft, &options)?;
-        let linked =
-            open.write_all(&text).and_then(|()| open.sync_all()).and_then(|()| folder.hard_link(&draft, folder, file));
+        let linked = open.write_all(&text).and_then(|()| open.sync_all()).and_then(|()| folder.hard_link(&draft, folder, file));
         let removed = folder.remove_file(&draft);
         linked.and(removed)
     }

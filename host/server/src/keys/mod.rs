@@ -27,7 +27,9 @@ const OVERLAP: Duration = Duration::from_secs(48 * 3_600);
 #[non_exhaustive]
 pub enum KeyError {
     /// The key's file can't be read, made or written.
-    #[error("the signing key in {file} can't be used: {reason}; restore the file, or remove it: where it was the only one, a new key is made")]
+    #[error(
+        "the signing key in {file} can't be used: {reason}; restore the file, or remove it: where it was the only one, a new key is made"
+    )]
     File {
         /// The file, in the state folder.
         file: String,
@@ -43,7 +45,9 @@ pub enum KeyError {
         mode: u32,
     },
     /// What is to be imported is no key.
-    #[error("this is no private key that can sign: {reason}; an RSA key of 2048 bits or more, or one of P-256 in PKCS#8, is needed, in PEM")]
+    #[error(
+        "this is no private key that can sign: {reason}; an RSA key of 2048 bits or more, or one of P-256 in PKCS#8, is needed, in PEM"
+    )]
     Import {
         /// What is wrong; never the key.
         reason: String,
@@ -227,7 +231,8 @@ impl KeyRing {
             files = folder.read(now)?;
         }
         let mut keys = files.iter().map(KeyFile::key);
-        let none = || KeyError::File { file: format!("keys/{}", folder.name), reason: "the key that was made is gone".to_owned() };
+        let none =
+            || KeyError::File { file: format!("keys/{}", folder.name), reason: "the key that was made is gone".to_owned() };
         let signing = keys.next().ok_or_else(none)??;
         Ok(Self { signing: Arc::new(signing), older: keys.collect::<Result<_, _>>()? })
     }
@@ -297,10 +302,10 @@ mod tests {
         assert_eq!((&rotated.signing.id, rotated.public().count()), (&second, 2));
         assert!(rotated.find(&first).is_some());
         let listed = keys.list(at(57)).unwrap();
-        assert_eq!(listed.iter().map(|key| (key.id.as_str(), key.served_until)).collect::<Vec<_>>(), [
-            (second.as_str(), None),
-            (first.as_str(), Some(at(58)))
-        ]);
+        assert_eq!(
+            listed.iter().map(|key| (key.id.as_str(), key.served_until)).collect::<Vec<_>>(),
+            [(second.as_str(), None), (first.as_str(), Some(at(58)))]
+        );
         let later = ring(&dir, "acme", 58).unwrap();
         assert_eq!((later.find(&first).is_none(), later.public().count()), (true, 1));
     }

@@ -147,11 +147,8 @@ impl Deliverer {
         if unsent.is_empty() {
             return;
         }
-        let held = unsent.iter().map(|claimed| Held {
-            tenant: &claimed.delivery.tenant,
-            id: claimed.delivery.id,
-            claim: claimed.claim,
-        });
+        let held =
+            unsent.iter().map(|claimed| Held { tenant: &claimed.delivery.tenant, id: claimed.delivery.id, claim: claimed.claim });
         let held: Vec<Held<'_>> = held.collect();
         if let Err(error) = self.app.store().release_deliveries(&held, Timestamp::now()).await {
             tracing::warn!(%error, "logout tokens that were not sent can't be given back; they are due again when their lease is over");

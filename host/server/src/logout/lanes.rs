@@ -195,11 +195,14 @@ mod tests {
         let mut all: Vec<DueReceiver> = (0..100).map(|number| due("loud", &format!("r{number}.example"))).collect();
         all.push(due("quiet", "shop.example"));
         let shares = lanes.shares(all, at(0));
-        assert_eq!(given(&shares), [
-            ("loud", "https://r0.example:443", 4),
-            ("quiet", "https://shop.example:443", 4),
-            ("loud", "https://r1.example:443", 2)
-        ]);
+        assert_eq!(
+            given(&shares),
+            [
+                ("loud", "https://r0.example:443", 4),
+                ("quiet", "https://shop.example:443", 4),
+                ("loud", "https://r1.example:443", 2)
+            ]
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use vestibule::model::Timestamp;
 
-use crate::keys::SigningKey;
 use crate::config::Scope;
+use crate::keys::SigningKey;
 
 /// How long a token lives.
 pub(crate) struct Lifetime;
