@@ -145,12 +145,10 @@ pub(super) fn streams(
 }
 
 fn kinds(stream: &Section<'_>) -> Vec<LogKind> {
-    if !stream.has("types") {
-        return LogKind::ALL.to_vec();
-    }
+    let Some(given) = stream.json("types") else { return LogKind::ALL.to_vec() };
     let kinds: Vec<LogKind> = stream.list::<Code>("types").into_iter().map(|code| code.value.0).collect();
-    if kinds.is_empty() {
-        stream.missing("types", "name at least one type of log entries, or leave `types` out: then all are sent");
+    if given.value.as_array().is_some_and(Vec::is_empty) {
+        stream.source.mistake(&given.span, "`types` names none", "name some, or leave `types` out: then all are sent");
     }
     kinds
 }
