@@ -56,7 +56,9 @@ async fn sessions_of_an_organization_are_found_in_what_a_server_has_written() {
     login("sess_none", None, "txn_5").await;
     // The second login says nothing of an organization: the session's metadata does.
     login("sess_alive", None, "txn_6").await;
-    for (session, initiator) in [("sess_revoked", "session-revoked"), ("sess_left", "rp-logout"), ("sess_other", "session-revoked")] {
+    for (session, initiator) in
+        [("sess_revoked", "session-revoked"), ("sess_left", "rp-logout"), ("sess_other", "session-revoked")]
+    {
         let end = running.request(Method::POST, &format!("/v1/sessions/{session}/end")).json(&json!({ "initiator": initiator }));
         assert_eq!(running.answer(end).await.0, 204);
     }
@@ -72,7 +74,7 @@ async fn sessions_of_an_organization_are_found_in_what_a_server_has_written() {
     assert_eq!(downstream(&database, &file), format!("{} new entries\n", log.len()));
     assert_eq!(downstream(&database, &file), "0 new entries\n", "what comes twice is there once");
 
-    let day = &log.iter().filter(|entry| entry["type"] == "s").next_back().unwrap()["date"].as_str().unwrap()[..10];
+    let day = &log.iter().rfind(|entry| entry["type"] == "s").unwrap()["date"].as_str().unwrap()[..10];
     let expected = [("sess_alive", "alive"), ("sess_revoked", "revoked"), ("sess_left", "rp-logout")];
     assert_eq!(ask(&database, "org_acme", day), pairs(&expected));
     assert_eq!(ask(&database, "org_other", day), pairs(&[("sess_other", "revoked")]));

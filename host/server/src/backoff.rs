@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn a_receiver_that_says_when_is_not_asked_before_and_not_waited_for_all_day() {
-        let after = |seconds| BACKOFF.next(Timestamp::from_millis(0), 1, Some(Duration::from_secs(seconds)), 1.0).as_millis() / 1_000;
+        let after =
+            |seconds| BACKOFF.next(Timestamp::from_millis(0), 1, Some(Duration::from_secs(seconds)), 1.0).as_millis() / 1_000;
         assert_eq!((after(1), after(300), after(1_000_000)), (2, 300, 21_600));
     }
 }

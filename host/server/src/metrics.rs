@@ -123,7 +123,11 @@ impl Metrics {
         let help = "How long the oldest logout token waits that is to be sent";
         registry.register_with_unit("logouts_oldest", help, Unit::Seconds, logout_oldest.clone());
         let stream_batches = Family::<StreamSent, Counter>::default();
-        registry.register("stream_batches", "Batches of a stream's entries, by whether they have arrived", stream_batches.clone());
+        registry.register(
+            "stream_batches",
+            "Batches of a stream's entries, by whether they have arrived",
+            stream_batches.clone(),
+        );
         let stream_lag = Family::<OfStream, Gauge>::default();
         let help = "How long ago the oldest entry happened that has not arrived, of the streams that this server sends";
         registry.register_with_unit("stream_lag", help, Unit::Seconds, stream_lag.clone());

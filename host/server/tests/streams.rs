@@ -5,8 +5,8 @@
 #[path = "../../sessions/tests/parts/cluster.rs"]
 #[allow(
     dead_code,
+    clippy::expect_used,
     clippy::unwrap_used,
-    clippy::panic,
     reason = "the store's tests use the rest; and a test that lacks its parts is to fail at once"
 )]
 mod cluster;
@@ -26,13 +26,15 @@ use serde_json::{Value, json};
 /// What the tenants' streams are, where the receiver on this machine is allowed.
 fn configuration(streams: &str) -> String {
     let both = common::configuration("");
-    let acme = format!("\n[[tenants.acme.actions]]");
-    format!("{}\n[logout]\nallowed_networks = [\"127.0.0.0/8\"]\n", both.replacen(&acme, &format!("{streams}{acme}"), 1))
+    let acme = "\n[[tenants.acme.actions]]";
+    format!("{}\n[logout]\nallowed_networks = [\"127.0.0.0/8\"]\n", both.replacen(acme, &format!("{streams}{acme}"), 1))
 }
 
 fn webhook(receiver: &Receiver, more: &str) -> String {
     let url = receiver.url();
-    format!("[[tenants.acme.streams]]\nname = \"audit\"\n{more}\nwebhook = {{ url = {url:?}, secret = {{ file = \"secret\" }} }}\n")
+    format!(
+        "[[tenants.acme.streams]]\nname = \"audit\"\n{more}\nwebhook = {{ url = {url:?}, secret = {{ file = \"secret\" }} }}\n"
+    )
 }
 
 fn file(more: &str) -> String {
@@ -99,7 +101,8 @@ async fn entries_arrive_signed_as_the_api_shows_them_and_those_of_another_tenant
         assert!(message.entries().len() <= 100);
     }
     let metrics = running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap();
-    let sent = format!("vestibule_stream_batches_total{{tenant=\"acme\",stream=\"audit\",result=\"sent\"}} {}", receiver.taken().len());
+    let sent =
+        format!("vestibule_stream_batches_total{{tenant=\"acme\",stream=\"audit\",result=\"sent\"}} {}", receiver.taken().len());
     assert!(metrics.contains(&sent), "{sent} is not in:\n{metrics}");
     assert!(metrics.contains("vestibule_stream_lag_seconds{tenant=\"acme\",stream=\"audit\"} "), "{metrics}");
     running.stop().await;
@@ -298,9 +301,13 @@ async fn what_is_wrong_with_a_stream_is_told_with_its_line() {
     let right = "secret = { env = \"NAME\" }";
     let text = [
         stream("name = \"Audit\"\nfile = { path = \"a.jsonl\" }"),
-        stream("name = \"two\"\nfile = { path = \"b.jsonl\" }\nwebhook = { url = \"https://siem.example/\", secret = { env = \"NAME\" } }"),
+        stream(
+            "name = \"two\"\nfile = { path = \"b.jsonl\" }\nwebhook = { url = \"https://siem.example/\", secret = { env = \"NAME\" } }",
+        ),
         stream("name = \"none\"\ntypes = []"),
-        stream("name = \"plain\"\ntypes = [\"s\", \"login\"]\nwebhook = { url = \"http://siem.example/\", secret = { env = \"NAME\" } }"),
+        stream(
+            "name = \"plain\"\ntypes = [\"s\", \"login\"]\nwebhook = { url = \"http://siem.example/\", secret = { env = \"NAME\" } }",
+        ),
         stream(&format!("name = \"here\"\nwebhook = {{ url = \"https://10.0.0.1/\", {right} }}")),
         stream("name = \"open\"\nwebhook = { url = \"https://siem.example/\", secret = \"whsec_hunter2\" }"),
         stream("name = \"lines\"\nfile = { path = \"c.jsonl\", most_bytes = \"64 MB\", keep = 0 }"),

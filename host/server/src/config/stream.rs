@@ -132,7 +132,8 @@ pub(super) fn streams(
             (Some(webhook), None) => webhook_target(webhook, connector),
             (None, Some(file)) => file_target(file, id, name.as_ref(), files).map(StreamTarget::File),
             _ => {
-                let remedy = "write one of `webhook = { url = \"https://…\", secret = { env = \"NAME\" } }` and `file = { path = \"…\" }`";
+                let remedy =
+                    "write one of `webhook = { url = \"https://…\", secret = { env = \"NAME\" } }` and `file = { path = \"…\" }`";
                 stream.source.mistake(&stream.span, "a stream goes to one place", remedy);
                 None
             }
@@ -188,7 +189,12 @@ pub(crate) fn receiver(url: &Url) -> String {
 }
 
 /// None only where a mistake has been told.
-fn file_target(file: &Section<'_>, tenant: &TenantId, stream: Option<&Read<StreamName>>, files: &mut Files) -> Option<StreamFile> {
+fn file_target(
+    file: &Section<'_>,
+    tenant: &TenantId,
+    stream: Option<&Read<StreamName>>,
+    files: &mut Files,
+) -> Option<StreamFile> {
     let path = file.required::<String>("path", "write the file's path: `path = \"acme.jsonl\"`");
     let most_bytes = match file.amount("most_bytes") {
         None => MOST_BYTES,

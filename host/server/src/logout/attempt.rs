@@ -14,11 +14,8 @@ use crate::post::{Answer, PostError};
 /// Attempts, at most: with the waits between them they take about half a day.
 const ATTEMPTS: u32 = 20;
 /// From seconds, for a receiver that starts anew, to an hour, for one that is down.
-const BACKOFF: Backoff = Backoff {
-    first: Duration::from_secs(2),
-    longest: Duration::from_secs(3_600),
-    longest_asked: Duration::from_secs(6 * 3_600),
-};
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(3_600), longest_asked: Duration::from_secs(6 * 3_600) };
 
 /// What an attempt has come to.
 #[derive(Debug)]

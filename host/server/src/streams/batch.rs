@@ -31,8 +31,7 @@ impl Batch {
     /// From entries as they come after one another: those that the stream wants, as many as are sent together. None where nothing has come.
     pub(super) fn of(plan: &Plan, entries: Vec<LogEntry>) -> Option<Self> {
         let (first, last) = (entries.first()?, entries.last()?);
-        let mut batch =
-            Self { lines: Vec::new(), id: String::new(), oldest: first.date, latest: last.date, end: last.position };
+        let mut batch = Self { lines: Vec::new(), id: String::new(), oldest: first.date, latest: last.date, end: last.position };
         let mut hash = Sha256::new();
         for part in [plan.tenant.as_str(), plan.name.as_str()] {
             hash.update(part);

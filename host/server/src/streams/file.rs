@@ -1,7 +1,7 @@
 //! A stream into a file: JSON lines, each written whole and synced. A file that is full gets a number behind its name.
 
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
@@ -60,7 +60,7 @@ impl Lines {
 
     fn has_room(&self, line: &str, most: u64) -> bool {
         let bytes = self.bytes + self.more.len() as u64;
-        bytes == 0 || bytes + line.len() as u64 + 1 <= most
+        bytes == 0 || bytes + (line.len() as u64) < most
     }
 
     fn push(&mut self, line: &str) {

@@ -45,12 +45,8 @@ fn plan(tenant: &TenantId, stream: &StreamSettings) -> Result<Plan, TenantError>
     let StreamSettings { name, kinds, target, line } = stream;
     let target = match target {
         StreamTarget::Webhook { url, secret } => {
-            let wrong = |reason: String| TenantError::StreamSecret {
-                tenant: tenant.clone(),
-                stream: name.clone(),
-                line: *line,
-                reason,
-            };
+            let wrong =
+                |reason: String| TenantError::StreamSecret { tenant: tenant.clone(), stream: name.clone(), line: *line, reason };
             let secret = secret.value().map_err(|error| wrong(error.to_string()))?;
             let secret = secret.parse().map_err(|error: super::SigningSecretError| wrong(error.to_string()))?;
             Target::Webhook { receiver: stream::receiver(url), path: post::path(url).to_owned(), secret }

@@ -133,7 +133,10 @@ impl Stream {
             let Err(Unsent { reason, asked }) = sent else { break };
             let now = Timestamp::now();
             let due = BACKOFF.next(now, attempt, asked, chance());
-            self.warn(&format!("entries could not be sent, the oldest of {}; they are tried again at {due}: {reason}", batch.oldest));
+            self.warn(&format!(
+                "entries could not be sent, the oldest of {}; they are tried again at {due}: {reason}",
+                batch.oldest
+            ));
             loop {
                 self.lag(Some(batch.oldest));
                 let left = Duration::from_millis(due.as_millis().saturating_sub(Timestamp::now().as_millis()));
@@ -167,7 +170,9 @@ impl Stream {
                     self.warn("another server sends the stream now");
                     return Err(Over);
                 }
-                Err(error) => self.warn(&format!("how far the stream was sent can't be written down; it is tried again: {error}")),
+                Err(error) => {
+                    self.warn(&format!("how far the stream was sent can't be written down; it is tried again: {error}"))
+                }
             }
             self.rest(EVERY).await?;
         }

@@ -31,7 +31,9 @@ pub(crate) struct SigningSecret(Zeroizing<Vec<u8>>);
 
 /// A text that is no such secret. It never shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("it is no secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes; make one with `echo whsec_$(openssl rand -base64 32)`")]
+#[error(
+    "it is no secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes; make one with `echo whsec_$(openssl rand -base64 32)`"
+)]
 pub(crate) struct SigningSecretError;
 
 impl FromStr for SigningSecret {
@@ -87,9 +89,7 @@ impl Webhook {
         let message = Message { path: &self.path, headers: &headers, body: &body };
         match post(connector, &mut self.open, &place, message).await {
             Ok(answer) if answer.status.is_success() => Ok(()),
-            Ok(answer) => {
-                Err(Unsent { reason: format!("it answers {}", answer.status.as_u16()), asked: answer.retry_after })
-            }
+            Ok(answer) => Err(Unsent { reason: format!("it answers {}", answer.status.as_u16()), asked: answer.retry_after }),
             Err(error) => Err(unsent(error.to_string())),
         }
     }
