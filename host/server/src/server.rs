@@ -203,9 +203,7 @@ impl Server {
             tracing::error!(%error, "the server has ended with an error");
         }
         self.sweeping.abort();
-        self.logouts.stop().await;
-        // Its last, so that what the others have written down is mostly sent.
-        self.streams.stop().await;
+        tokio::join!(self.logouts.stop(), self.streams.stop());
         self.store.close().await;
         self.app.traces().close();
         tracing::info!("ended");

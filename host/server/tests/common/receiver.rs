@@ -69,6 +69,10 @@ impl Receiver {
         self.seen.lock().unwrap().refusals.extend(statuses);
     }
 
+    pub fn fail_no_more(&self) {
+        self.seen.lock().unwrap().refusals.clear();
+    }
+
     pub async fn leave(&self) {
         let serving = self.serving.lock().unwrap().take().unwrap();
         serving.abort();
@@ -78,7 +82,7 @@ impl Receiver {
     }
 
     pub async fn come_back(&self) {
-        self.seen.lock().unwrap().refusals.clear();
+        self.fail_no_more();
         self.serve(TcpListener::bind(self.address).await.unwrap());
     }
 
