@@ -1,9 +1,12 @@
 //! The operator's numbers. A label has few values: routes, statuses, the tenants and Actions of the configuration.
 
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use axum::extract::MatchedPath;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -28,9 +31,45 @@ const RUN_BYTES: [f64; 6] = [1_048_576.0, 2_097_152.0, 4_194_304.0, 16_777_216.0
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
-    method: String,
-    route: String,
+    method: &'static str,
+    route: RouteName,
     status: &'static str,
+}
+
+/// A route as the router has it, with `{id}` in it; `none` for a path that has none.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteName(pub(crate) Option<MatchedPath>);
+
+impl RouteName {
+    fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("none", MatchedPath::as_str)
+    }
+}
+
+impl fmt::Display for RouteName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl PartialEq for RouteName {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for RouteName {}
+
+impl Hash for RouteName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl EncodeLabelValue for RouteName {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        self.as_str().encode(encoder)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -150,8 +189,8 @@ impl Metrics {
     }
 
     /// A request has been answered.
-    pub(crate) fn request(&self, method: &str, route: &str, status: &'static str, time: Duration) {
-        let labels = Route { method: method.to_owned(), route: route.to_owned(), status };
+    pub(crate) fn request(&self, method: &'static str, route: RouteName, status: &'static str, time: Duration) {
+        let labels = Route { method, route, status };
         self.requests.get_or_create(&labels).observe(time.as_secs_f64());
     }
 

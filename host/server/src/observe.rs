@@ -11,7 +11,8 @@ use vestibule::model::Timestamp;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::request::{Caller, class, random_id};
+use crate::metrics::RouteName;
+use crate::request::{Caller, class, request_id};
 
 /// The header that has a request's id, in both directions.
 const REQUEST_ID: &str = "x-request-id";
@@ -23,14 +24,14 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
     let started = Instant::now();
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let is_right = |id: &&str| !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(|byte| byte.is_ascii_graphic());
-    let id = given.filter(is_right).map_or_else(random_id, str::to_owned);
+    let id = given.filter(is_right).map_or_else(request_id, str::to_owned);
     let method = known(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let route = RouteName(request.extensions().get::<MatchedPath>().cloned());
     let span = tracing::info_span!("request", id = %id, method, route = %route);
     let mut response = next.run(request).instrument(span.clone()).await;
     let time = started.elapsed();
     let status = response.status();
-    app.metrics().request(method, &route, class(status), time);
+    app.metrics().request(method, route, class(status), time);
     let _entered = span.enter();
     if status.is_server_error() {
         tracing::warn!(status = status.as_u16(), milliseconds = time.as_millis() as u64, "answered");

@@ -1,6 +1,7 @@
 //! What is read of a request before anything is done: whose it is, and who asks.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -139,6 +140,23 @@ pub(crate) fn random_id() -> String {
     if getrandom::fill(&mut bytes).is_err() {
         bytes = uuid_of_time();
     }
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The id of a request that has come without one. No secret hangs on it: half of it is this process's, and the other half counts.
+pub(crate) fn request_id() -> String {
+    static PROCESS: OnceLock<[u8; 8]> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let process = PROCESS.get_or_init(|| {
+        let mut bytes = [0u8; 8];
+        // Without random numbers it is the same for all processes, and the log still tells them apart by their times.
+        let _ = getrandom::fill(&mut bytes);
+        bytes
+    });
+    let mut bytes = [0u8; 16];
+    let (first, last) = bytes.split_at_mut(8);
+    first.copy_from_slice(process);
+    last.copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 

@@ -91,9 +91,11 @@ async fn a_token_counts_in_its_time_alone_and_by_the_tenants_own_key() {
         if claims["exp"].is_null() {
             claims.as_object_mut().unwrap().remove("exp");
         }
-        let key = std::fs::read(running.folder.path().join(format!("state/keys/{tenant}.es256"))).unwrap();
+        let file = running.folder.path().join(format!("state/keys/{tenant}.access/first.json"));
+        let kept: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let key = EncodingKey::from_ec_pem(kept["private_key"].as_str().unwrap().as_bytes()).unwrap();
         let header = Header { kid: Some(id.to_owned()), ..Header::new(Algorithm::ES256) };
-        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ec_der(&key)).unwrap()
+        jsonwebtoken::encode(&header, &claims, &key).unwrap()
     };
     for (token, said) in [
         (token(json!({ "exp": now - 60 }), "acme", &own), "has expired"),

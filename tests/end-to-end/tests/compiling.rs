@@ -88,10 +88,10 @@ fn what_is_no_action_is_refused_as_it_is_without_a_process() {
 
 #[test]
 fn compile_time_just_over_is_told_and_the_next_is_loaded() {
-    let loader = loader(HostLimits { compile_time: Duration::from_secs(1), ..host_limits() });
+    let loader = loader(HostLimits { compile_time: Duration::from_secs(2), compile_memory: 3 << 30, ..host_limits() });
     let error = refused(&loader, &huge_function(SLOW, 400_000));
     assert!(matches!(error, LoadError::CompileTime { .. }), "{error}");
-    let told = "compiling suspect took longer than 1 s (limit `compile_time`)";
+    let told = "compiling suspect took longer than 2 s (limit `compile_time`)";
     assert!(error.to_string().starts_with(told), "{error}");
     assert_next_is_loaded(&loader);
 }

@@ -17,7 +17,8 @@ pub fn client() -> String {
     assert!(hash.starts_with("$argon2id$"), "{}", ran.stderr);
     format!(
         "client_id = \"platform\"\nsecret_hash = {hash:?}\n\
-         scopes = [\"run:post-login\", \"read:sessions\", \"update:sessions\", \"delete:sessions\", \"read:logs\"]\n"
+         scopes = [\"run:post-login\", \"read:sessions\", \"update:sessions\", \"delete:sessions\", \"read:logs\", \"read:clients\", \
+         \"create:clients\", \"update:clients\", \"delete:clients\"]\n"
     )
 }
 

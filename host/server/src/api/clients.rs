@@ -86,8 +86,9 @@ pub(crate) async fn list(
     };
     let fields = Fields::of(&query);
     let show = |client: &Client| Value::Object(fields.of_client(shown(client, id)));
+    let (by_cursor, by_page) = (number("take", query.take)?, number("per_page", query.per_page)?);
     if query.from.is_some() || query.take.is_some() {
-        let take = number("take", query.take)?;
+        let take = by_cursor;
         let after = query.from.as_deref().filter(|from| !from.is_empty()).map(str::parse::<ClientId>).transpose();
         let after = after.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
         let page = app.store().clients(id, after.as_ref(), take).await?;
@@ -96,7 +97,7 @@ pub(crate) async fn list(
         answer.extend(page.next.map(|next| ("next".to_owned(), next.as_str().into())));
         return Ok(Json(Value::Object(answer)));
     }
-    let take = number("per_page", query.per_page)?;
+    let take = by_page;
     let skip = query.page.unwrap_or_default().saturating_mul(take);
     if skip >= FURTHEST {
         let message = format!("pages by number end after {FURTHEST} clients; read further with `from` and `take`");

@@ -71,13 +71,14 @@ pub(crate) async fn list(
         number if (1..=MOST).contains(&number) => Ok(number),
         _ => Err(ApiError::invalid_query(format!("`{name}` is a number from 1 to {MOST}"))),
     };
+    let (by_checkpoint, by_page) = (number("take", query.take)?, number("per_page", query.per_page)?);
     let entries = if query.from.is_some() || query.take.is_some() {
-        let take = number("take", query.take)?;
+        let take = by_checkpoint;
         let after = query.from.as_deref().filter(|from| !from.is_empty()).map(str::parse::<LogPosition>).transpose();
         let after = after.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
         app.store().log_after(tenant, after.unwrap_or_default(), take).await?
     } else {
-        let take = number("per_page", query.per_page)?;
+        let take = by_page;
         let skip = query.page.unwrap_or_default().saturating_mul(take);
         if skip >= FURTHEST {
             let message = format!("pages by number end after {FURTHEST} entries; read further with `from` and `take`");

@@ -11,7 +11,7 @@ mod post_login;
 mod session_body;
 mod session_end;
 mod sessions;
-mod shapes;
+pub(crate) mod shapes;
 mod token;
 mod users;
 

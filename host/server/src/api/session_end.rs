@@ -19,7 +19,7 @@ use crate::request::{Caller, PathId, body};
 pub(crate) struct EndBody {
     /// `rp-logout`, `idp-logout`, `password-changed`, `session-expired`, `session-revoked`, `account-deleted`, `email-identifier-changed` or
     /// `account-deactivated`.
-    #[schema(value_type = String, example = "rp-logout")]
+    #[schema(value_type = super::shapes::Initiator)]
     initiator: Initiator,
 }
 

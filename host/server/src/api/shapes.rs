@@ -241,9 +241,32 @@ pub(crate) struct Key {
     alg: String,
     #[serde(rename = "use")]
     purpose: String,
+    /// With `kty` `EC`: the curve, and the point's two halves.
+    #[schema(required = false)]
     crv: String,
+    #[schema(required = false)]
     x: String,
+    #[schema(required = false)]
     y: String,
+    /// With `kty` `RSA`: the modulus and the exponent.
+    #[schema(required = false)]
+    n: String,
+    #[schema(required = false)]
+    e: String,
+}
+
+/// Why a session has ended.
+#[derive(ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Initiator {
+    RpLogout,
+    IdpLogout,
+    PasswordChanged,
+    SessionExpired,
+    SessionRevoked,
+    AccountDeleted,
+    EmailIdentifierChanged,
+    AccountDeactivated,
 }
 
 /// Where what is (RFC 8414).
@@ -289,7 +312,7 @@ pub(crate) struct ClientCreate {
     /// As the platform's events name it; made where it is missing.
     #[schema(required = false, min_length = 1, max_length = 255, pattern = r"^[!-~]+$")]
     client_id: String,
-    #[schema(min_length = 1, max_length = 255, pattern = r"^[!-~]+$")]
+    #[schema(min_length = 1, max_length = 255, pattern = r"\S")]
     name: String,
     #[schema(max_length = 140)]
     description: Option<String>,
@@ -306,7 +329,7 @@ pub(crate) struct ClientCreate {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientUpdate {
-    #[schema(required = false, min_length = 1, max_length = 255, pattern = r"^[!-~]+$")]
+    #[schema(required = false, min_length = 1, max_length = 255, pattern = r"\S")]
     name: String,
     #[schema(max_length = 140)]
     description: Option<String>,

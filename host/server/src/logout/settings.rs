@@ -35,7 +35,7 @@ pub(crate) struct Initiators {
     mode: Mode,
     /// With `custom`: these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<crate::api::shapes::Initiator>>)]
     selected_initiators: Option<BTreeSet<Initiator>>,
 }
 

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::SqliteSettings;
@@ -95,6 +96,9 @@ impl Place {
         };
         connection.busy_handler(Some(wait)).map_err(|error| self.error(&error))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // A statement that is kept is not planned anew for other values.
+        let stable = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+        stable.map_err(|error| self.error(&error))?;
         Ok(connection)
     }
 
