@@ -3,6 +3,7 @@
 
 mod api;
 mod app;
+mod backoff;
 pub mod config;
 mod error;
 pub mod keys;
@@ -10,9 +11,11 @@ mod login;
 mod logout;
 mod metrics;
 mod observe;
+mod post;
 mod rate;
 mod request;
 mod server;
+mod streams;
 mod sweep;
 mod tenant;
 mod tokens;

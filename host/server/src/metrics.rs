@@ -92,6 +92,19 @@ struct Attempted {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfStream {
+    tenant: String,
+    stream: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StreamSent {
+    tenant: String,
+    stream: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfAction {
     tenant: String,
     action: String,
@@ -112,6 +125,8 @@ pub(crate) struct Metrics {
     logout_delay: Histogram,
     logouts_pending: Gauge,
     logout_oldest: Gauge,
+    stream_batches: Family<StreamSent, Counter>,
+    stream_lag: Family<OfStream, Gauge>,
 }
 
 impl Metrics {
@@ -146,6 +161,15 @@ impl Metrics {
         let logout_oldest = Gauge::default();
         let help = "How long the oldest logout token waits that is to be sent";
         registry.register_with_unit("logouts_oldest", help, Unit::Seconds, logout_oldest.clone());
+        let stream_batches = Family::<StreamSent, Counter>::default();
+        registry.register(
+            "stream_batches",
+            "Batches of a stream's entries, by whether they have arrived",
+            stream_batches.clone(),
+        );
+        let stream_lag = Family::<OfStream, Gauge>::default();
+        let help = "How long ago the oldest entry happened that has not arrived, of the streams that this server sends";
+        registry.register_with_unit("stream_lag", help, Unit::Seconds, stream_lag.clone());
         Self {
             registry: Arc::new(registry),
             requests,
@@ -159,6 +183,8 @@ impl Metrics {
             logout_delay,
             logouts_pending,
             logout_oldest,
+            stream_batches,
+            stream_lag,
         }
     }
 
@@ -205,6 +231,23 @@ impl Metrics {
         self.logout_oldest.set(i64::try_from(waits).unwrap_or(i64::MAX));
     }
 
+    /// A batch of a stream's entries has arrived, or has not.
+    pub(crate) fn stream_batch(&self, tenant: &TenantId, stream: &str, result: &'static str) {
+        let labels = StreamSent { tenant: tenant.as_str().to_owned(), stream: stream.to_owned(), result };
+        self.stream_batches.get_or_create(&labels).inc();
+    }
+
+    /// Since when the oldest entry waits; none where none does.
+    pub(crate) fn stream_lag(&self, tenant: &TenantId, stream: &str, oldest: Option<Timestamp>, now: Timestamp) {
+        let waits = oldest.map_or(0, |oldest| now.as_millis().saturating_sub(oldest.as_millis()) / 1_000);
+        self.stream_lag.get_or_create(&of_stream(tenant, stream)).set(i64::try_from(waits).unwrap_or(i64::MAX));
+    }
+
+    /// A stream is not this server's any longer: whoever sends it now knows how far it is.
+    pub(crate) fn stream_left(&self, tenant: &TenantId, stream: &str) {
+        self.stream_lag.remove(&of_stream(tenant, stream));
+    }
+
     /// All of them as text.
     pub(crate) fn text(&self, runtime: &Runtime) -> Result<String, std::fmt::Error> {
         self.host_panics.set(i64::try_from(runtime.host_panics()).unwrap_or(i64::MAX));
@@ -212,6 +255,10 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+fn of_stream(tenant: &TenantId, stream: &str) -> OfStream {
+    OfStream { tenant: tenant.as_str().to_owned(), stream: stream.to_owned() }
 }
 
 /// What a login has come to, in a word.

@@ -19,6 +19,7 @@ use crate::api;
 use crate::app::{App, Made, Reached};
 use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
 use crate::logout::Logouts;
+use crate::streams::{Streams, plans};
 use crate::sweep::sweep;
 use crate::tenant::{ReadComponent, TenantError, Tenants};
 use crate::traces::Traces;
@@ -99,6 +100,7 @@ pub struct Server {
     serving: JoinHandle<std::io::Result<()>>,
     sweeping: JoinHandle<()>,
     logouts: Logouts,
+    streams: Streams,
 }
 
 impl Server {
@@ -116,6 +118,7 @@ impl Server {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("vestibule").build();
         let client = client.map_err(|error| StartError::Client(error.to_string()))?;
         let tenants = tenants(&configuration, &loader, &keys, &parts.read_component, &client).await?;
+        let streams = plans(&configuration).map_err(StartError::Tenants)?;
         let store = open_store(&configuration.store).await?;
         let traces = match &configuration.traces {
             Some(url) => Traces::to(url).map_err(|error| StartError::Traces(error.to_string()))?,
@@ -142,6 +145,7 @@ impl Server {
         let serving = serve(listener, tls.clone(), handle.clone(), &app).map_err(failed)?;
         let sweeping = tokio::spawn(sweep(app.clone(), configuration.keep));
         let logouts = Logouts::start(&app, configuration.logout.give_up_after.0);
+        let streams = Streams::start(&app, streams)?;
         tracing::info!(%address, tenants = configuration.tenants.len(), "listening");
         Ok(Self {
             app,
@@ -157,6 +161,7 @@ impl Server {
             serving,
             sweeping,
             logouts,
+            streams,
         })
     }
 
@@ -174,6 +179,7 @@ impl Server {
         if let Some(changed) = takes_a_new_start(&self.configuration, &configuration) {
             return Err(StartError::TakesANewStart(changed));
         }
+        let streams = plans(&configuration).map_err(StartError::Tenants)?;
         let tenants = tenants(&configuration, &self.loader, &self.keys, &self.read, &self.client).await?;
         if let (Some(tls), Some(settings)) = (&self.tls, &configuration.listen.tls) {
             let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;
@@ -181,6 +187,7 @@ impl Server {
         }
         declare_clients(&*self.store, &configuration).await?;
         self.app.serve(tenants);
+        self.streams.change(streams).await;
         self.configuration = configuration;
         tracing::info!(tenants = self.configuration.tenants.len(), "the configuration was read again");
         Ok(())
@@ -194,7 +201,7 @@ impl Server {
             tracing::error!(%error, "the server has ended with an error");
         }
         self.sweeping.abort();
-        self.logouts.stop().await;
+        tokio::join!(self.logouts.stop(), self.streams.stop());
         self.store.close().await;
         self.app.traces().close();
         tracing::info!("ended");

@@ -9,7 +9,7 @@ use thiserror::Error;
 use vestibule::model::{SecretError, SessionLifetimes, Settings, TenantId, Timestamp};
 use vestibule::{Binding, Flow, LoadError, Loader};
 
-use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, TenantSettings};
+use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, StreamName, TenantSettings};
 use crate::keys::{KeyError, KeyRing, Purpose, SigningAlgorithm};
 use crate::rate::Rate;
 use crate::tokens::{Issuer, RemoteKeys, Verifier};
@@ -86,6 +86,18 @@ pub enum TenantError {
         /// Which issuer.
         issuer: String,
         /// What is wrong.
+        reason: String,
+    },
+    /// A stream's secret can't be used.
+    #[error("tenant {tenant}, the secret of the stream {stream} in line {line}: {reason}")]
+    StreamSecret {
+        /// Whose.
+        tenant: TenantId,
+        /// The stream's name.
+        stream: StreamName,
+        /// Where the stream stands in the configuration.
+        line: usize,
+        /// What is wrong; never the value.
         reason: String,
     },
     /// There is no key to sign with.

@@ -137,6 +137,11 @@ limits! {
     }
 }
 
+/// Bytes as people write them, with or without a unit: `64 MiB`, `512 KiB`, `4096`.
+pub fn bytes(text: &str) -> Option<usize> {
+    amount::parse::bytes(text)
+}
+
 /// Every limit there is, as it is by default: what `vestibule limits` shows.
 pub fn all() -> Vec<Limit> {
     let mut all = Limits::default().table();

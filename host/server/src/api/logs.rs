@@ -123,7 +123,7 @@ pub(crate) async fn read(
 }
 
 /// An entry as Auth0's API shows it.
-fn shown(entry: LogEntry) -> Value {
+pub(crate) fn shown(entry: LogEntry) -> Value {
     let id = entry.position.to_string();
     let mut json = Map::new();
     json.insert("_id".to_owned(), id.clone().into());

@@ -4,7 +4,7 @@ mod client_body;
 mod clients;
 mod discovery;
 mod health;
-mod logs;
+pub(crate) mod logs;
 mod metrics;
 mod openapi;
 mod post_login;

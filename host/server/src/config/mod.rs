@@ -8,6 +8,7 @@ mod logout;
 mod mistake;
 mod reference;
 mod section;
+pub(crate) mod stream;
 mod tenant;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use lifetime::{KeepSettings, Lifetime, LifetimeError};
 pub use logout::{DeliverySettings, LogoutTokenSettings};
 pub use mistake::{Mistake, Mistakes};
 pub use reference::{Reference, ReferenceError};
+pub use stream::{StreamFile, StreamName, StreamNameError, StreamSettings, StreamTarget};
 pub use tenant::{LogSettings, RateSettings, TenantSettings};
 
 use section::{Section, Source};

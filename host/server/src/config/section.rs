@@ -152,6 +152,12 @@ impl<'s> Section<'s> {
         Some(Read { value: number?, span: value.span() })
     }
 
+    /// As it stands in the file where it is a text or a number.
+    pub(super) fn amount(&self, key: &'static str) -> Option<Read<String>> {
+        let value = self.member(key)?;
+        Member { section: self, key, value }.amount()
+    }
+
     /// Texts in an array, each of which is something.
     pub(super) fn list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Vec<Read<T>> {
         let Some(value) = self.member(key) else { return Vec::new() };

@@ -11,6 +11,7 @@ use super::host::{HostName, or_unknown, tell};
 use super::lifetime::Lifetime;
 use super::logout::{self, LogoutTokenSettings};
 use super::section::Section;
+use super::stream::{self, Files, StreamSettings};
 
 /// A tenant.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct TenantSettings {
     pub idle_lifetime: Lifetime,
     /// What is written into the tenant's log.
     pub log: LogSettings,
+    /// Where its log is sent to.
+    pub streams: Vec<StreamSettings>,
     /// How many requests the Management API takes.
     pub rate: RateSettings,
 }
@@ -73,7 +76,7 @@ pub(super) fn tenants(
         file.missing("tenants", "write a table `[tenants.ID]` for each tenant, with its `hosts`");
         return tenants;
     };
-    let mut hosts: BTreeMap<HostName, TenantId> = BTreeMap::new();
+    let mut taken = Taken::default();
     for (name, member) in section.members() {
         let Some(tenant) = member.section() else { continue };
         let id = match name.value.parse::<TenantId>() {
@@ -83,7 +86,7 @@ pub(super) fn tenants(
                 continue;
             }
         };
-        let settings = read(&tenant, id.clone(), host, connector, &mut hosts);
+        let settings = read(&tenant, id.clone(), host, connector, &mut taken);
         tenant.finish();
         tenants.insert(id, settings);
     }
@@ -93,19 +96,26 @@ pub(super) fn tenants(
     tenants
 }
 
+/// What is one tenant's alone.
+#[derive(Default)]
+struct Taken {
+    hosts: BTreeMap<HostName, TenantId>,
+    files: Files,
+}
+
 fn read(
     tenant: &Section<'_>,
     id: TenantId,
     host: &vestibule::Settings,
     connector: Option<&Connector>,
-    taken: &mut BTreeMap<HostName, TenantId>,
+    taken: &mut Taken,
 ) -> TenantSettings {
     let hosts = tenant.list::<HostName>("hosts");
     if hosts.is_empty() {
         tenant.missing("hosts", "write the host names that this tenant is called by: `hosts = [\"login.example.com\"]`");
     }
     for name in &hosts {
-        if let Some(other) = taken.insert(name.value.clone(), id.clone()) {
+        if let Some(other) = taken.hosts.insert(name.value.clone(), id.clone()) {
             let what = format!("the host {} is tenant {other}'s already", name.value);
             tenant.source.mistake(&name.span, what, "a host name is one tenant's");
         }
@@ -143,6 +153,7 @@ fn read(
         session_lifetime,
         idle_lifetime,
         log: log(tenant),
+        streams: stream::streams(tenant, &id, connector, &mut taken.files),
         rate: rate(tenant),
         id,
     }

@@ -7,12 +7,15 @@ use serde_json::{Map, Value, json};
 use vestibule::model::Timestamp;
 use vestibule_sessions::{AttemptResult, Delivery, LogKind, NewLogEntry};
 
-use super::backoff;
 use super::lanes::Taken;
-use super::post::{Answer, PostError};
+use crate::backoff::Backoff;
+use crate::post::{Answer, PostError};
 
 /// Attempts, at most: with the waits between them they take about half a day.
 const ATTEMPTS: u32 = 20;
+/// From seconds, for a receiver that starts anew, to an hour, for one that is down.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(3_600), longest_asked: Duration::from_secs(6 * 3_600) };
 
 /// What an attempt has come to.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl Attempted {
         };
         let is_down = status.is_none_or(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS);
         let taken = if is_down { Taken::Failed(asked) } else { Taken::Answered };
-        let due_at = backoff::next(now, delivery.attempts, asked, chance);
+        let due_at = BACKOFF.next(now, delivery.attempts, asked, chance);
         let is_over = delivery.attempts >= ATTEMPTS || due_at >= delivery.created_at.plus(give_up_after);
         let result = if is_over { AttemptResult::GivenUp { error } } else { AttemptResult::Retry { due_at, error } };
         Self { result, taken, status }

@@ -5,6 +5,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use hyper::body::Bytes;
 use tokio::sync::mpsc;
 use url::Url;
 use vestibule::model::Timestamp;
@@ -12,9 +15,10 @@ use vestibule_sessions::{Claimed, Delivery, Held, Settled, StoreError};
 
 use super::attempt::Attempted;
 use super::lanes::{Key, Lanes, Next, Taken};
-use super::post::{Connection, Place, post};
 use super::token::LogoutToken;
 use crate::app::App;
+use crate::backoff::chance;
+use crate::post::{self, Connection, Message, Place, post};
 use crate::tenant::Tenant;
 
 /// How long a delivery is this server's: longer than all that it has in hand of a receiver takes, when each attempt takes all its time.
@@ -136,8 +140,15 @@ impl Deliverer {
                 return Attempted::not_possible("this server can't sign logout tokens".to_owned(), now);
             }
         };
+        // Base64url and dots: nothing in a token has to be escaped in a form.
+        let body = Bytes::from(format!("logout_token={token}"));
+        let url = Url::parse(delivery.url.as_str()).ok();
+        let path = url.as_ref().map_or("/", post::path);
         let answered = match Place::of(delivery.receiver.as_str()) {
-            Ok(place) => post(self.app.connector(), open, &place, &path(delivery), &token).await,
+            Ok(place) => {
+                let message = Message { path, headers: &[(CONTENT_TYPE, FORM)], body: &body };
+                post(self.app.connector(), open, &place, message).await
+            }
             Err(error) => Err(error),
         };
         Attempted::new(answered, delivery, self.give_up_after, Timestamp::now(), chance())
@@ -167,20 +178,8 @@ impl Deliverer {
     }
 }
 
-/// Path and query, as they are sent.
-fn path(delivery: &Delivery) -> String {
-    let url = Url::parse(delivery.url.as_str()).ok();
-    url.map_or_else(|| "/".to_owned(), |url| url[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
-}
-
-/// A number from nought to one, without any order. No secret hangs on it.
-fn chance() -> f64 {
-    let mut bytes = [0; 4];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
-    }
-}
+/// Of the form that a logout token comes in.
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 impl fmt::Debug for Deliverer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,11 +5,9 @@
 //! settled. Whoever crashes in between loses nothing: when the lease is over, another one claims it.
 
 mod attempt;
-mod backoff;
 mod circuit;
 mod deliver;
 mod lanes;
-mod post;
 mod settings;
 mod settle;
 mod token;

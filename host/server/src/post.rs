@@ -1,15 +1,16 @@
-//! One POST of a logout token, and what comes back.
+//! One POST to where a tenant says, and what comes back: of a logout token, or of entries of a stream.
 
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER, USER_AGENT};
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::time::Instant;
+use url::{Position, Url};
 use vestibule::model::outcome::RequestError;
 use vestibule::{Connector, Origin};
 
@@ -22,15 +23,15 @@ const BODY_BYTES: usize = 16 << 10;
 
 /// What a receiver has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     /// When it wants to be asked again.
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Why a receiver has said nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum PostError {
+pub(crate) enum PostError {
     /// It can't be reached, or must not be.
     #[error(transparent)]
     Connection(#[from] RequestError),
@@ -47,13 +48,13 @@ pub(super) enum PostError {
 
 /// Where a receiver listens.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     origin: Origin,
     host: HeaderValue,
 }
 
 impl Place {
-    pub(super) fn of(receiver: &str) -> Result<Self, PostError> {
+    pub(crate) fn of(receiver: &str) -> Result<Self, PostError> {
         let wrong = |reason: String| PostError::Url(reason);
         let origin = Origin::parse(receiver).map_err(|error| wrong(error.to_string()))?;
         let authority = receiver.split_once("://").map_or(receiver, |(_, authority)| authority);
@@ -62,8 +63,23 @@ impl Place {
     }
 }
 
+/// Path and query of a URL, as they are sent.
+pub(crate) fn path(url: &Url) -> &str {
+    &url[Position::BeforePath..Position::AfterQuery]
+}
+
+/// What is sent to a receiver.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Message<'a> {
+    /// Path and query.
+    pub(crate) path: &'a str,
+    /// Beside those that each has.
+    pub(crate) headers: &'a [(HeaderName, HeaderValue)],
+    pub(crate) body: &'a Bytes,
+}
+
 /// A connection to a receiver that is used for one attempt after the other.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: tokio::task::JoinHandle<()>,
 }
@@ -74,24 +90,23 @@ impl Drop for Connection {
     }
 }
 
-/// Sends a token over the connection that is there, or over a new one, which stays where the receiver lets it.
+/// Sends it over the connection that is there, or over a new one, which stays where the receiver lets it.
 ///
 /// # Errors
 /// When there is no answer.
-pub(super) async fn post(
+pub(crate) async fn post(
     connector: &Connector,
     open: &mut Option<Connection>,
     place: &Place,
-    path: &str,
-    token: &str,
+    message: Message<'_>,
 ) -> Result<Answer, PostError> {
     let until = Instant::now() + TIME;
     let kept = open.take();
     let was_kept = kept.is_some();
-    match attempt(connector, kept, open, place, path, token, until).await {
+    match attempt(connector, kept, open, place, message, until).await {
         // A receiver may close a connection that has rested just when it is used again: that is no answer and no failure (RFC 9112, section
-        // 9.3.1), and a token that comes twice has the same id.
-        Err(PostError::Broken(_)) if was_kept => attempt(connector, None, open, place, path, token, until).await,
+        // 9.3.1), and what comes twice has the same id.
+        Err(PostError::Broken(_)) if was_kept => attempt(connector, None, open, place, message, until).await,
         answered => answered,
     }
 }
@@ -101,8 +116,7 @@ async fn attempt(
     kept: Option<Connection>,
     open: &mut Option<Connection>,
     place: &Place,
-    path: &str,
-    token: &str,
+    message: Message<'_>,
     until: Instant,
 ) -> Result<Answer, PostError> {
     let sending = async {
@@ -110,17 +124,14 @@ async fn attempt(
             Some(connection) => connection,
             None => connect(connector, place, until).await?,
         };
-        // Base64url and dots: nothing in a token has to be escaped in a form.
-        let form = format!("logout_token={token}");
         let request = Request::builder()
             .method(Method::POST)
-            .uri(path)
+            .uri(message.path)
             .header(HOST, &place.host)
             .header(USER_AGENT, "vestibule")
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(CONTENT_LENGTH, form.len())
-            .body(Full::new(Bytes::from(form)))
-            .map_err(|error| PostError::Url(error.to_string()))?;
+            .header(CONTENT_LENGTH, message.body.len());
+        let request = message.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = request.body(Full::new(message.body.clone())).map_err(|error| PostError::Url(error.to_string()))?;
         let response = connection.sender.send_request(request).await.map_err(broken)?;
         let (head, body) = response.into_parts();
         let retry_after = head.headers.get(RETRY_AFTER).and_then(retry_after);
