@@ -43,7 +43,7 @@ enum What {
     },
     /// Show one with everything that is known of it
     Show(One),
-    /// Send one again now, as if it had never been tried
+    /// Send one again now: once, where the time is over for which it is tried
     Retry(One),
     /// Forget one: its application is not told
     Drop(One),
@@ -143,7 +143,10 @@ impl Place {
 
 impl One {
     fn missing(&self) -> String {
-        format!("tenant {} has no logout {} that was not delivered; `vestibule logouts list` shows those there are", self.tenant, self.id)
+        format!(
+            "tenant {} has no logout {} that was not delivered; `vestibule logouts list` shows those there are",
+            self.tenant, self.id
+        )
     }
 
     fn done(&self, was_there: bool, what: &str) -> Result<()> {

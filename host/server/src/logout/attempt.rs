@@ -40,17 +40,14 @@ impl Attempted {
                 let result = AttemptResult::Refused { error: "it answers 400: it refuses the token".to_owned() };
                 return Self { result, taken: Taken::Answered, status: Some(status) };
             }
-            Ok(Answer { status, retry_after }) => {
-                (format!("it answers {}", status.as_u16()), retry_after, Some(status))
-            }
+            Ok(Answer { status, retry_after }) => (format!("it answers {}", status.as_u16()), retry_after, Some(status)),
             Err(error) => (error.to_string(), None, None),
         };
         let is_down = status.is_none_or(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS);
         let taken = if is_down { Taken::Failed(asked) } else { Taken::Answered };
         let due_at = backoff::next(now, delivery.attempts, asked, chance);
         let is_over = delivery.attempts >= ATTEMPTS || due_at >= delivery.created_at.plus(give_up_after);
-        let result =
-            if is_over { AttemptResult::GivenUp { error } } else { AttemptResult::Retry { due_at, error } };
+        let result = if is_over { AttemptResult::GivenUp { error } } else { AttemptResult::Retry { due_at, error } };
         Self { result, taken, status }
     }
 
@@ -93,7 +90,9 @@ impl Attempted {
         };
         let error = match &self.result {
             AttemptResult::Delivered => None,
-            AttemptResult::Retry { error, .. } | AttemptResult::Refused { error } | AttemptResult::GivenUp { error } => Some(error),
+            AttemptResult::Retry { error, .. } | AttemptResult::Refused { error } | AttemptResult::GivenUp { error } => {
+                Some(error)
+            }
         };
         body.extend(error.map(|error| ("description".to_owned(), error.as_str().into())));
         details.insert("logout_id".to_owned(), delivery.id.to_string().into());

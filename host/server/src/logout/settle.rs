@@ -24,7 +24,10 @@ pub(super) async fn settle(app: App, mut results: mpsc::UnboundedReceiver<Settle
                 Ok(were_ours) => {
                     let lost = were_ours.iter().filter(|was_ours| !**was_ours).count();
                     if lost > 0 {
-                        tracing::debug!(lost, "logout tokens were sent that another server has taken over since, or that were dropped");
+                        tracing::debug!(
+                            lost,
+                            "logout tokens were sent that another server has taken over since, or that were dropped"
+                        );
                     }
                     break;
                 }

@@ -58,7 +58,12 @@ async fn kinds(honest: &Receiver) -> Vec<Kind> {
         Kind::at("isn't there", None, format!("https://localhost:{}/logout", nobody().await), false),
         Kind::at("has a name of a private address", Some(private), at_private, false),
         Kind::at("has a name whose address changes while it is sent", Some(moved), at_moved, true),
-        Kind::at("is reached by `http` in no network that is allowed", None, "http://plain.example.test:80/logout".to_owned(), false),
+        Kind::at(
+            "is reached by `http` in no network that is allowed",
+            None,
+            "http://plain.example.test:80/logout".to_owned(),
+            false,
+        ),
     ]
 }
 
@@ -101,7 +106,8 @@ async fn what_becomes_of_a_token_is_what_the_readme_says() {
 
     table.push(given_up().await);
     let told: Vec<&str> = README.split(HEADING).nth(1).into_iter().flat_map(str::lines).collect();
-    let told: Vec<&str> = told.into_iter().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|')).collect();
+    let told: Vec<&str> =
+        told.into_iter().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|')).collect();
     assert!(told == table, "the table under {HEADING:?} in host/server/README.md has to be:\n{}", table.join("\n"));
 }
 
@@ -154,7 +160,8 @@ async fn given_up() -> String {
 fn told(what: &str, line: &Value) -> String {
     let details = &line["details"];
     let time = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap().as_millis();
-    let wait = details["next_attempt_at"].is_string().then(|| time(&details["next_attempt_at"]).saturating_sub(time(&line["date"])));
+    let wait =
+        details["next_attempt_at"].is_string().then(|| time(&details["next_attempt_at"]).saturating_sub(time(&line["date"])));
     let becomes = match (details["result"].as_str().unwrap(), wait) {
         ("delivered", None) => "delivered",
         ("refused", None) => "refused: it is not sent again",
@@ -173,11 +180,8 @@ fn told(what: &str, line: &Value) -> String {
 async fn keep(world: &World, id: &str, url: &str) {
     let store = world.store();
     let now = Timestamp::now();
-    let logout = LogoutSettings {
-        urls: vec![url.parse().unwrap()],
-        initiators: LogoutInitiators::All,
-        include_session_metadata: false,
-    };
+    let logout =
+        LogoutSettings { urls: vec![url.parse().unwrap()], initiators: LogoutInitiators::All, include_session_metadata: false };
     let client = Client {
         id: id.parse().unwrap(),
         name: id.to_owned(),

@@ -69,9 +69,8 @@ async fn a_session_whose_time_is_over_is_told_when_the_sweep_finds_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_hears_of_the_ends_that_it_has_selected() {
     let receiver = Receiver::start(says("200 OK")).await;
-    let selected = |mode: &str, list: &str| {
-        format!("backchannel_logout_initiators = {{ mode = {mode:?}, selected_initiators = [{list}] }}")
-    };
+    let selected =
+        |mode: &str, list: &str| format!("backchannel_logout_initiators = {{ mode = {mode:?}, selected_initiators = [{list}] }}");
     let setup = Setup::default()
         .application("all", &receiver.url())
         .application_of("acme", "usual", &receiver.url(), "")
@@ -109,15 +108,21 @@ async fn an_application_hears_of_the_ends_that_it_has_selected() {
 async fn a_token_has_the_sessions_metadata_where_that_is_asked_for_and_is_whole_by_the_published_keys() {
     let receiver = Receiver::start(says("200 OK")).await;
     let more = "backchannel_logout_session_metadata = { include = true }";
-    let setup = Setup::default()
-        .application_of("acme", "curious", &receiver.url(), more)
-        .application_of("acme", "plain", &receiver.url(), "");
+    let setup = Setup::default().application_of("acme", "curious", &receiver.url(), more).application_of(
+        "acme",
+        "plain",
+        &receiver.url(),
+        "",
+    );
     let world = World::start(&setup).await;
     world.login("sess_1", "curious").await;
     world.login_and_end("sess_1", "plain").await;
     let mut heard = receiver.hears(2).await;
     heard.sort_by_key(|heard| heard.claim("aud").to_owned());
-    assert_eq!(heard[0].claims["session_metadata"], json!({ "org_id": "org_abc123", "org_name": "Acme Corp", "org_slug": "acme" }));
+    assert_eq!(
+        heard[0].claims["session_metadata"],
+        json!({ "org_id": "org_abc123", "org_name": "Acme Corp", "org_slug": "acme" })
+    );
     assert_eq!(heard[1].claims["session_metadata"], Value::Null);
     assert_ne!(heard[0].claim("jti"), heard[1].claim("jti"));
     for heard in &heard {

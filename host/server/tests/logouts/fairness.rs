@@ -50,7 +50,9 @@ async fn two_hundred_dead_receivers_of_one_tenant_hold_up_no_other() {
         ends.spawn(async move {
             let session = format!("dead_{number}");
             let client = format!("{}_{}", if number % 2 == 0 { "hangs" } else { "closed" }, number / 2);
-            let post = |path: &str| world.running.client.post(format!("{}{path}", world.running.origin_of("globex"))).bearer_auth(&token);
+            let post = |path: &str| {
+                world.running.client.post(format!("{}{path}", world.running.origin_of("globex"))).bearer_auth(&token)
+            };
             let mut event = event_of(&session, &client);
             event["tenant"]["id"] = "globex".into();
             let (status, body) = world.running.answer(post("/v1/post-login").json(&event)).await;

@@ -26,7 +26,8 @@ async fn what_has_failed_is_sent_again_under_the_same_id() {
     }
     assert!(heard[1].claims["iat"].as_u64() > heard[0].claims["iat"].as_u64(), "each attempt has a token of its own: {heard:?}");
     let lines = world.lines("sess_1", "shop", 2).await;
-    let lines: Vec<_> = lines.iter().map(|line| (&line["type"], &line["details"]["attempt"], &line["details"]["status"])).collect();
+    let lines: Vec<_> =
+        lines.iter().map(|line| (&line["type"], &line["details"]["attempt"], &line["details"]["status"])).collect();
     assert_eq!(lines, [(&"fslo".into(), &1.into(), &500.into()), (&"sslo".into(), &2.into(), &200.into())]);
     assert!(world.deliveries().await.is_empty());
     world.stop().await;

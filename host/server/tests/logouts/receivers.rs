@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rcgen::{CertificateParams, DnType, KeyPair};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -22,19 +23,24 @@ pub(crate) struct Certified {
 }
 
 impl Certified {
-    fn new() -> Self {
+    /// Signed by itself, under a name of its own.
+    fn by(authority: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "*.example.test".to_owned()]).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
-        Self { pem: made.cert.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) }
+        let mut parameters = CertificateParams::new(["localhost".to_owned(), "*.example.test".to_owned()]).unwrap();
+        parameters.distinguished_name.push(DnType::CommonName, authority);
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config =
+            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        Self { pem: certificate.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) }
     }
 }
 
 /// The one that the servers of the tests trust.
-pub(crate) static TRUSTED: LazyLock<Certified> = LazyLock::new(Certified::new);
+pub(crate) static TRUSTED: LazyLock<Certified> = LazyLock::new(|| Certified::by("the authority of the tests"));
 /// One that nobody trusts.
-static UNTRUSTED: LazyLock<Certified> = LazyLock::new(Certified::new);
+static UNTRUSTED: LazyLock<Certified> = LazyLock::new(|| Certified::by("nobody"));
 
 /// What a receiver does when a token has arrived.
 #[derive(Clone, Debug)]

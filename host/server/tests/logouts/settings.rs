@@ -80,11 +80,15 @@ async fn discovery_and_metrics_tell_of_logouts() {
     let receiver = Receiver::first(says("503 Service Unavailable"), says("200 OK")).await;
     let world = World::start(&Setup::default().application("shop", &receiver.url())).await;
     let found = world.ask(Method::GET, "/.well-known/openid-configuration", None).await;
-    assert_eq!((&found["backchannel_logout_supported"], &found["backchannel_logout_session_supported"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&found["backchannel_logout_supported"], &found["backchannel_logout_session_supported"]),
+        (&json!(true), &json!(true))
+    );
     assert_eq!(found["id_token_signing_alg_values_supported"], json!(["RS256"]));
     world.login_and_end("sess_1", "shop").await;
     world.lines("sess_1", "shop", 2).await;
-    let metrics = world.running.client.get(format!("{}/metrics", world.running.origin)).send().await.unwrap().text().await.unwrap();
+    let metrics =
+        world.running.client.get(format!("{}/metrics", world.running.origin)).send().await.unwrap().text().await.unwrap();
     for line in [
         "vestibule_logout_attempt_duration_seconds_count{tenant=\"acme\",result=\"retry\"} 1",
         "vestibule_logout_attempt_duration_seconds_count{tenant=\"acme\",result=\"delivered\"} 1",
