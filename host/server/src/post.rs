@@ -1,5 +1,6 @@
 //! One POST to where a tenant says, and what comes back: of a logout token, or of entries of a stream.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER, USER_AGENT};
@@ -33,17 +34,43 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum PostError {
     /// It can't be reached, or must not be.
-    #[error(transparent)]
+    #[error("{}", Unreached(.0))]
     Connection(#[from] RequestError),
     /// It has taken too long.
     #[error("it has not answered within {} seconds", TIME.as_secs())]
     Time,
-    /// It has closed the connection, or speaks no HTTP.
-    #[error("the connection has broken off, or it speaks no HTTP: {0}")]
-    Broken(String),
+    /// It has closed the connection.
+    #[error("it has hung up before it had answered")]
+    HungUp,
+    /// It has said too much.
+    #[error("its answer's head has more than {HEAD_BYTES} bytes")]
+    HeadTooLarge,
+    /// It has said something else.
+    #[error("what it answers is no HTTP/1.1")]
+    Protocol,
     /// Its URL is none. Those that are kept are right.
     #[error("its URL can't be used: {0}")]
     Url(String),
+}
+
+/// Why a receiver can't be reached, or must not be, in the words of whoever runs the server: other networks are allowed than to Actions.
+pub(crate) struct Unreached<'a>(pub(crate) &'a RequestError);
+
+impl fmt::Display for Unreached<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            RequestError::AddressRefused { rule } => {
+                write!(
+                    f,
+                    "an address of its host is refused: {rule}; the operator can name the network in `logout.allowed_networks`"
+                )
+            }
+            RequestError::NotEncrypted => {
+                f.write_str("it is `http`, which goes only to networks that `logout.allowed_networks` names; use `https`")
+            }
+            other => other.fmt(f),
+        }
+    }
 }
 
 /// Where a receiver listens.
@@ -57,8 +84,11 @@ impl Place {
     pub(crate) fn of(receiver: &str) -> Result<Self, PostError> {
         let wrong = |reason: String| PostError::Url(reason);
         let origin = Origin::parse(receiver).map_err(|error| wrong(error.to_string()))?;
-        let authority = receiver.split_once("://").map_or(receiver, |(_, authority)| authority);
-        let host = HeaderValue::from_str(authority).map_err(|error| wrong(error.to_string()))?;
+        // Whoever serves several hosts may know them by their names alone: the scheme's own port is left out (RFC 9110, section 4.2.3).
+        let (scheme, authority) = receiver.split_once("://").unwrap_or(("https", receiver));
+        let usual = if scheme == "http" { ":80" } else { ":443" };
+        let host = HeaderValue::from_str(authority.strip_suffix(usual).unwrap_or(authority));
+        let host = host.map_err(|error| wrong(error.to_string()))?;
         Ok(Self { origin, host })
     }
 }
@@ -106,7 +136,7 @@ pub(crate) async fn post(
     match attempt(connector, kept, open, place, message, until).await {
         // A receiver may close a connection that has rested just when it is used again: that is no answer and no failure (RFC 9112, section
         // 9.3.1), and what comes twice has the same id.
-        Err(PostError::Broken(_)) if was_kept => attempt(connector, None, open, place, message, until).await,
+        Err(PostError::HungUp) if was_kept => attempt(connector, None, open, place, message, until).await,
         answered => answered,
     }
 }
@@ -166,7 +196,13 @@ async fn connect(connector: &Connector, place: &Place, until: Instant) -> Result
 }
 
 fn broken(error: hyper::Error) -> PostError {
-    PostError::Broken(error.to_string())
+    if error.is_parse_too_large() {
+        PostError::HeadTooLarge
+    } else if error.is_parse() {
+        PostError::Protocol
+    } else {
+        PostError::HungUp
+    }
 }
 
 /// Seconds, or a date (RFC 9110, section 10.2.3).
@@ -177,4 +213,23 @@ fn retry_after(value: &HeaderValue) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_is_called_by_its_name_and_by_its_port_where_that_is_not_the_usual_one() {
+        for (receiver, host) in [
+            ("https://shop.example:443", "shop.example"),
+            ("https://shop.example:8443", "shop.example:8443"),
+            ("https://shop.example:80", "shop.example:80"),
+            ("http://[::1]:80", "[::1]"),
+            ("https://[::1]:443", "[::1]"),
+            ("http://127.0.0.1:443", "127.0.0.1:443"),
+        ] {
+            assert_eq!(Place::of(receiver).unwrap().host, host, "{receiver}");
+        }
+    }
 }

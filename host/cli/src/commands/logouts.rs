@@ -43,7 +43,7 @@ enum What {
     },
     /// Show one with everything that is known of it
     Show(One),
-    /// Send one again now, as if it had never been tried
+    /// Send one again now: once, where the time is over for which it is tried
     Retry(One),
     /// Forget one: its application is not told
     Drop(One),

@@ -10,6 +10,7 @@
 )]
 
 pub mod author;
+pub mod receiver;
 pub mod server;
 
 use std::path::{Path, PathBuf};

@@ -86,7 +86,11 @@ impl Api {
     }
 
     pub(crate) async fn end(&self, session: &str) -> u16 {
-        self.send(self.request(Method::DELETE, &format!("/api/v2/sessions/{session}"))).await.expect("it answers").status
+        self.try_end(session).await.expect("it answers").status
+    }
+
+    pub(crate) async fn try_end(&self, session: &str) -> Result<Answered, reqwest::Error> {
+        self.send(self.request(Method::DELETE, &format!("/api/v2/sessions/{session}"))).await
     }
 }
 

@@ -20,6 +20,11 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(database: &Database) -> Self {
+        Self::with(database, "", "")
+    }
+
+    /// With more at the beginning and at the end of the configuration.
+    pub(crate) fn with(database: &Database, first: &str, last: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = match database {
             Database::Sqlite => "{ sqlite = \"sessions.db\" }",
@@ -30,9 +35,9 @@ impl Place {
         };
         std::fs::write(folder.path().join("action.wasm"), artifacts::WRITES_ITS_TRANSACTION).unwrap();
         let configuration = format!(
-            "listen = \"127.0.0.1:0\"\nlog = \"text\"\nstore = {store}\n[tenants.acme]\nhosts = [\"localhost\"]\n\
+            "listen = \"127.0.0.1:0\"\nlog = \"text\"\nstore = {store}\n{first}\n[tenants.acme]\nhosts = [\"localhost\"]\n\
              rate = {{ per_second = 1000000, burst = 1000000 }}\n[[tenants.acme.actions]]\ncomponent = \"action.wasm\"\n\
-             [[tenants.acme.clients]]\n{}",
+             [[tenants.acme.clients]]\n{}\n{last}",
             client()
         );
         std::fs::write(folder.path().join("vestibule.toml"), configuration).unwrap();

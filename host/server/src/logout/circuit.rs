@@ -12,10 +12,15 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 /// The longest rest that a receiver is given which asks for one (`Retry-After`).
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
+/// For how long a failure counts: longer than the longest wait between two attempts of one delivery.
+const COUNTS_FOR: Duration = Duration::from_secs(12 * 3_600);
+
 /// What is known of one receiver.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Circuit {
     failures: u32,
+    /// When the last of them was.
+    failed_at: Option<Timestamp>,
     rests_until: Option<Timestamp>,
 }
 
@@ -55,8 +60,14 @@ impl Circuit {
         self.failures == 0 && self.rests_until.is_none()
     }
 
+    /// Nobody has asked it for so long that nothing is known of it any more.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.failed_at.is_none_or(|failed_at| failed_at.plus(COUNTS_FOR) <= now)
+    }
+
     /// It has not, or has said that it can't.
     pub(super) fn failed(&mut self, now: Timestamp) {
+        self.failed_at = Some(now);
         self.failures = self.failures.saturating_add(1);
         if self.failures >= OPENS_AFTER {
             let doubled = 1_u32.checked_shl(self.failures - OPENS_AFTER).unwrap_or(u32::MAX);

@@ -25,7 +25,7 @@ use crate::tenant::Tenant;
 const LEASE: Duration = Duration::from_secs(120);
 /// How often it is looked what other servers have left, and whose time to be tried again has come.
 const EVERY: Duration = Duration::from_millis(500);
-/// Receivers that are looked at, at one time.
+/// Receivers that are looked at, at one time, beside those that have no turn.
 const RECEIVERS: usize = 1_000;
 
 /// What sends logout tokens.
@@ -45,8 +45,9 @@ impl Deliverer {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn claim_for_ever(self: Arc<Self>) {
-        loop {
+    /// Claims until it is closed.
+    pub(super) async fn claim_until_closed(self: Arc<Self>) {
+        while !self.lanes().is_closed() {
             let claimed = self.claim().await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "logout tokens that are due can't be claimed; it is tried again");
                 0
@@ -61,8 +62,8 @@ impl Deliverer {
     /// How many deliveries were claimed.
     async fn claim(self: &Arc<Self>) -> Result<usize, StoreError> {
         let now = Timestamp::now();
-        let resting = self.lanes().resting(now);
-        let due = self.app.store().due_receivers(now, RECEIVERS + resting).await?;
+        let busy = self.lanes().busy(now);
+        let due = self.app.store().due_receivers(now, RECEIVERS + busy).await?;
         if due.is_empty() {
             return Ok(0);
         }
@@ -166,9 +167,14 @@ impl Deliverer {
         }
     }
 
-    /// Ends: workers give back what they have not begun.
-    pub(super) async fn end(&self, grace: Duration) {
+    /// Claims no more: workers give back what they have not begun.
+    pub(super) fn close(&self) {
         self.lanes().close();
+        self.app.ended().notify_one();
+    }
+
+    /// Waits for attempts that have begun.
+    pub(super) async fn end(&self, grace: Duration) {
         let ended = async {
             while self.lanes().in_hand() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;

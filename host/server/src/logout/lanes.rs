@@ -14,6 +14,8 @@ const PARALLEL: usize = 8;
 const IN_HAND: usize = 4;
 /// Deliveries in hand of all receivers.
 const ALL_IN_HAND: usize = 4_096;
+/// Deliveries in hand of one tenant's receivers: a tenant whose receivers all hang leaves the others as much again.
+const TENANTS_IN_HAND: usize = ALL_IN_HAND / 2;
 
 /// Whose lane it is.
 pub(super) type Key = (TenantId, Receiver);
@@ -31,6 +33,16 @@ struct Lane {
 impl Default for Lane {
     fn default() -> Self {
         Self { waiting: VecDeque::new(), in_hand: 0, workers: 0, parallel: 1, circuit: Circuit::default() }
+    }
+}
+
+impl Lane {
+    /// How many more it may have in hand.
+    fn room(&self, now: Timestamp) -> usize {
+        match self.circuit.state(now) {
+            State::Open => 0,
+            State::Closed | State::HalfOpen => (self.parallel * IN_HAND).saturating_sub(self.in_hand),
+        }
     }
 }
 
@@ -63,9 +75,9 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// How many receivers rest: they are due and have no turn.
-    pub(super) fn resting(&self, now: Timestamp) -> usize {
-        self.lanes.values().filter(|lane| lane.circuit.state(now) == State::Open).count()
+    /// How many receivers rest, or have as much in hand as they may: they may be due, and have no turn.
+    pub(super) fn busy(&self, now: Timestamp) -> usize {
+        self.lanes.values().filter(|lane| lane.room(now) == 0).count()
     }
 
     /// What is to be claimed: of each tenant one receiver, then the next of each, for as long as there is room.
@@ -74,14 +86,23 @@ impl Lanes {
         for DueReceiver { tenant, receiver, .. } in due {
             tenants.entry(tenant).or_default().push_back(receiver);
         }
+        // What is known of a receiver that is not asked any more is forgotten at some time.
+        self.lanes.retain(|_, lane| lane.in_hand > 0 || lane.workers > 0 || !lane.circuit.is_over(now));
         let mut room = ALL_IN_HAND.saturating_sub(self.in_hand);
+        let mut of_tenants: HashMap<TenantId, usize> = HashMap::new();
+        for ((tenant, _), lane) in &self.lanes {
+            *of_tenants.entry(tenant.clone()).or_default() += lane.in_hand;
+        }
         let mut shares = Vec::new();
         while room > 0 && !tenants.is_empty() {
             tenants.retain(|tenant, receivers| {
                 let Some(receiver) = receivers.pop_front() else { return false };
-                let at_most = self.room(&(tenant.clone(), receiver.clone()), now).min(room);
+                let of_tenant = of_tenants.entry(tenant.clone()).or_default();
+                let tenants_room = TENANTS_IN_HAND.saturating_sub(*of_tenant);
+                let at_most = self.room(&(tenant.clone(), receiver.clone()), now).min(room).min(tenants_room);
                 if at_most > 0 {
                     room -= at_most;
+                    *of_tenant += at_most;
                     shares.push(ReceiverShare { tenant: tenant.clone(), receiver, at_most });
                 }
                 true
@@ -94,11 +115,7 @@ impl Lanes {
         if self.is_closed {
             return 0;
         }
-        match self.lanes.get(key) {
-            None => IN_HAND,
-            Some(lane) if lane.circuit.state(now) == State::Open => 0,
-            Some(lane) => (lane.parallel * IN_HAND).saturating_sub(lane.in_hand),
-        }
+        self.lanes.get(key).map_or(IN_HAND, |lane| lane.room(now))
     }
 
     /// Takes in what was claimed. A worker is to be started for each of the keys.
@@ -166,6 +183,10 @@ impl Lanes {
         self.is_closed = true;
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// Deliveries in hand.
     pub(super) fn in_hand(&self) -> usize {
         self.in_hand
@@ -206,6 +227,34 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_whose_receivers_all_hang_leaves_room_for_the_others_and_hides_none_of_them() {
+        let mut lanes = Lanes::default();
+        let hanging = || (0..2_000).map(|number| due("loud", &format!("r{number}.example")));
+        let shares = lanes.shares(hanging().collect(), at(0));
+        assert_eq!(shares.iter().map(|share| share.at_most).sum::<usize>(), TENANTS_IN_HAND);
+        for ReceiverShare { tenant, receiver, at_most } in shares {
+            lanes.lanes.entry((tenant, receiver)).or_default().in_hand += at_most;
+            lanes.in_hand += at_most;
+        }
+        assert_eq!(lanes.busy(at(0)), TENANTS_IN_HAND / IN_HAND, "so many more are looked at");
+        let shares = lanes.shares(hanging().chain([due("quiet", "shop.example")]).collect(), at(0));
+        assert_eq!(given(&shares), [("quiet", "https://shop.example:443", IN_HAND)]);
+    }
+
+    #[test]
+    fn what_is_known_of_a_receiver_is_forgotten_when_it_is_not_asked_any_more() {
+        let mut lanes = Lanes::default();
+        let key = ("acme".parse().unwrap(), due("acme", "shop.example").receiver);
+        lanes.lanes.entry(key.clone()).or_default().in_hand = 1;
+        lanes.in_hand = 1;
+        lanes.done(&key, Taken::Failed(None), at(0));
+        lanes.shares(Vec::new(), at(3_600));
+        assert_eq!(lanes.lanes.len(), 1, "the next attempt may come after an hour");
+        lanes.shares(Vec::new(), at(86_400));
+        assert!(lanes.lanes.is_empty());
+    }
+
+    #[test]
     fn a_receiver_that_answers_gets_more_at_one_time_and_one_that_fails_gets_one_and_then_rests() {
         let mut lanes = Lanes::default();
         let one = || vec![due("acme", "shop.example")];
@@ -226,8 +275,8 @@ mod tests {
             assert_eq!(room(&mut lanes, at(0)), IN_HAND);
         }
         attempt(&mut lanes, Taken::Failed(None), at(0));
-        assert_eq!((room(&mut lanes, at(0)), lanes.resting(at(0))), (0, 1));
-        assert_eq!((room(&mut lanes, at(1)), lanes.resting(at(1))), (IN_HAND, 0));
+        assert_eq!((room(&mut lanes, at(0)), lanes.busy(at(0))), (0, 1));
+        assert_eq!((room(&mut lanes, at(1)), lanes.busy(at(1))), (IN_HAND, 0));
         attempt(&mut lanes, Taken::Answered, at(1));
         attempt(&mut lanes, Taken::Failed(Some(Duration::from_secs(30))), at(1));
         assert_eq!((room(&mut lanes, at(30)), room(&mut lanes, at(31))), (0, IN_HAND), "it has said when");

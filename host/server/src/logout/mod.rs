@@ -40,14 +40,18 @@ impl Logouts {
     pub(crate) fn start(app: &App, give_up_after: Duration) -> Self {
         let (results, settled) = mpsc::unbounded_channel();
         let deliverer = Arc::new(Deliverer::new(app.clone(), give_up_after, results));
-        let claiming = tokio::spawn(Arc::clone(&deliverer).claim_for_ever());
+        let claiming = tokio::spawn(Arc::clone(&deliverer).claim_until_closed());
         let settling = tokio::spawn(settle(app.clone(), settled));
         Self { deliverer, claiming, settling }
     }
 
     /// Claims no more, lets attempts that have begun end, and gives the rest back, for other servers to send.
-    pub(crate) async fn stop(self) {
-        self.claiming.abort();
+    pub(crate) async fn stop(mut self) {
+        self.deliverer.close();
+        // What the store gives at this very moment is given back; broken off, it would be nobody's until its lease is over.
+        if tokio::time::timeout(GRACE, &mut self.claiming).await.is_err() {
+            self.claiming.abort();
+        }
         self.deliverer.end(GRACE).await;
         drop(self.deliverer);
         // What is not settled by then is sent once more, when its lease is over.

@@ -8,6 +8,8 @@ use vestibule::model::outcome::RequestError;
 use vestibule::{Connector, Origin};
 use vestibule_sessions::{Initiator, LogoutInitiators, LogoutSettings, LogoutUrl, LogoutUrlError};
 
+use crate::post::Unreached;
+
 /// URLs of one application, at most.
 const URLS: usize = 5;
 
@@ -63,7 +65,7 @@ pub(crate) enum OidcLogoutError {
     TooManyUrls(usize),
     #[error("`backchannel_logout_urls`: {0}")]
     Url(#[from] LogoutUrlError),
-    #[error("`backchannel_logout_urls`: {url} can't be used: {error}")]
+    #[error("`backchannel_logout_urls`: {url} can't be used: {}", Unreached(.error))]
     Place { url: String, error: RequestError },
 }
 

@@ -22,7 +22,8 @@ use vestibule_test_artifacts as artifacts;
 
 pub const EVENT: &str = include_str!("../../../../examples/events/organization-login.json");
 pub const SECRET: &str = "a secret of the tests";
-pub const ALL_SCOPES: &str = "run:post-login update:session read:sessions update:sessions delete:sessions read:logs";
+pub const ALL_SCOPES: &str = "run:post-login update:session read:sessions update:sessions delete:sessions read:logs \
+     read:clients create:clients update:clients delete:clients";
 
 pub struct Running {
     pub server: Option<Server>,

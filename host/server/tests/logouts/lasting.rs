@@ -1,0 +1,82 @@
+//! What is owed is told: after failures, and after the server has ended in the middle of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use vestibule_sessions::DeliveryState;
+
+use crate::receivers::{Answer, Receiver, nobody, says};
+use crate::settings::verified;
+use crate::world::{Setup, World, deliveries};
+
+/// What the end of a server may take: requests, attempts, and the store, one after the other.
+const GRACE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_failed_is_sent_again_under_the_same_id() {
+    let receiver = Receiver::first(says("500 Internal Server Error"), says("200 OK")).await;
+    let world = World::start(&Setup::default().application("shop", &receiver.url())).await;
+    world.login_and_end("sess_1", "shop").await;
+    let heard = receiver.hears(2).await;
+    assert_eq!(heard[0].claim("jti"), heard[1].claim("jti"));
+    for heard in &heard {
+        verified(&world, heard).await;
+        let time = |name: &str| heard.claims[name].as_u64().unwrap();
+        assert_eq!(time("exp") - time("iat"), 120);
+    }
+    assert!(heard[1].claims["iat"].as_u64() > heard[0].claims["iat"].as_u64(), "each attempt has a token of its own: {heard:?}");
+    let lines = world.lines("sess_1", "shop", 2).await;
+    let lines: Vec<_> =
+        lines.iter().map(|line| (&line["type"], &line["details"]["attempt"], &line["details"]["status"])).collect();
+    assert_eq!(lines, [(&"fslo".into(), &1.into(), &500.into()), (&"sslo".into(), &2.into(), &200.into())]);
+    assert!(world.deliveries().await.is_empty());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pending_is_sent_after_a_new_start() {
+    let port = nobody().await;
+    let setup = Setup::default().application("shop", &format!("https://localhost:{port}/logout"));
+    let world = World::start(&setup).await;
+    world.login_and_end("sess_1", "shop").await;
+    let line = world.line("sess_1", "shop").await;
+    let folder = world.stop().await;
+    let receiver = Receiver::at(port, says("200 OK")).await;
+    let world = World::start_in(folder, &setup).await;
+    assert_eq!(receiver.hears_of("sess_1").await.claim("jti"), line["details"]["logout_id"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_while_receivers_hang_gives_back_what_they_have_not_taken() {
+    const SESSIONS: usize = 10;
+    let receivers = [Receiver::start(Answer::Hangs).await, Receiver::start(Answer::Hangs).await];
+    let setup = Setup::default().application("shop", &receivers[0].url()).application("wiki", &receivers[1].url());
+    let world = World::start(&setup).await;
+    for session in 0..SESSIONS {
+        let session = format!("sess_{session}");
+        world.login(&session, "shop").await;
+        world.login_and_end(&session, "wiki").await;
+    }
+    for receiver in &receivers {
+        receiver.hears(1).await;
+    }
+    let folder = tokio::time::timeout(GRACE, world.stop()).await.expect("it ends although they hang");
+    let pending = deliveries(&folder).await;
+    assert_eq!(pending.len(), 2 * SESSIONS);
+    for delivery in &pending {
+        assert!(delivery.state == DeliveryState::Pending && !delivery.is_claimed, "nobody has it: {delivery:?}");
+        assert!(delivery.attempts <= 1, "what was not sent counts as no attempt: {delivery:?}");
+    }
+    let before: Vec<usize> = receivers.iter().map(|receiver| receiver.heard().len()).collect();
+    for receiver in &receivers {
+        receiver.now(says("200 OK"));
+    }
+    let world = World::start_in(folder, &setup).await;
+    for (receiver, before) in receivers.iter().zip(before) {
+        let heard = receiver.hears(before + SESSIONS).await;
+        let sessions: BTreeSet<_> = heard[before..].iter().map(|heard| heard.claim("sid")).collect();
+        assert_eq!(sessions.len(), SESSIONS);
+    }
+    world.stop().await;
+}
