@@ -1,14 +1,9 @@
 //! What happens when something else fails: callers that never end, disks that are full or can only be read, a database that goes away.
 
-#![allow(clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 
 #[path = "../../sessions/tests/parts/cluster.rs"]
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "the store's tests use the rest; and a test that lacks its parts is to fail at once"
-)]
+#[allow(dead_code, reason = "the store's tests use the rest")]
 mod cluster;
 mod common;
 

@@ -8,8 +8,11 @@ use vestibule_sessions::{Client, ClientId, ClientSource};
 use crate::error::ApiError;
 use crate::logout::OidcLogout;
 
+/// A member's name, whether a value is right for it, and what it has to be.
+type Member = (&'static str, fn(&Value) -> bool, &'static str);
+
 /// What else is kept of a client and shown again, and what it has to be. Everything else that Auth0 keeps of one is for a token service.
-const KEPT: [(&str, fn(&Value) -> bool, &str); 5] = [
+const KEPT: [Member; 5] = [
     ("description", |value| is_text(value, 140), "a text of at most 140 characters"),
     ("app_type", |value| is_text(value, 64), "a text of at most 64 characters"),
     ("logo_uri", |value| is_text(value, 2_000), "a URL of at most 2000 characters"),

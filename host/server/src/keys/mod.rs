@@ -190,10 +190,7 @@ impl KeyFolder {
         let mut files = KeyFile::read_all(&self.folder, &self.name)?;
         files.sort_by_key(|file| std::cmp::Reverse(file.created_at));
         let mut newer = None;
-        files.retain(|file| {
-            let counts = newer.replace(file.created_at).is_none_or(|newer| served_until(newer) > now);
-            counts
-        });
+        files.retain(|file| newer.replace(file.created_at).is_none_or(|newer| served_until(newer) > now));
         Ok(files)
     }
 }
