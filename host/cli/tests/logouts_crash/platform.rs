@@ -28,6 +28,8 @@ pub(crate) struct Platform {
     servers: Arc<Mutex<Vec<Api>>>,
     applications: Arc<Vec<String>>,
     begun: Arc<AtomicUsize>,
+    /// So many may be begun.
+    allowed: Arc<AtomicUsize>,
     ended: Arc<AtomicUsize>,
     sessions: usize,
     callers: Arc<Mutex<JoinSet<()>>>,
@@ -43,6 +45,7 @@ impl Platform {
             servers: Arc::new(Mutex::new(servers)),
             applications: Arc::new(applications.iter().map(|application| application.name.clone()).collect()),
             begun: Arc::default(),
+            allowed: Arc::default(),
             ended: Arc::default(),
             sessions,
             callers: Arc::default(),
@@ -61,20 +64,19 @@ impl Platform {
         self.servers.lock().await[number] = api;
     }
 
-    /// Sessions whose end was acknowledged.
-    pub(crate) fn ended(&self) -> usize {
-        self.ended.load(Ordering::Relaxed)
+    /// So many sessions may be begun.
+    pub(crate) fn may_end(&self, count: usize) {
+        self.allowed.store(count, Ordering::Relaxed);
     }
 
-    /// Waits until so many have ended. Whether there are more.
-    pub(crate) async fn goes_on_until(&self, count: usize) -> bool {
+    /// Waits until so many have ended.
+    pub(crate) async fn have_ended(&self, count: usize) {
         let reached = async {
-            while self.ended() < count.min(self.sessions) {
+            while self.ended.load(Ordering::Relaxed) < count {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         tokio::time::timeout(PATIENCE, reached).await.expect("the platform goes on");
-        self.ended() < self.sessions
     }
 
     /// Waits for all callers, none of whom was told anything wrong.
@@ -90,6 +92,9 @@ impl Platform {
             let number = self.begun.fetch_add(1, Ordering::Relaxed);
             if number >= self.sessions {
                 return;
+            }
+            while number >= self.allowed.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
             let session = format!("sess_{number}");
             for application in self.applications.iter() {
