@@ -2,10 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that can't go on is to fail at once")]
 
-mod common;
 #[path = "lasting/callers.rs"]
 #[allow(dead_code, reason = "the tests of crashes use the rest")]
 mod callers;
+mod common;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
@@ -98,7 +98,10 @@ async fn what_was_given_up_is_listed_and_shown_and_sent_again_or_dropped() {
     }
     let shown: Value = serde_json::from_str(&running.done(&["logouts", "show"], &[&one[..], &[of("sess_1")]].concat())).unwrap();
     assert_eq!(shown["receiver"], format!("http://127.0.0.1:{port}"), "and not what stands behind it: {shown}");
-    assert_eq!((&shown["attempts"], &shown["initiator"], &shown["state"]), (&1.into(), &"session-revoked".into(), &"given_up".into()));
+    assert_eq!(
+        (&shown["attempts"], &shown["initiator"], &shown["state"]),
+        (&1.into(), &"session-revoked".into(), &"given_up".into())
+    );
 
     let dropped = running.done(&["logouts", "drop"], &[&one[..], &[of("sess_2")]].concat());
     assert!(dropped.contains("it is forgotten"), "{dropped}");
@@ -149,11 +152,9 @@ async fn a_key_that_was_made_or_imported_signs_after_the_signal_and_the_one_befo
     let listed = running.done(&["keys", "list"], &tenant);
     let listed: Vec<&str> = listed.lines().filter(|line| !line.trim().is_empty()).collect();
     assert_eq!(listed.len(), 4, "{listed:?}");
-    for (line, words) in listed[1..].iter().zip([
-        ["of-the-platform", "ES256", "it signs"],
-        [&second, "RS256", "Z"],
-        [&first, "RS256", "Z"],
-    ]) {
+    for (line, words) in
+        listed[1..].iter().zip([["of-the-platform", "ES256", "it signs"], [&second, "RS256", "Z"], [&first, "RS256", "Z"]])
+    {
         assert!(words.iter().all(|word| line.contains(word)), "{words:?} are not in {line:?}");
     }
     running.server.stop();
