@@ -34,7 +34,11 @@ fn main() {
         return plain::serve(body);
     }
     let asked = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<f64>().ok());
-    let time = Duration::from_secs_f64(if has("--test") { 0.1 } else { asked("VESTIBULE_BENCH_SECONDS").unwrap_or(10.0) });
+    let time = Duration::from_secs_f64(if has("--test") || !has("--bench") {
+        0.1
+    } else {
+        asked("VESTIBULE_BENCH_SECONDS").unwrap_or(10.0)
+    });
     let connections = asked("VESTIBULE_BENCH_CONNECTIONS").map_or(64, |number| number as usize);
 
     let running = Running::start("", "");
