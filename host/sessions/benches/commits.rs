@@ -33,7 +33,7 @@ fn main() {
         return;
     }
     let asked = std::env::var("VESTIBULE_BENCH_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(5.0);
-    let time = Duration::from_secs_f64(if has("--test") { 0.1 } else { asked });
+    let time = Duration::from_secs_f64(if has("--test") || !has("--bench") { 0.1 } else { asked });
     let platform = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("an executor");
     println!("| writes | callers | logins/s | of the plain loop | median | 99 % | longest |");
     println!("|---|---|---|---|---|---|---|");

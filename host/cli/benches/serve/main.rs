@@ -12,6 +12,7 @@
 mod load;
 mod plain;
 mod requests;
+#[allow(dead_code, reason = "the bench of logouts uses the rest")]
 mod server;
 
 use std::net::SocketAddr;
@@ -33,10 +34,14 @@ fn main() {
         return plain::serve(body);
     }
     let asked = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<f64>().ok());
-    let time = Duration::from_secs_f64(if has("--test") { 0.1 } else { asked("VESTIBULE_BENCH_SECONDS").unwrap_or(10.0) });
+    let time = Duration::from_secs_f64(if has("--test") || !has("--bench") {
+        0.1
+    } else {
+        asked("VESTIBULE_BENCH_SECONDS").unwrap_or(10.0)
+    });
     let connections = asked("VESTIBULE_BENCH_CONNECTIONS").map_or(64, |number| number as usize);
 
-    let running = Running::start();
+    let running = Running::start("", "");
     let logins = Logins::new(&running.token);
     let body = load::once(running.address, &logins, 0);
     let rows = plain::loop_of(&body, time);

@@ -15,17 +15,18 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// A token for logins and sessions.
     pub(crate) token: String,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Running {
-    pub(crate) fn start() -> Self {
+    /// With more at the beginning and at the end of its configuration.
+    pub(crate) fn start(first: &str, last: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let file = folder.path().join("vestibule.toml");
-        std::fs::write(&file, configuration()).expect("the folder can be written");
+        std::fs::write(&file, format!("{first}{}{last}", configuration())).expect("the folder can be written");
         let mut child = command().args(["serve", "--config"]).arg(&file).stderr(Stdio::piped()).spawn().expect("it starts");
         let address = address(BufReader::new(child.stderr.take().expect("it is piped")));
-        Self { child, address, token: token(address), _folder: folder }
+        Self { child, address, token: token(address), folder }
     }
 }
 
@@ -51,7 +52,7 @@ fn configuration() -> String {
     format!(
         "listen = \"127.0.0.1:0\"\nlog = \"text\"\n[tenants.acme]\nhosts = [\"localhost\", \"127.0.0.1\"]\n\
          rate = {{ per_second = 1000000, burst = 1000000 }}\n{}{}[[tenants.acme.clients]]\nclient_id = \"platform\"\n\
-         secret_hash = {:?}\nscopes = [\"run:post-login\", \"read:sessions\"]\n",
+         secret_hash = {:?}\nscopes = [\"run:post-login\", \"read:sessions\", \"delete:sessions\"]\n",
         component("organization-session-metadata"),
         component("organization-gate"),
         hash.trim()
