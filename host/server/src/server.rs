@@ -181,11 +181,15 @@ impl Server {
         }
         let streams = plans(&configuration).map_err(StartError::Tenants)?;
         let tenants = tenants(&configuration, &self.loader, &self.keys, &self.read, &self.client).await?;
+        if let Some(settings) = &configuration.listen.tls {
+            // Looked at before anything changes.
+            certificate(settings).await?;
+        }
+        declare_clients(&*self.store, &configuration).await?;
         if let (Some(tls), Some(settings)) = (&self.tls, &configuration.listen.tls) {
             let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;
             reloaded.map_err(|error| StartError::Certificate(error.to_string()))?;
         }
-        declare_clients(&*self.store, &configuration).await?;
         self.app.serve(tenants);
         self.streams.change(streams).await;
         self.configuration = configuration;

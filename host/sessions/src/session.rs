@@ -119,11 +119,13 @@ pub enum Initiator {
     EmailIdentifierChanged,
     /// The user's account was switched off.
     AccountDeactivated,
+    /// The telephone that was the user's second factor was taken away.
+    MfaPhoneUnenrolled,
 }
 
 impl Initiator {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::RpLogout,
         Self::IdpLogout,
         Self::PasswordChanged,
@@ -132,6 +134,7 @@ impl Initiator {
         Self::AccountDeleted,
         Self::EmailIdentifierChanged,
         Self::AccountDeactivated,
+        Self::MfaPhoneUnenrolled,
     ];
 
     /// As it is written in JSON and in the store.
@@ -145,6 +148,7 @@ impl Initiator {
             Self::AccountDeleted => "account-deleted",
             Self::EmailIdentifierChanged => "email-identifier-changed",
             Self::AccountDeactivated => "account-deactivated",
+            Self::MfaPhoneUnenrolled => "mfa-phone-unenrolled",
         }
     }
 }
@@ -159,7 +163,7 @@ impl fmt::Display for Initiator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "not an initiator: rp-logout, idp-logout, password-changed, session-expired, session-revoked, account-deleted, \
-     email-identifier-changed or account-deactivated"
+     email-identifier-changed, account-deactivated or mfa-phone-unenrolled"
 )]
 pub struct InitiatorError;
 

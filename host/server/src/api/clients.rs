@@ -11,17 +11,13 @@ use vestibule_sessions::{Client, ClientCreated, ClientId, ClientSource};
 
 use super::SMALL_BODY;
 use super::client_body::{Given, shown};
+use super::pages::{after, before, how_many};
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::{ApiError, ErrorBody};
 use crate::request::{Caller, InPath, PathId, body};
 use crate::tenant::Tenant;
 
-/// Clients on a page, where the caller doesn't say how many, and at most (Auth0's).
-const TAKE: usize = 50;
-const MOST: usize = 100;
-/// How far pages by number go (Auth0's): whoever reads further does so by `from` and `take`.
-const FURTHEST: usize = 1_000;
 /// How often a change is made anew whose client others have changed in the meantime.
 const TRIES: usize = 5;
 
@@ -80,36 +76,26 @@ pub(crate) async fn list(
     let tenant = caller.may(&[Scope::ReadClients])?;
     let id = &tenant.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
-    let number = |name: &str, given: Option<usize>| match given.unwrap_or(TAKE) {
-        number if (1..=MOST).contains(&number) => Ok(number),
-        _ => Err(ApiError::invalid_query(format!("`{name}` is a number from 1 to {MOST}"))),
-    };
+    let (by_cursor, by_page) = (how_many("take", query.take)?, how_many("per_page", query.per_page)?);
     let fields = Fields::of(&query);
     let show = |client: &Client| Value::Object(fields.of_client(shown(client, id)));
-    let (by_cursor, by_page) = (number("take", query.take)?, number("per_page", query.per_page)?);
     if query.from.is_some() || query.take.is_some() {
-        let take = by_cursor;
-        let after = query.from.as_deref().filter(|from| !from.is_empty()).map(str::parse::<ClientId>).transpose();
-        let after = after.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
-        let page = app.store().clients(id, after.as_ref(), take).await?;
+        let from = after(query.from.as_deref()).map(str::parse::<ClientId>).transpose();
+        let from = from.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
+        let page = app.store().clients(id, from.as_ref(), by_cursor).await?;
         let mut answer = Map::new();
         answer.insert("clients".to_owned(), page.clients.iter().map(show).collect());
         answer.extend(page.next.map(|next| ("next".to_owned(), next.as_str().into())));
         return Ok(Json(Value::Object(answer)));
     }
-    let take = by_page;
-    let skip = query.page.unwrap_or_default().saturating_mul(take);
-    if skip >= FURTHEST {
-        let message = format!("pages by number end after {FURTHEST} clients; read further with `from` and `take`");
-        return Err(ApiError::invalid_query(message));
-    }
-    let page = app.store().clients(id, None, skip + take).await?;
+    let skip = before(query.page, by_page)?;
+    let page = app.store().clients(id, None, skip + by_page).await?;
     let clients: Vec<Value> = page.clients.iter().skip(skip).map(show).collect();
     if query.include_totals != Some(true) {
         return Ok(Json(clients.into()));
     }
     let total = app.store().count_clients(id).await?;
-    Ok(Json(json!({ "start": skip, "limit": take, "length": clients.len(), "total": total, "clients": clients })))
+    Ok(Json(json!({ "start": skip, "limit": by_page, "length": clients.len(), "total": total, "clients": clients })))
 }
 
 /// Which members of a client are shown.

@@ -6,16 +6,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use vestibule_sessions::{LogEntry, LogPosition};
 
+use super::pages::{after, before, how_many};
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::{ApiError, ErrorBody};
 use crate::request::{Caller, InPath, PathId};
-
-/// Entries on a page, where the caller doesn't say how many, and at most (Auth0's).
-const TAKE: usize = 50;
-const MOST: usize = 100;
-/// How far back pages by number go (Auth0's): whoever reads further does so by checkpoints.
-const FURTHEST: usize = 1_000;
 
 /// Which entries.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -67,27 +62,17 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let tenant = &caller.may(&[Scope::ReadLogs])?.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
-    let number = |name: &str, given: Option<usize>| match given.unwrap_or(TAKE) {
-        number if (1..=MOST).contains(&number) => Ok(number),
-        _ => Err(ApiError::invalid_query(format!("`{name}` is a number from 1 to {MOST}"))),
-    };
-    let (by_checkpoint, by_page) = (number("take", query.take)?, number("per_page", query.per_page)?);
+    let (by_checkpoint, by_page) = (how_many("take", query.take)?, how_many("per_page", query.per_page)?);
     let entries = if query.from.is_some() || query.take.is_some() {
-        let take = by_checkpoint;
-        let after = query.from.as_deref().filter(|from| !from.is_empty()).map(str::parse::<LogPosition>).transpose();
-        let after = after.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
-        app.store().log_after(tenant, after.unwrap_or_default(), take).await?
+        let from = after(query.from.as_deref()).map(str::parse::<LogPosition>).transpose();
+        let from = from.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
+        app.store().log_after(tenant, from.unwrap_or_default(), by_checkpoint).await?
     } else {
-        let take = by_page;
-        let skip = query.page.unwrap_or_default().saturating_mul(take);
-        if skip >= FURTHEST {
-            let message = format!("pages by number end after {FURTHEST} entries; read further with `from` and `take`");
-            return Err(ApiError::invalid_query(message));
-        }
-        let entries: Vec<Value> = app.store().latest_log(tenant, skip, take).await?.into_iter().map(shown).collect();
+        let skip = before(query.page, by_page)?;
+        let entries: Vec<Value> = app.store().latest_log(tenant, skip, by_page).await?.into_iter().map(shown).collect();
         if query.include_totals == Some(true) {
             // No total: to count a tenant's log takes longer than to read a page of it.
-            return Ok(Json(json!({ "start": skip, "limit": take, "length": entries.len(), "logs": entries })));
+            return Ok(Json(json!({ "start": skip, "limit": by_page, "length": entries.len(), "logs": entries })));
         }
         return Ok(Json(entries.into()));
     };

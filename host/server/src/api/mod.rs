@@ -7,6 +7,7 @@ mod health;
 pub(crate) mod logs;
 mod metrics;
 mod openapi;
+mod pages;
 mod post_login;
 mod session_body;
 mod session_end;

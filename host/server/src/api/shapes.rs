@@ -267,6 +267,7 @@ pub(crate) enum Initiator {
     AccountDeleted,
     EmailIdentifierChanged,
     AccountDeactivated,
+    MfaPhoneUnenrolled,
 }
 
 /// Where what is (RFC 8414).

@@ -9,15 +9,12 @@ use serde::{Deserialize, Serialize};
 use vestibule::model::{SessionId, Timestamp, UserId};
 use vestibule_sessions::{Initiator, SessionCursor};
 
+use super::pages::{after, how_many};
 use super::session_body::SessionBody;
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::{ApiError, ErrorBody};
 use crate::request::{Caller, PathId};
-
-/// Sessions on a page, where the caller doesn't say how many, and at most (Auth0's).
-const TAKE: usize = 50;
-const MOST: usize = 100;
 
 /// Which page.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -70,11 +67,8 @@ pub(crate) async fn sessions(
 ) -> Result<Json<PageBody>, ApiError> {
     let tenant = caller.may(&[Scope::ReadSessions, Scope::UpdateSession])?;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
-    let take = query.take.unwrap_or(TAKE);
-    if !(1..=MOST).contains(&take) {
-        return Err(ApiError::invalid_query(format!("`take` is a number from 1 to {MOST}")));
-    }
-    let after = query.from.as_deref().filter(|from| !from.is_empty()).map(cursor).transpose()?;
+    let take = how_many("take", query.take)?;
+    let after = after(query.from.as_deref()).map(cursor).transpose()?;
     let page = app.store().sessions_of(&tenant.settings.id, &user, after.as_ref(), take, Timestamp::now()).await?;
     Ok(Json(PageBody {
         sessions: page.sessions.into_iter().map(SessionBody::from).collect(),

@@ -14,6 +14,7 @@ use vestibule_sessions::LogKind;
 use super::host::exists;
 use super::reference::Reference;
 use super::section::{Read, Section};
+use crate::post::Unreached;
 
 /// A stream of a tenant's log.
 #[derive(Clone, Debug)]
@@ -179,7 +180,7 @@ fn check(url: &Url, connector: Option<&Connector>) -> Result<(), String> {
         return Err("it has a user, a password or a fragment (`#…`)".to_owned());
     }
     let origin = Origin::parse(&receiver(url)).map_err(|error| error.to_string())?;
-    connector.map_or(Ok(()), |connector| connector.check(&origin).map_err(|error| error.to_string()))
+    connector.map_or(Ok(()), |connector| connector.check(&origin).map_err(|error| Unreached(&error).to_string()))
 }
 
 /// Who is behind a URL: its origin with its port.

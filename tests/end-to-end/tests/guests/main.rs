@@ -9,6 +9,11 @@ use vestibule_tests::{
     context, example_event, full_event, host_limits, limits, load, run, run_guest, runtime, runtime_with, settings,
 };
 
+mod surroundings;
+mod taking_much;
+use surroundings::*;
+use taking_much::*;
+
 macro_rules! has_tests {
     ($guest:ident) => {
         #[allow(unused_imports, reason = "that it can be imported is the test")]
@@ -138,32 +143,6 @@ mod panics {
     }
 }
 
-mod loops_for_ever {
-    use super::*;
-
-    #[tokio::test]
-    async fn cpu_time_ends_it_and_the_next_login_passes() {
-        let runtime = runtime();
-        let outcome = run_guest(&runtime, artifacts::LOOPS_FOR_EVER, &[]).await;
-        assert_eq!(limit_broken(&outcome), LimitBroken::CpuTime { allowed: limits().cpu_time });
-        assert_nothing_is_left(&outcome);
-        assert_next_login_passes(&runtime).await;
-    }
-
-    #[tokio::test]
-    async fn others_run_on_its_thread_meanwhile() {
-        let runtime = runtime();
-        let looping = run_guest(&runtime, artifacts::LOOPS_FOR_EVER, &[]);
-        let other = run_guest(&runtime, artifacts::ORGANIZATION_SESSION_METADATA, &[]);
-        tokio::pin!(looping);
-        tokio::select! {
-            outcome = other => assert!(outcome.is_allowed()),
-            _ = &mut looping => panic!("the endless loop has held the thread until its end"),
-        }
-        assert!(looping.await.failed().is_some());
-    }
-}
-
 mod sends_requests {
     use super::*;
 
@@ -174,60 +153,6 @@ mod sends_requests {
         let outcome = run_guest(&runtime, artifacts::SENDS_REQUESTS, &[("url", "https://api.example.com")]).await;
         assert_eq!(failure(&outcome), &Failure::RequestsNotAllowed);
         assert_eq!((outcome.actions[0].fuel, outcome.actions[0].peak_memory_bytes), (Some(0), 0));
-        assert_next_login_passes(&runtime).await;
-    }
-}
-
-mod sleeps_for_ever {
-    use super::*;
-    use std::time::Duration;
-
-    #[tokio::test]
-    async fn wall_time_ends_it_and_the_next_login_passes() {
-        let allowed = Duration::from_secs(1);
-        let runtime = runtime_with(vestibule::Limits { wall_time: allowed, ..limits() });
-        let outcome = run_guest(&runtime, artifacts::SLEEPS_FOR_EVER, &[]).await;
-        assert_eq!(limit_broken(&outcome), LimitBroken::WallTime { allowed });
-        assert_next_login_passes(&runtime).await;
-    }
-}
-
-mod grows_memory {
-    use super::*;
-
-    #[tokio::test]
-    async fn memory_just_under_its_limit_passes() {
-        let outcome = run_guest(&runtime(), artifacts::GROWS_MEMORY, &[("mebibytes", "60")]).await;
-        assert_eq!(outcome.session.metadata.get("mebibytes"), Some("60"));
-        assert!(outcome.actions[0].peak_memory_bytes > 60 << 20);
-    }
-
-    #[tokio::test]
-    async fn memory_over_its_limit_fails_and_the_next_login_passes() {
-        let runtime = runtime();
-        let outcome = run_guest(&runtime, artifacts::GROWS_MEMORY, &[]).await;
-        assert!(matches!(limit_broken(&outcome), LimitBroken::Memory { given, allowed } if given > allowed), "{outcome:?}");
-        assert_nothing_is_left(&outcome);
-        assert_next_login_passes(&runtime).await;
-    }
-}
-
-mod recurses {
-    use super::*;
-
-    #[tokio::test]
-    async fn stack_over_its_limit_fails_and_the_next_login_passes() {
-        let runtime = runtime();
-        let outcome = run_guest(&runtime, artifacts::RECURSES, &[]).await;
-        assert_eq!(limit_broken(&outcome), LimitBroken::Stack { allowed: host_limits().stack });
-        assert_next_login_passes(&runtime).await;
-    }
-
-    #[tokio::test]
-    async fn on_the_stack_in_its_own_memory_it_traps_with_a_hint() {
-        let runtime = runtime();
-        let outcome = run_guest(&runtime, artifacts::RECURSES, &[("memory", "yes")]).await;
-        assert!(failure(&outcome).to_string().contains("a recursion that doesn't end"), "{outcome:?}");
         assert_next_login_passes(&runtime).await;
     }
 }
@@ -403,75 +328,6 @@ mod logs_with_every_macro {
             (Level::Warn, "outside".to_owned()),
         ];
         assert_eq!(lines, expected.each_ref().map(|(level, text)| (*level, text.as_str())));
-    }
-}
-
-mod exits {
-    use super::*;
-
-    #[tokio::test]
-    async fn ending_itself_is_not_a_way_to_pass() {
-        let runtime = runtime();
-        let outcome = run_guest(&runtime, artifacts::EXITS, &[]).await;
-        assert_eq!(failure(&outcome), &Failure::Exited);
-        assert_next_login_passes(&runtime).await;
-    }
-}
-
-mod reads_a_file {
-    use super::*;
-
-    #[tokio::test]
-    async fn it_is_not_even_loaded() {
-        let error = runtime().load("reads_a_file", artifacts::READS_A_FILE).unwrap_err().to_string();
-        assert!(error.contains("reads_a_file@0.1.0 imports what Actions are not offered"), "{error}");
-        assert!(error.contains("wasi:filesystem/types@0.2"), "{error}");
-    }
-}
-
-mod opens_a_socket {
-    use super::*;
-
-    #[tokio::test]
-    async fn it_is_not_even_loaded() {
-        let error = runtime().load("opens_a_socket", artifacts::OPENS_A_SOCKET).unwrap_err().to_string();
-        assert!(error.contains("wasi:sockets/tcp@0.2"), "{error}");
-    }
-}
-
-mod looks_around {
-    use super::*;
-
-    #[tokio::test]
-    async fn it_sees_nothing_of_the_host_and_a_run_can_be_repeated() {
-        let runtime = runtime();
-        let first = run_guest(&runtime, artifacts::LOOKS_AROUND, &[]).await;
-        let again = run_guest(&runtime, artifacts::LOOKS_AROUND, &[]).await;
-        let claims = |outcome: &Outcome| outcome.id_token.as_ref().expect("the login is allowed").claims.clone();
-        assert_eq!(claims(&first), claims(&again));
-        let claims = claims(&first);
-        assert_eq!(claims["environment"].value, 0);
-        assert_eq!(claims["arguments"].value, 0);
-        assert_eq!(claims["now"].value, context().now.as_millis());
-        assert_eq!(claims["time_goes_on"].value, true);
-        assert_eq!(claims["earlier_runs"].value, 0, "a fresh sandbox has no past");
-    }
-}
-
-mod reads_a_secret {
-    use super::*;
-
-    #[tokio::test]
-    async fn it_reads_its_own_and_nothing_of_it_is_in_the_outcome() {
-        let runtime = runtime();
-        let action = load(&runtime, artifacts::READS_A_SECRET);
-        let binding = vestibule::Binding::new(action).secrets(settings(&[("API_KEY", "hunter2")]));
-        assert!(!format!("{binding:?}").contains("hunter2"));
-        let outcome = run(&runtime, vec![binding], example_event("organization-login")).await;
-        assert!(!format!("{outcome:?}").contains("hunter2"));
-        let claims = outcome.id_token.expect("the login is allowed").claims;
-        assert_eq!(claims["secret_length"].value, 7);
-        assert!(claims["other_secret"].value.is_null());
     }
 }
 

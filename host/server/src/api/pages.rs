@@ -1,0 +1,30 @@
+//! Pages of a list, as Auth0's API has them: by what the page before has ended with, and by number.
+
+use crate::error::ApiError;
+
+/// Rows on a page, where the caller doesn't say how many, and at most.
+const TAKE: usize = 50;
+const MOST: usize = 100;
+/// How far back pages by number go: whoever reads further does so by `from` and `take`.
+const FURTHEST: usize = 1_000;
+
+/// How many rows a parameter asks for.
+pub(super) fn how_many(parameter: &str, given: Option<usize>) -> Result<usize, ApiError> {
+    match given.unwrap_or(TAKE) {
+        number if (1..=MOST).contains(&number) => Ok(number),
+        _ => Err(ApiError::invalid_query(format!("`{parameter}` is a number from 1 to {MOST}"))),
+    }
+}
+
+/// How many rows stand before a page, counted from nought.
+pub(super) fn before(page: Option<usize>, per_page: usize) -> Result<usize, ApiError> {
+    match page.unwrap_or_default().saturating_mul(per_page) {
+        skip if skip < FURTHEST => Ok(skip),
+        _ => Err(ApiError::invalid_query(format!("pages by number end after {FURTHEST}; read further with `from` and `take`"))),
+    }
+}
+
+/// Where a page begins by what the one before has ended with; an empty text is the beginning.
+pub(super) fn after(from: Option<&str>) -> Option<&str> {
+    from.filter(|from| !from.is_empty())
+}
