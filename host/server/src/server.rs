@@ -24,8 +24,11 @@ use crate::sweep::sweep;
 use crate::tenant::{ReadComponent, TenantError, Tenants};
 use crate::traces::Traces;
 
-/// How long a request's head may take to arrive.
-const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a request's head may take to arrive, with the time in which its connection rests before it (HTTP/1.1). Proxies and clients keep
+/// connections for a minute: one that is closed here at the moment at which it is used again is a request that has failed.
+const HEAD_TIME: Duration = Duration::from_secs(75);
+/// How often a connection of HTTP/2 is asked whether somebody is there, and how long it is waited for an answer.
+const PING_TIME: Duration = Duration::from_secs(10);
 /// Requests of one HTTP/2 connection at one time.
 const STREAMS: u32 = 250;
 /// How long requests that have begun may take to end when the server ends: as long as a flow may take by default.
@@ -323,8 +326,8 @@ fn careful<E>(builder: &mut hyper_util::server::conn::auto::Builder<E>) {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .keep_alive_interval(Some(HEAD_TIME))
-        .keep_alive_timeout(HEAD_TIME);
+        .keep_alive_interval(Some(PING_TIME))
+        .keep_alive_timeout(PING_TIME);
 }
 
 /// What of this can't be changed in a server that runs.
