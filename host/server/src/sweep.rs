@@ -6,7 +6,7 @@ use vestibule::model::Timestamp;
 use vestibule_sessions::Retention;
 
 use crate::app::App;
-use crate::config::{KeepSettings, Lifetime};
+use crate::config::{ExecutionSettings, KeepSettings, Lifetime};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(10);
@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(10);
 const AT_ONE_TIME: usize = 500;
 
 /// Sweeps until it is dropped.
-pub(crate) async fn sweep(app: App, keep: KeepSettings) {
+pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSettings) {
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -30,6 +30,8 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings) {
             transactions_since: before(keep.transactions),
             log_since: before(keep.log),
             deliveries_since: before(keep.ended_sessions),
+            executions_since: before(executions.keep),
+            executions_each: executions.each,
         };
         loop {
             match app.store().sweep(now, retention, AT_ONE_TIME).await {

@@ -10,7 +10,7 @@ use crate::error::ApiError;
 /// All metrics.
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operation", responses((status = 200, description = "Metrics.", content_type = "application/openmetrics-text", body = String)))]
 pub(crate) async fn all(State(app): State<App>) -> Result<Response, ApiError> {
-    let text = app.metrics().text(app.runtime()).map_err(|error| {
+    let text = app.metrics().text(&app).map_err(|error| {
         tracing::error!(%error, "the metrics can't be written");
         ApiError::internal()
     })?;
