@@ -24,7 +24,7 @@ use crate::request::{Caller, PathId, large_body};
     path = "/api/v2/actions/actions/{id}/component",
     operation_id = "upload_action_component",
     tag = "actions",
-    params(("id" = String, Path, description = "The Action's id.", format = Uuid)),
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     request_body(content = Vec<u8>, content_type = "application/wasm", description = "The component, as `vestibule build` makes it."),
     security(("token" = ["update:actions"])),
     responses((status = 200, description = "The Action.", body = shapes::Action), Refused, RefusedBody)
@@ -59,7 +59,7 @@ pub(crate) async fn upload(
     path = "/api/v2/actions/actions/{id}/component",
     operation_id = "get_action_component",
     tag = "actions",
-    params(("id" = String, Path, description = "The Action's id.", format = Uuid)),
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     security(("token" = ["read:actions"])),
     responses((status = 200, description = "Its bytes.", body = Vec<u8>, content_type = "application/wasm"), Refused)
 )]
@@ -77,8 +77,8 @@ pub(crate) async fn download(State(app): State<App>, caller: Caller, PathId(id):
     operation_id = "get_action_version_component",
     tag = "actions",
     params(
-        ("id" = String, Path, description = "The Action's id.", format = Uuid),
-        ("version" = String, Path, description = "The version's id.", format = Uuid),
+        ("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+        ("version" = String, Path, description = "The version's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ),
     security(("token" = ["read:actions"])),
     responses((status = 200, description = "Its bytes.", body = Vec<u8>, content_type = "application/wasm"), Refused)

@@ -26,7 +26,7 @@ use crate::request::{Caller, PathId, body};
     path = "/api/v2/actions/actions/{id}/deploy",
     operation_id = "deploy_action",
     tag = "actions",
-    params(("id" = String, Path, description = "The Action's id.", format = Uuid)),
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     request_body(content = Option<shapes::ActionDeploy>, content_type = "application/json"),
     security(("token" = ["update:actions"])),
     responses((status = 202, description = "The version.", body = shapes::ActionVersion), Refused, RefusedBody, RefusedChange)
@@ -50,8 +50,8 @@ pub(crate) async fn draft(
     operation_id = "deploy_action_version",
     tag = "actions",
     params(
-        ("id" = String, Path, description = "The Action's id.", format = Uuid),
-        ("version" = String, Path, description = "The version's id.", format = Uuid),
+        ("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+        ("version" = String, Path, description = "The version's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ),
     request_body(content = Option<shapes::ActionDeploy>, content_type = "application/json"),
     security(("token" = ["update:actions"])),

@@ -69,7 +69,7 @@ pub(crate) async fn list(
     path = "/api/v2/actions/executions/{id}",
     operation_id = "get_action_execution",
     tag = "actions",
-    params(("id" = String, Path, description = "The execution's id.", format = Uuid)),
+    params(("id" = String, Path, description = "The execution's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     security(("token" = ["read:actions"])),
     responses((status = 200, description = "The execution.", body = shapes::Execution), Refused)
 )]

@@ -28,7 +28,7 @@ const TRIES: usize = 5;
     path = "/api/v2/actions/actions/{id}",
     operation_id = "get_action",
     tag = "actions",
-    params(("id" = String, Path, description = "The Action's id.", format = Uuid)),
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     security(("token" = ["read:actions"])),
     responses((status = 200, description = "The Action.", body = shapes::Action), Refused)
 )]
@@ -43,7 +43,7 @@ pub(crate) async fn read(State(app): State<App>, caller: Caller, PathId(id): Pat
     path = "/api/v2/actions/actions/{id}",
     operation_id = "update_action",
     tag = "actions",
-    params(("id" = String, Path, description = "The Action's id.", format = Uuid)),
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     request_body(content = shapes::ActionUpdate, content_type = "application/json"),
     security(("token" = ["update:actions"])),
     responses((status = 200, description = "The Action.", body = shapes::Action), Refused, RefusedBody, RefusedChange)
@@ -112,7 +112,7 @@ pub(crate) struct DeleteQuery {
     path = "/api/v2/actions/actions/{id}",
     operation_id = "delete_action",
     tag = "actions",
-    params(("id" = String, Path, description = "The Action's id.", format = Uuid), DeleteQuery),
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"), DeleteQuery),
     security(("token" = ["delete:actions"])),
     responses((status = 204, description = "The Action is gone."), Refused, RefusedChange)
 )]

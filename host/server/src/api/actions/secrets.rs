@@ -23,7 +23,7 @@ use crate::request::{Caller, PathId, body};
     operation_id = "set_action_secret",
     tag = "actions",
     params(
-        ("id" = String, Path, description = "The Action's id.", format = Uuid),
+        ("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
         ("name" = String, Path, description = "The secret's name.", min_length = 1, max_length = 128),
     ),
     request_body(content = shapes::ActionSecretValue, content_type = "application/json"),
@@ -57,7 +57,7 @@ pub(crate) async fn set(
     operation_id = "delete_action_secret",
     tag = "actions",
     params(
-        ("id" = String, Path, description = "The Action's id.", format = Uuid),
+        ("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
         ("name" = String, Path, description = "The secret's name.", min_length = 1, max_length = 128),
     ),
     security(("token" = ["update:actions"])),

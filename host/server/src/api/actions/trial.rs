@@ -28,7 +28,7 @@ const AROUND: usize = 64;
     path = "/api/v2/actions/actions/{id}/test",
     operation_id = "test_action",
     tag = "actions",
-    params(("id" = String, Path, description = "The Action's id.", format = Uuid)),
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     request_body(content = shapes::ActionTest, content_type = "application/json"),
     security(("token" = ["update:actions"])),
     responses((status = 200, description = "The outcome.", body = shapes::ActionTested), Refused, RefusedBody)

@@ -31,7 +31,7 @@ pub(crate) struct PageQuery {
     path = "/api/v2/actions/actions/{id}/versions",
     operation_id = "get_action_versions",
     tag = "actions",
-    params(("id" = String, Path, description = "The Action's id.", format = Uuid), PageQuery),
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"), PageQuery),
     security(("token" = ["read:actions"])),
     responses((status = 200, description = "Versions.", body = shapes::ActionVersionPage), Refused)
 )]
@@ -58,8 +58,8 @@ pub(crate) async fn list(
     operation_id = "get_action_version",
     tag = "actions",
     params(
-        ("id" = String, Path, description = "The Action's id.", format = Uuid),
-        ("version" = String, Path, description = "The version's id.", format = Uuid),
+        ("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+        ("version" = String, Path, description = "The version's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ),
     security(("token" = ["read:actions"])),
     responses((status = 200, description = "The version.", body = shapes::ActionVersion), Refused)
