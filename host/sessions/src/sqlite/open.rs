@@ -16,6 +16,7 @@ use crate::migrations::{Applied, Migration, missing};
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "sessions", sql: include_str!("../../migrations/sqlite/0001_sessions.sql") },
     Migration { number: 2, name: "logouts", sql: include_str!("../../migrations/sqlite/0002_logouts.sql") },
+    Migration { number: 3, name: "registry", sql: include_str!("../../migrations/sqlite/0003_registry.sql") },
 ];
 
 /// How long somebody who waits for another process's lock sleeps between two looks. SQLite's own waiter sleeps longer with every look, up
