@@ -207,7 +207,7 @@ impl Drop for Lease {
 }
 
 /// Between half of it and all of it, so that those who were in each other's way are not again.
-fn jittered(wait: Duration) -> Duration {
+pub(super) fn jittered(wait: Duration) -> Duration {
     // Without random numbers all of them wait for as long.
     let random = getrandom::u32().unwrap_or(u32::MAX);
     wait / 2 + (wait / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
