@@ -30,8 +30,6 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSet
             transactions_since: before(keep.transactions),
             log_since: before(keep.log),
             deliveries_since: before(keep.ended_sessions),
-            executions_since: before(executions.keep),
-            executions_each: executions.each,
         };
         loop {
             match app.store().sweep(now, retention, AT_ONE_TIME).await {
@@ -48,6 +46,21 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSet
                     tracing::warn!(%error, "what is over could not be swept; it is tried again");
                     break;
                 }
+            }
+        }
+        forget_executions(&app, before(executions.keep), executions.each).await;
+    }
+}
+
+/// Forgets executions that have been kept for long enough, and the oldest of tenants that have too many.
+async fn forget_executions(app: &App, since: Timestamp, each: u64) {
+    loop {
+        match app.store().sweep_executions(since, each, AT_ONE_TIME).await {
+            Ok(forgotten) if forgotten >= AT_ONE_TIME as u64 => {}
+            Ok(_) => break,
+            Err(error) => {
+                tracing::warn!(%error, "executions could not be swept; it is tried again");
+                break;
             }
         }
     }

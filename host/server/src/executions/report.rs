@@ -25,12 +25,14 @@ pub(super) fn execution(executed: Executed) -> Execution {
         results.push(result(report, at, ended, &mut left));
         at = ended;
     }
+    let has_run = |report: &&ActionReport| report.result != ActionResult::NotRun;
+    let actions = outcome.actions.iter().filter(has_run).map(|report| report.action.name().to_owned()).collect();
     let mut body = Map::new();
     body.insert("results".to_owned(), results.into());
     body.insert("decision".to_owned(), crate::metrics::decision(&outcome.decision).into());
     body.insert("user_id".to_owned(), user.as_str().into());
     body.extend(outcome.session.id.as_ref().map(|session| ("session_id".to_owned(), session.as_str().into())));
-    Execution { tenant, id, trigger: Trigger::PostLogin, status: status(&outcome), started_at: started, ended_at: at, body }
+    Execution { tenant, id, trigger: Trigger::PostLogin, status: status(&outcome), started_at: started, ended_at: at, actions, body }
 }
 
 /// Whether the flow has come to its end: as a whole, with an Action that has failed, or not, since an Action has stopped it.

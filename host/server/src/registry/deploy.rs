@@ -76,8 +76,9 @@ pub(crate) async fn deploy(
         };
         match deployed {
             Deployment::Deployed(action) => {
+                let action = *action;
                 app.registry().changed(app, of).await?;
-                let version = action.deployed.clone().ok_or_else(ApiError::internal)?;
+                let version = action.deployed.clone().ok_or_else(|| ApiError::internal(&"the store has deployed nothing"))?;
                 tracing::info!(tenant = %of, action = %action.name, version = version.number, "deployed");
                 return Ok((action, version));
             }
@@ -131,10 +132,8 @@ pub(crate) async fn check_policy(app: &App, tenant: &Tenant, name: &ActionName, 
 pub(crate) async fn tenants_policy(app: &App, tenant: &TenantId) -> Result<CapabilityPolicy, ApiError> {
     let Some(kept) = app.store().policy(tenant).await? else { return Ok(CapabilityPolicy::default()) };
     // One that can't be read allows nothing that it may have refused.
-    serde_json::from_value(Value::Object(kept.body)).map_err(|error| {
-        tracing::error!(%tenant, %error, "the tenant's capability policy can't be read; nothing is deployed until it is set anew");
-        ApiError::internal()
-    })
+    serde_json::from_value(Value::Object(kept.body))
+        .map_err(|error| ApiError::internal(&format_args!("the tenant's capability policy can't be read: {error}; set it anew")))
 }
 
 /// Whether it wants no more than the version that runs, or that was said to be right.
@@ -166,7 +165,7 @@ async fn make_ready(
     number: u32,
     candidate: &Candidate<'_>,
 ) -> Result<(), ApiError> {
-    let id = ActionId::new(action.name.as_str(), &number.to_string()).map_err(|_| ApiError::internal())?;
+    let id = ActionId::new(action.name.as_str(), &number.to_string()).map_err(|error| ApiError::internal(&error))?;
     let deployed = deployed(id, candidate.digest, candidate.info);
     app.registry().shelf.shelve(tenant, deployed).make_ready().await.map_err(|error: LoadError| {
         tracing::warn!(%tenant, action = %action.name, %error, "an Action that was built can't be made ready");

@@ -29,7 +29,7 @@ pub(crate) async fn all(
         return Ok(SealedSecrets { secrets: Vec::new(), sealing: None });
     }
     let keys = Arc::clone(&app.registry().keys);
-    let begun = tokio::task::spawn_blocking(move || keys.begin()).await.map_err(|_| ApiError::internal())?;
+    let begun = tokio::task::spawn_blocking(move || keys.begin()).await.map_err(|error| ApiError::internal(&error))?;
     let sealing = begun.map_err(|error| failed(&error))?;
     let action = action.to_string();
     let sealed = secrets.into_iter().map(|(name, value)| {
@@ -42,6 +42,5 @@ pub(crate) async fn all(
 }
 
 fn failed(error: &SealError) -> ApiError {
-    tracing::error!(%error, "secrets can't be sealed");
-    ApiError::internal()
+    ApiError::internal(&format_args!("secrets can't be sealed: {error}"))
 }

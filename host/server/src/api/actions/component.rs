@@ -46,7 +46,7 @@ pub(crate) async fn upload(
     }
     // It takes tens of milliseconds for a large one.
     let hashing = tokio::task::spawn_blocking(move || (ComponentDigest::of(&bytes), bytes)).await;
-    let (digest, bytes) = hashing.map_err(|_| ApiError::internal())?;
+    let (digest, bytes) = hashing.map_err(|error| ApiError::internal(&error))?;
     app.store().put_draft(tenant, &id, &digest, bytes, Timestamp::now()).await?.ok_or_else(no_action)?;
     drop(turn);
     build::build(&app, tenant, &id, &digest).await;

@@ -51,10 +51,11 @@ pub(crate) async fn list(
     let from = after(query.from.as_deref()).map(str::parse::<ExecutionCursor>).transpose();
     let from = from.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
     let action = query.action.as_deref().map(str::parse::<ActionName>).transpose();
-    let status = query.status.as_deref().map(str::parse::<ExecutionStatus>).transpose();
+    let known = |text: &str| ExecutionStatus::ALL.into_iter().find(|status| status.as_str() == text);
+    let status = query.status.as_deref().map(|text| known(text).ok_or(())).transpose();
     let filter = ExecutionFilter {
         action: action.map_err(|error| ApiError::invalid_query(format!("`action`: {error}")))?,
-        status: status.map_err(|_| ApiError::invalid_query("`status` is `final`, `partial` or `canceled`"))?,
+        status: status.map_err(|()| ApiError::invalid_query("`status` is `final`, `partial` or `canceled`"))?,
     };
     let page = app.store().executions(tenant, filter, from, take).await?;
     let mut answer = Map::new();

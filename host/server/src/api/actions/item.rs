@@ -124,7 +124,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let tenant = &caller.may(&[Scope::DeleteActions])?.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
-    match app.store().delete_action(tenant, &id, query.force.unwrap_or_default()).await? {
+    match app.store().delete_action(tenant, &id, query.force.unwrap_or_default(), Timestamp::now()).await? {
         ActionDeleted::Deleted => {
             app.registry().changed(&app, tenant).await?;
             Ok(StatusCode::NO_CONTENT)

@@ -47,7 +47,7 @@ pub(crate) async fn replace(State(app): State<App>, caller: Caller, request: Bod
     let given: Map<String, Value> = object::read(&body(request, SMALL_BODY).await?)?;
     let read = serde_json::from_value::<CapabilityPolicy>(Value::Object(given));
     let policy = read.map_err(|error| ApiError::invalid_body(error.to_string()))?;
-    let body = serde_json::to_value(&policy).ok().and_then(|value| value.as_object().cloned()).ok_or_else(ApiError::internal)?;
+    let body = serde_json::to_value(&policy).ok().and_then(|value| value.as_object().cloned()).ok_or_else(not_an_object)?;
     app.store().set_policy(&tenant.settings.id, Some(body), Timestamp::now()).await?;
     Ok(Json(shown(tenant, &policy)?))
 }
@@ -67,11 +67,15 @@ pub(crate) async fn delete(State(app): State<App>, caller: Caller) -> Result<Sta
     Ok(StatusCode::NO_CONTENT)
 }
 
+fn not_an_object() -> ApiError {
+    ApiError::internal(&"a capability policy is no object")
+}
+
 fn shown(tenant: &Tenant, own: &CapabilityPolicy) -> Result<Value, ApiError> {
-    let json = |policy: &CapabilityPolicy| serde_json::to_value(policy).map_err(|_| ApiError::internal());
+    let json = |policy: &CapabilityPolicy| serde_json::to_value(policy).map_err(|error| ApiError::internal(&error));
     let mut shown = json(own)?;
     let operator = json(&tenant.settings.capabilities)?;
-    let object = shown.as_object_mut().ok_or_else(ApiError::internal)?;
+    let object = shown.as_object_mut().ok_or_else(not_an_object)?;
     object.insert("operator".to_owned(), operator);
     Ok(shown)
 }

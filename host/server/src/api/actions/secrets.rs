@@ -46,7 +46,7 @@ pub(crate) async fn set(
     }
     let now = Timestamp::now();
     let mut sealed = seal::all(&app, tenant, &id, vec![(name, value)], now).await?;
-    let secret = sealed.secrets.pop().ok_or_else(ApiError::internal)?;
+    let secret = sealed.secrets.pop().ok_or_else(|| ApiError::internal(&"nothing was sealed"))?;
     change(&app, &caller, &id, SecretChange::Set(secret), now).await
 }
 
