@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p vestibule --bench shelf` prints the numbers. Each Action is the same guest with a number of its own, so that each has a
 //! digest, a file in the cache and code of its own. They are compiled once, by a process before the one that is measured, and kept in cargo's
-//! folder for temporary files: ten minutes and three gigabytes. `VESTIBULE_BENCH_ACTIONS` asks for fewer.
+//! folder for temporary files: ten minutes and two gigabytes. `VESTIBULE_BENCH_ACTIONS` asks for fewer.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "a bench without its parts is to stop at once")]
