@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use vestibule_model::TenantId;
 
 use crate::columns::{
-    ACTION_COLUMNS, ActionRow, SecretRow, VersionRow, action_columns, json, secret_columns, secret_info, version_columns,
+    ACTION_COLUMNS, ActionRow, SecretRow, VersionRow, json, secret_columns, secret_info,
 };
 use crate::error::StoreError;
 use crate::registry::{SealedSecret, SecretInfo, StoredAction};
@@ -20,9 +20,9 @@ macro_rules! select_actions {
     () => {
         concat!(
             "SELECT ",
-            action_columns!(),
+            $crate::columns::action_columns!(),
             ", ",
-            version_columns!(),
+            $crate::columns::version_columns!(),
             " FROM actions LEFT JOIN versions ON versions.tenant = actions.tenant AND versions.id = actions.deployed "
         )
     };
