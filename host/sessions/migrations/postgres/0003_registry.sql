@@ -1,5 +1,5 @@
 -- Deployed Actions: what tenants have uploaded, what of it runs at their logins, and what became of each run. Every key begins with the
--- tenant. Ids, names and digests are bytes.
+-- tenant. Ids, names and digests, as text, are bytes.
 
 -- Whoever changes anything of what a tenant has deployed holds the tenant's row here, so that one change comes after the other: no two
 -- of them see the same number of Actions, the same deployed version, or a component that the other one removes.
@@ -27,11 +27,11 @@ CREATE TABLE actions (
     id BYTEA NOT NULL,
     name BYTEA NOT NULL,
     -- 'post-login'.
-    trigger TEXT NOT NULL,
+    trigger_id TEXT NOT NULL,
     -- How it runs: {"configuration", "allowed_origins", …}
     settings TEXT NOT NULL,
     -- The draft's SHA-256, and how many bytes it has. None of the draft's columns where there is none.
-    draft BYTEA,
+    draft_digest BYTEA,
     draft_size BIGINT,
     -- 'pending', 'building', 'built' or 'failed'.
     draft_status TEXT,
@@ -42,11 +42,11 @@ CREATE TABLE actions (
     draft_updated_at BIGINT,
     draft_built_at BIGINT,
     -- While somebody builds it: when another one may.
-    draft_until BIGINT,
+    build_until BIGINT,
     -- The version that runs.
     deployed BYTEA,
-    -- The last number that a version was given.
-    versions BIGINT NOT NULL,
+    -- The number of the version that was made last; 0 where there is none.
+    last_version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     -- Counts the changes.
@@ -57,7 +57,7 @@ CREATE TABLE actions (
 CREATE UNIQUE INDEX actions_by_name ON actions (tenant, name);
 
 -- Whether a component is anybody's draft.
-CREATE INDEX actions_by_draft ON actions (tenant, draft) WHERE draft IS NOT NULL;
+CREATE INDEX actions_by_draft ON actions (tenant, draft_digest) WHERE draft_digest IS NOT NULL;
 
 -- What is to be built, of all tenants.
 CREATE INDEX actions_unbuilt ON actions (draft_updated_at) WHERE draft_status IN ('pending', 'building');
@@ -74,7 +74,7 @@ CREATE TABLE components (
 -- Components that were deployed once.
 CREATE TABLE versions (
     tenant BYTEA NOT NULL,
-    action BYTEA NOT NULL,
+    action_id BYTEA NOT NULL,
     id BYTEA NOT NULL,
     -- 1, 2, 3 … of its Action's.
     number BIGINT NOT NULL,
@@ -83,10 +83,10 @@ CREATE TABLE versions (
     info TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     built_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant, action, id)
+    PRIMARY KEY (tenant, action_id, id)
 );
 
-CREATE UNIQUE INDEX versions_by_number ON versions (tenant, action, number);
+CREATE UNIQUE INDEX versions_by_number ON versions (tenant, action_id, number);
 
 -- Whether a component is any version's.
 CREATE INDEX versions_by_digest ON versions (tenant, digest);
@@ -94,30 +94,30 @@ CREATE INDEX versions_by_digest ON versions (tenant, digest);
 -- The Actions' secrets, sealed.
 CREATE TABLE secrets (
     tenant BYTEA NOT NULL,
-    action BYTEA NOT NULL,
+    action_id BYTEA NOT NULL,
     name BYTEA NOT NULL,
     -- The id of the key that has sealed it.
-    key BYTEA NOT NULL,
+    key_id BYTEA NOT NULL,
     sealed BYTEA NOT NULL,
     updated_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant, action, name)
+    PRIMARY KEY (tenant, action_id, name)
 );
 
 -- What runs at each trigger, in its order. An Action is bound to its own trigger, once.
 CREATE TABLE bindings (
     tenant BYTEA NOT NULL,
-    action BYTEA NOT NULL,
+    action_id BYTEA NOT NULL,
     id BYTEA NOT NULL,
-    trigger TEXT NOT NULL,
+    trigger_id TEXT NOT NULL,
     -- 0, 1, 2 …
     place BIGINT NOT NULL,
     display_name BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant, action)
+    PRIMARY KEY (tenant, action_id)
 );
 
-CREATE INDEX bindings_in_order ON bindings (tenant, trigger, place);
+CREATE INDEX bindings_in_order ON bindings (tenant, trigger_id, place);
 
 -- What each tenant lets its Actions see and do.
 CREATE TABLE policies (
@@ -132,9 +132,9 @@ CREATE TABLE policies (
 CREATE TABLE executions (
     tenant BYTEA NOT NULL,
     -- 1, 2, 3 … of its tenant's: the greatest is the newest.
-    place BIGINT NOT NULL,
+    position BIGINT NOT NULL,
     id BYTEA NOT NULL,
-    trigger TEXT NOT NULL,
+    trigger_id TEXT NOT NULL,
     -- 'final', 'partial' or 'canceled'.
     status TEXT NOT NULL,
     started_at BIGINT NOT NULL,
@@ -142,7 +142,7 @@ CREATE TABLE executions (
     -- The names of the Actions that have run: ["crm-sync"]
     actions TEXT NOT NULL,
     body TEXT NOT NULL,
-    PRIMARY KEY (tenant, place)
+    PRIMARY KEY (tenant, position)
 );
 
 CREATE UNIQUE INDEX executions_by_id ON executions (tenant, id);
@@ -150,8 +150,8 @@ CREATE UNIQUE INDEX executions_by_id ON executions (tenant, id);
 -- The sweep, of all tenants.
 CREATE INDEX executions_by_time ON executions (started_at);
 
--- The last place that was given, of each tenant: what lies too far behind it is too much.
-CREATE TABLE execution_places (
+-- The last position that was given, of each tenant: what lies too far behind it is too much.
+CREATE TABLE execution_positions (
     tenant BYTEA PRIMARY KEY,
     last BIGINT NOT NULL
 );

@@ -8,20 +8,18 @@ use super::super::errors::Trouble;
 use super::super::lease::{BEGIN, Lease, Write};
 use super::super::login::bytes;
 use super::super::rows::Parameter;
-use super::rows::{action, action_columns, action_tables};
-use crate::registry::StoredAction;
+use super::rows::action_row;
+use crate::columns::{ACTION_COLUMNS, ActionRow, action_columns};
 use crate::tokens::ActionUid;
 
 const MAKE: &str = "INSERT INTO flow_revisions (tenant, revision) VALUES ($1, 0) ON CONFLICT DO NOTHING";
 const TAKE: &str = "SELECT 1 FROM flow_revisions WHERE tenant = $1 FOR UPDATE";
 
-/// Whoever begins or ends a build takes no turn, but the Action's row.
 const KEPT: &str = concat!(
-    "SELECT EXISTS (SELECT 1 FROM bindings WHERE bindings.tenant = actions.tenant AND bindings.action = actions.id), actions.versions, ",
+    "SELECT ",
     action_columns!(),
-    " FROM ",
-    action_tables!("actions"),
-    " WHERE actions.tenant = $1 AND actions.id = $2 FOR UPDATE OF actions"
+    ", EXISTS (SELECT 1 FROM bindings WHERE bindings.tenant = $1 AND bindings.action_id = $2) \
+     FROM actions WHERE tenant = $1 AND id = $2"
 );
 
 const COUNT: &str = "WITH next AS (UPDATE flow_counter SET revision = revision + 1 WHERE id = 1 RETURNING revision) \
@@ -29,17 +27,9 @@ const COUNT: &str = "WITH next AS (UPDATE flow_counter SET revision = revision +
 
 /// An Action that nobody else changes.
 pub(super) struct Kept {
-    pub(super) action: StoredAction,
+    pub(super) row: ActionRow,
     /// Whether logins run it.
     pub(super) is_bound: bool,
-    /// The last number that a version of it was given.
-    pub(super) versions: i64,
-}
-
-impl Kept {
-    fn of(row: &Row) -> Result<Self, Trouble> {
-        Ok(Self { is_bound: row.try_get(0)?, versions: row.try_get(1)?, action: action(row, 2)? })
-    }
 }
 
 /// Begins a transaction, takes the tenant's turn, and asks: all in one trip.
@@ -66,10 +56,13 @@ pub(super) async fn begin_with(
     Ok(answer?)
 }
 
-/// Begins a transaction, takes the tenant's turn, and locks an Action.
+/// Begins a transaction, takes the tenant's turn, and finds an Action.
 pub(super) async fn begin(lease: &mut Lease, tenant: &TenantId, id: &ActionUid) -> Result<Option<Kept>, Trouble> {
     let id = id.to_string().into_bytes();
-    begin_with(lease, tenant, KEPT, &[&bytes(tenant), &id]).await?.first().map(Kept::of).transpose()
+    match begin_with(lease, tenant, KEPT, &[&bytes(tenant), &id]).await?.first() {
+        Some(row) => Ok(Some(Kept { row: action_row(row, 0)?, is_bound: row.try_get(ACTION_COLUMNS)? })),
+        None => Ok(None),
+    }
 }
 
 /// Commits. Where what runs at the tenant's logins has changed, that is counted and told: last, for all others wait for it.
