@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use super::super::errors::Trouble;
-use super::super::rows::{Parameter, text};
+use super::super::rows::text;
 use crate::columns::{ACTION_COLUMNS, ActionRow, BindingRow, ExecutionRow, SecretRow, VersionRow, secret_info};
 use crate::registry::{SealedSecret, StoredAction};
 
@@ -152,6 +152,3 @@ pub(super) fn optional(bytes: Option<&[u8]>) -> Result<Option<String>, Trouble> 
 pub(super) fn optional_bytes(id: Option<&String>) -> Option<&[u8]> {
     id.map(String::as_bytes)
 }
-
-/// One row of a statement that has to have one parameter for each column.
-pub(super) type Parameters<'a> = Vec<Parameter<'a>>;
