@@ -121,8 +121,7 @@ pub(super) fn secrets(row: &Row, from: usize, action_id: &str) -> Result<Vec<Sea
         .zip(keys)
         .zip(sealed.into_iter().zip(times))
         .map(|((name, key_id), (sealed, updated_at))| {
-            let row =
-                SecretRow { action_id: action_id.to_owned(), name: text(name)?, key_id: text(key_id)?, sealed, updated_at };
+            let row = SecretRow { action_id: action_id.to_owned(), name: text(name)?, key_id: text(key_id)?, sealed, updated_at };
             Ok(row.read()?)
         })
         .collect()
