@@ -103,6 +103,9 @@ CREATE TABLE secrets (
     PRIMARY KEY (tenant, action_id, name)
 );
 
+-- What a key has sealed, of all tenants.
+CREATE INDEX secrets_by_key ON secrets (key_id);
+
 -- What runs at each trigger, in its order. An Action is bound to its own trigger, once.
 CREATE TABLE bindings (
     tenant BYTEA NOT NULL,

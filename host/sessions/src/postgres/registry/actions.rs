@@ -88,8 +88,7 @@ pub(super) async fn actions(
     let name = filter.name.as_ref().map(|name| name.as_str().as_bytes());
     let (skip, take) = (columns::rows(skip), columns::rows(take));
     let select = lease.prepare(ACTIONS).await?;
-    let rows =
-        lease.client()?.query(&select, &[&bytes(tenant), &trigger, &name, &filter.deployed, &skip, &take]).await?;
+    let rows = lease.client()?.query(&select, &[&bytes(tenant), &trigger, &name, &filter.deployed, &skip, &take]).await?;
     let total: i64 = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
     let actions = rows.iter().filter_map(|row| whole(row, 1).transpose()).collect::<Result<_, Trouble>>()?;
     Ok(ActionList { actions, total: total.unsigned_abs() })
@@ -176,7 +175,8 @@ pub(super) async fn change(
         secrets::change(&lease, tenant, id, change).await?;
     }
     let changed = written(&lease, tenant, id).await?;
-    turn::commit(lease, tenant, kept.is_bound).await?;
+    let has_changed = change.name.is_some() || change.settings.is_some() || change.secrets.is_some();
+    turn::commit(lease, tenant, kept.is_bound && has_changed).await?;
     Ok(ActionChanged::Changed(Box::new(changed)))
 }
 

@@ -65,8 +65,7 @@ const KEPT: &str = concat!(
     binding_columns!(),
     " FROM bindings WHERE bindings.tenant = $1 AND bindings.trigger_id = $2 ORDER BY bindings.place"
 );
-const ASKED_FOR: &str =
-    "SELECT id, deployed IS NOT NULL FROM actions WHERE tenant = $1 AND trigger_id = $2 AND id = ANY($3)";
+const ASKED_FOR: &str = "SELECT id, deployed IS NOT NULL FROM actions WHERE tenant = $1 AND trigger_id = $2 AND id = ANY($3)";
 
 const CLEAR: &str = "DELETE FROM bindings WHERE tenant = $1 AND trigger_id = $2";
 const INSERT: &str = "INSERT INTO bindings (tenant, trigger_id, action_id, id, place, display_name, created_at, updated_at) \
@@ -106,7 +105,7 @@ pub(super) async fn replace(
     let clear = lease.prepare(CLEAR).await?;
     lease.client()?.execute(&clear, &[&owner, &trigger]).await?;
     insert(&lease, owner, trigger, &new).await?;
-    turn::commit(lease, tenant, new != kept).await?;
+    turn::commit(lease, tenant, true).await?;
     Ok(BindingsReplaced::Replaced)
 }
 

@@ -37,9 +37,7 @@ impl Registry for PostgresStore {
 
     async fn actions(&self, tenant: &TenantId, filter: ActionFilter, skip: usize, take: usize) -> Result<ActionList, StoreError> {
         let filter = &filter;
-        self.connections
-            .attempt(true, |lease| async move { actions::actions(&lease, tenant, filter, skip, take).await })
-            .await
+        self.connections.attempt(true, |lease| async move { actions::actions(&lease, tenant, filter, skip, take).await }).await
     }
 
     async fn change_action(

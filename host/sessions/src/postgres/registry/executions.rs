@@ -114,12 +114,7 @@ pub(super) async fn executions(
 }
 
 /// Two transactions, so that none holds many rows for long.
-pub(super) async fn sweep(
-    connections: &Connections,
-    before: Timestamp,
-    each: u64,
-    at_most: usize,
-) -> Result<u64, StoreError> {
+pub(super) async fn sweep(connections: &Connections, before: Timestamp, each: u64, at_most: usize) -> Result<u64, StoreError> {
     let (before, each) = (millis(before), i64::try_from(each).unwrap_or(i64::MAX));
     let limit = columns::rows(at_most);
     // A row that was swept in an attempt whose answer was lost has been swept.

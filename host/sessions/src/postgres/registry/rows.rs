@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use super::super::errors::Trouble;
-use super::super::rows::{Parameter, text};
+use super::super::rows::text;
 use crate::columns::{ACTION_COLUMNS, ActionRow, BindingRow, ExecutionRow, SecretRow, VersionRow, secret_info};
 use crate::registry::{SealedSecret, StoredAction};
 
@@ -121,8 +121,7 @@ pub(super) fn secrets(row: &Row, from: usize, action_id: &str) -> Result<Vec<Sea
         .zip(keys)
         .zip(sealed.into_iter().zip(times))
         .map(|((name, key_id), (sealed, updated_at))| {
-            let row =
-                SecretRow { action_id: action_id.to_owned(), name: text(name)?, key_id: text(key_id)?, sealed, updated_at };
+            let row = SecretRow { action_id: action_id.to_owned(), name: text(name)?, key_id: text(key_id)?, sealed, updated_at };
             Ok(row.read()?)
         })
         .collect()
@@ -152,6 +151,3 @@ pub(super) fn optional(bytes: Option<&[u8]>) -> Result<Option<String>, Trouble> 
 pub(super) fn optional_bytes(id: Option<&String>) -> Option<&[u8]> {
     id.map(String::as_bytes)
 }
-
-/// One row of a statement that has to have one parameter for each column.
-pub(super) type Parameters<'a> = Vec<Parameter<'a>>;

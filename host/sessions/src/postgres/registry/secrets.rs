@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vestibule_model::{TenantId, Timestamp};
+use vestibule_model::TenantId;
 
 use super::super::changes;
 use super::super::errors::Trouble;
@@ -14,10 +14,13 @@ use crate::columns::{self, millis, secret_columns, tenant_of};
 use crate::registry::{SealedSecret, SecretChange, SecretName};
 use crate::tokens::ActionUid;
 
-const SECRETS: &str =
-    concat!("SELECT ", secret_columns!(), " FROM secrets WHERE tenant = $1 AND action_id = $2 ORDER BY name");
-const OF_OTHER_KEYS: &str =
-    concat!("SELECT ", secret_columns!(), ", tenant FROM secrets WHERE key_id <> $1 ORDER BY tenant, action_id, name LIMIT $2");
+const SECRETS: &str = concat!("SELECT ", secret_columns!(), " FROM secrets WHERE tenant = $1 AND action_id = $2 ORDER BY name");
+/// Two ranges of an index: almost always both are empty.
+const OF_OTHER_KEYS: &str = concat!(
+    "SELECT ",
+    secret_columns!(),
+    ", tenant FROM secrets WHERE key_id < $1 OR key_id > $1 ORDER BY tenant, action_id, name LIMIT $2"
+);
 
 const PUT: &str = "INSERT INTO secrets (tenant, action_id, name, key_id, sealed, updated_at) SELECT $1, $2, one.* \
      FROM unnest($3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[]) AS one (name, key_id, sealed, updated_at) \
@@ -93,14 +96,13 @@ pub(super) async fn reseal(
     new: &SealedSecret,
 ) -> Result<bool, Trouble> {
     let id = id.to_string().into_bytes();
-    let at: Timestamp = old.updated_at;
     let parameters: [Parameter<'_>; 8] = [
         &bytes(tenant),
         &id,
         &old.name.as_str().as_bytes(),
         &old.key.as_bytes(),
         &old.sealed,
-        &millis(at),
+        &millis(old.updated_at),
         &new.key.as_bytes(),
         &new.sealed,
     ];

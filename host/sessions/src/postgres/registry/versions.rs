@@ -11,8 +11,7 @@ use crate::columns::{self, VersionRow, version_columns};
 use crate::registry::{Deployed, Version, VersionList};
 use crate::tokens::{ActionUid, VersionUid};
 
-const VERSION: &str =
-    concat!("SELECT ", version_columns!(), " FROM versions WHERE tenant = $1 AND action_id = $2 AND id = $3");
+const VERSION: &str = concat!("SELECT ", version_columns!(), " FROM versions WHERE tenant = $1 AND action_id = $2 AND id = $3");
 
 /// How many there are, and some of them: one statement, and one row where there are none. None is gone before its Action is.
 const VERSIONS: &str = concat!(
