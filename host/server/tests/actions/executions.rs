@@ -62,7 +62,7 @@ in_both!(what_was_told_is_written_before_the_server_ends);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_over_its_budget_is_counted_and_its_logins_go_on() {
-    let running = Database::Sqlite.start("[executions]\nper_second = 1\n", "").await;
+    let running = Database::Sqlite.start("executions = { per_second = 1 }", "").await;
     running.run("denies", artifacts::DENIES, json!({})).await;
     let logins = 40;
     for number in 0..logins {

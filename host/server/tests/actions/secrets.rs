@@ -101,7 +101,7 @@ async fn a_row_that_was_copied_to_another_action_does_not_open_and_what_ran_goes
     running.deploy(&thief).await;
     let database = rusqlite::Connection::open(running.folder.path().join("kept.db")).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
-    let (table, action) = ("action_secrets", "action_id");
+    let (table, action) = ("secrets", "action_id");
     let copied = database.execute(
         &format!("UPDATE {table} SET sealed = (SELECT sealed FROM {table} WHERE {action} = ?1) WHERE {action} = ?2"),
         [&victim, &thief],

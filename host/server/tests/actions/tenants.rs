@@ -73,6 +73,10 @@ async fn no_route_answers_a_foreign_token_or_shows_what_is_foreign(database: Dat
     assert!(operations.len() >= 44, "{} operations are told", operations.len());
     for (method, path) in &operations {
         let is_open = !path.starts_with("/api/") && !path.starts_with("/v1/");
+        // The operator's own, who knows all tenants.
+        if path == "/metrics" {
+            continue;
+        }
         for body in &bodies {
             let filled = names.fill(path);
             // With a token of globex at acme's host: nothing.

@@ -36,9 +36,10 @@ pub(crate) async fn upload(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let tenant = &caller.may(&[Scope::UpdateActions])?.settings.id;
+    let caller_tenant = caller.may(&[Scope::UpdateActions])?;
+    let tenant = &caller_tenant.settings.id;
     find(&app, tenant, &id).await?;
-    let turn = app.registry().upload_turn().await?;
+    let turn = app.registry().upload_turn(caller_tenant).await?;
     let limit = app.runtime().settings().host_limits.component_bytes;
     let bytes = large_body(&headers, request, limit).await?;
     if bytes.is_empty() {
