@@ -223,8 +223,7 @@ impl ExecutionRow {
             tenant: tenant_of(&self.tenant)?,
             id: self.id.parse().map_err(|_| corrupt(EXECUTION, "`id` is no execution's id"))?,
             trigger: self.trigger_id.parse().map_err(|_| corrupt(EXECUTION, "`trigger_id` is none that is known"))?,
-            status: ExecutionStatus::of(&self.status)
-                .ok_or_else(|| corrupt(EXECUTION, "`status` is none that is known"))?,
+            status: ExecutionStatus::of(&self.status).ok_or_else(|| corrupt(EXECUTION, "`status` is none that is known"))?,
             started_at: timestamp(self.started_at)?,
             ended_at: timestamp(self.ended_at)?,
             actions: from_json(EXECUTION, "actions", &self.actions)?,

@@ -28,10 +28,12 @@ macro_rules! on_both {
 mod claims;
 mod clients;
 mod delivery_model;
+mod deploying_at_once;
 mod doubt;
 mod endings;
 mod faults_of_files;
 mod faults_of_servers;
+mod listening;
 mod log;
 mod logins;
 mod many_at_once;
