@@ -5,6 +5,7 @@ mod bindings;
 mod components;
 mod deployments;
 mod executions;
+mod history;
 mod revisions;
 mod secrets;
 mod tenants;
