@@ -1,7 +1,5 @@
 //! The store: one trait for both databases.
 
-use std::fmt;
-
 use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
@@ -13,14 +11,15 @@ use crate::error::StoreError;
 use crate::ids::{ClientId, TransactionId};
 use crate::log::{LogEntry, LogPosition};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
+use crate::registry::Registry;
 use crate::session::{Initiator, Session};
 use crate::tokens::{DeliveryId, Holder};
 
-/// Where sessions, transactions and the tenant's log are kept. When a call that changes something returns `Ok`, it is on disk.
+/// Where sessions, transactions and the tenant's log are kept, beside the deployed Actions. When a call that changes something returns `Ok`, it is on disk.
 ///
 /// Everything is told the time, and asks no clock. A session whose time is over has ended for every call, whether it has been swept or not.
 #[async_trait]
-pub trait Store: crate::registry::Registry + fmt::Debug + Send + Sync + 'static {
+pub trait Store: Registry {
     /// What a login begins with: its transaction's answer, and its session. One consistent view of both.
     async fn before_login(
         &self,

@@ -28,6 +28,7 @@ macro_rules! on_both {
 mod claims;
 mod clients;
 mod delivery_model;
+mod deploying_at_once;
 mod doubt;
 mod endings;
 mod faults_of_files;
@@ -41,6 +42,7 @@ mod model;
 mod opening;
 mod outbox;
 mod owed;
+mod registry;
 mod streams;
 mod sweeping;
 mod tenants;

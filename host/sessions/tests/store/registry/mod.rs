@@ -1,0 +1,11 @@
+//! Deployed Actions: what is kept of them, what runs, and what became of it.
+
+mod actions;
+mod bindings;
+mod components;
+mod deployments;
+mod executions;
+mod history;
+mod revisions;
+mod secrets;
+mod tenants;
