@@ -4,8 +4,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use vestibule::model::event::EVENT_BYTES;
 use vestibule::model::Event;
+use vestibule::model::event::EVENT_BYTES;
 
 use crate::app::App;
 use crate::config::Scope;

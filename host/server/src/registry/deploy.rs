@@ -99,7 +99,10 @@ fn no_version() -> ApiError {
 }
 
 fn not_built() -> ApiError {
-    ApiError::bad_request("not_built", "the component that was uploaded last is not built yet; wait until its `status` is `built`")
+    ApiError::bad_request(
+        "not_built",
+        "the component that was uploaded last is not built yet; wait until its `status` is `built`",
+    )
 }
 
 /// The draft, where it can be run.
@@ -153,7 +156,8 @@ pub(crate) fn check_requests(action: &StoredAction, info: &ComponentInfo) -> Res
     if has_origins || !capabilities(info).sends_requests() {
         return Ok(());
     }
-    let what = format!("{} sends HTTP requests, and its `allowed_origins` has none; name the origins that it may send to", action.name);
+    let what =
+        format!("{} sends HTTP requests, and its `allowed_origins` has none; name the origins that it may send to", action.name);
     Err(ApiError::bad_request("requests_not_allowed", what))
 }
 

@@ -89,7 +89,8 @@ impl Ring {
 
     /// As it is read.
     pub(super) fn text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::from("# Secrets of Actions are sealed by the first key, and opened by all of them.\n"));
+        let mut text =
+            Zeroizing::new(String::from("# Secrets of Actions are sealed by the first key, and opened by all of them.\n"));
         for key in &self.keys {
             let base64 = Zeroizing::new(STANDARD.encode(&*key.bytes));
             text.push_str(&base64);

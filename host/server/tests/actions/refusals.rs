@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use vestibule_test_artifacts as artifacts;
 
-use crate::world::{Actions as _, Database, start};
 use crate::in_both;
+use crate::world::{Actions as _, Database, start};
 
 const NOBODY: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 

@@ -62,7 +62,10 @@ async fn one_that_is_too_large_is_refused_and_leaves_nothing(database: Database)
     let (status, answer) = running.answer(running.request(Method::PUT, &path).body(large.clone())).await;
     assert_eq!((status, &answer["errorCode"]), (413, &json!("payload_too_large")));
     // One that doesn't say how long it is, is cut where the limit is.
-    let head = format!("PUT {path} HTTP/1.1\r\ntransfer-encoding: chunked\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", running.token);
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\ntransfer-encoding: chunked\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n",
+        running.token
+    );
     let mut stream = TcpStream::connect(running.server.as_ref().unwrap().address()).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = [format!("{:x}\r\n", 64 << 10).into_bytes(), vec![0; 64 << 10], b"\r\n".to_vec()].concat();

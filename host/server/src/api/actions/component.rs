@@ -64,7 +64,11 @@ pub(crate) async fn upload(
     security(("token" = ["read:actions"])),
     responses((status = 200, description = "Its bytes.", body = Vec<u8>, content_type = "application/wasm"), Refused)
 )]
-pub(crate) async fn download(State(app): State<App>, caller: Caller, PathId(id): PathId<ActionUid>) -> Result<Response, ApiError> {
+pub(crate) async fn download(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ActionUid>,
+) -> Result<Response, ApiError> {
     let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
     let action = find(&app, tenant, &id).await?;
     let draft = action.draft.ok_or_else(no_component)?;
