@@ -31,7 +31,10 @@ impl<T: PartialEq + std::fmt::Debug + Clone> Fact<T> {
 
     /// What is found is one of the two.
     fn find(&mut self, what: &str, found: T) {
-        assert!(found == self.acknowledged || Some(&found) == self.asked.as_ref(), "{what}: {found:?} is there, and not {self:?}");
+        assert!(
+            found == self.acknowledged || Some(&found) == self.asked.as_ref(),
+            "{what}: {found:?} is there, and not {self:?}"
+        );
         *self = Self { acknowledged: found, asked: None };
     }
 }
@@ -163,7 +166,8 @@ impl Author {
         let bound = if known.acknowledged % 2 == 0 { vec!["reader", "changing"] } else { vec!["reader"] };
         known.bound.ask(bound.iter().map(|name| (*name).to_owned()).collect());
         let bindings: Vec<Value> = bound.iter().map(|name| json!({ "ref": { "type": "action_name", "value": name } })).collect();
-        let (status, answer) = self.actions(Method::PATCH, "triggers/post-login/bindings", json!({ "bindings": bindings })).await?;
+        let (status, answer) =
+            self.actions(Method::PATCH, "triggers/post-login/bindings", json!({ "bindings": bindings })).await?;
         assert_eq!(status, 200, "{answer}");
         known.bound.acknowledge();
         known.acknowledged += 1;

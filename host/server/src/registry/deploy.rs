@@ -67,7 +67,7 @@ pub(crate) async fn deploy(
             }
         };
         make_ready(app, of, &action, number, &candidate).await?;
-        let (running, now) = (action.deployed.as_ref().map(|running| running.id.clone()), Timestamp::now());
+        let (running, now) = (action.deployed.as_ref().map(|running| running.id), Timestamp::now());
         let deployed = match &wanted {
             Wanted::Draft => app.store().deploy_draft(of, id, candidate.digest, running, now).await?,
             Wanted::Version { id: version, update_draft } => {
@@ -188,5 +188,5 @@ fn capabilities(info: &ComponentInfo) -> Capabilities {
 
 /// What the shelf is told of a component.
 pub(super) fn deployed(id: ActionId, digest: &ComponentDigest, info: &ComponentInfo) -> Deployed {
-    Deployed { id, digest: digest.clone(), capabilities: capabilities(info) }
+    Deployed { id, digest: *digest, capabilities: capabilities(info) }
 }

@@ -67,7 +67,7 @@ impl Making<'_> {
         for bound in &flow.bindings {
             let action = format!("{}@{}", bound.name, bound.version.number);
             let (binding, shelved) = self.binding(tenant, bound).map_err(|error| error.of(action))?;
-            part.shelved.push((bound.version.digest.clone(), shelved));
+            part.shelved.push((bound.version.digest, shelved));
             part.bindings.push(binding);
         }
         Ok(part)

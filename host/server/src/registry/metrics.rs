@@ -87,7 +87,7 @@ impl RegistryMetrics {
     /// What is in memory.
     pub(crate) fn shelf(&self, stats: &ShelfStats) {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        set(&self.resident, stats.resident as u64);
+        set(&self.resident, stats.resident);
         set(&self.resident_bytes, stats.resident_bytes);
         set(&self.loads, stats.loads);
         set(&self.compiled, stats.compiled);
