@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 use vestibule_sessions::{
-    ActionChanged, ActionCreated, ActionUid, BindingsReplaced, Deployed, ExecutionFilter, ExecutionStatus,
-    NewBinding, SealedSecret, SecretChange, Store, StoreError, StoredAction,
+    ActionChanged, ActionCreated, ActionUid, BindingsReplaced, Deployed, ExecutionFilter, ExecutionStatus, NewBinding,
+    SealedSecret, SecretChange, Store, StoreError, StoredAction,
 };
 
 use crate::parts::cluster::Cluster;
@@ -81,8 +81,7 @@ async fn write(store: &dyn Store, author: usize) {
             break action.id;
         }
         // Where it has happened and nobody heard of it, the name is taken.
-        let created =
-            answered(async || store.create_action(&acme, new_action(&action_of(author)), 100, at(NOW)).await).await;
+        let created = answered(async || store.create_action(&acme, new_action(&action_of(author)), 100, at(NOW)).await).await;
         assert!(!matches!(created, ActionCreated::TooMany));
     };
     loop {

@@ -83,9 +83,7 @@ async fn of_many_who_begin_to_build_a_draft_one_does(database: &Database) {
     let mut callers = JoinSet::new();
     for caller in 0..12 {
         let store = stores[caller % 2].clone();
-        callers.spawn(async move {
-            store.begin_build(&tenant("acme"), &id, &digest_of("bytes"), at(3), at(100)).await.unwrap()
-        });
+        callers.spawn(async move { store.begin_build(&tenant("acme"), &id, &digest_of("bytes"), at(3), at(100)).await.unwrap() });
     }
     assert_eq!(callers.join_all().await.into_iter().filter(|is_ours| *is_ours).count(), 1);
 }

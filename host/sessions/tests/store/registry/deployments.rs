@@ -103,8 +103,7 @@ async fn of_many_who_deploy_with_one_look_one_does(database: &Database) {
         let mut callers = JoinSet::new();
         for caller in 0..8 {
             let store = stores[caller % 2].clone();
-            callers
-                .spawn(async move { store.deploy_draft(&tenant("acme"), &id, &digest, running, at(9)).await.unwrap() });
+            callers.spawn(async move { store.deploy_draft(&tenant("acme"), &id, &digest, running, at(9)).await.unwrap() });
         }
         count_one_deployed(&callers.join_all().await);
         let numbers: Vec<_> = versions(&*stores[1], &id).await.iter().map(|version| version.number).collect();
@@ -123,9 +122,7 @@ async fn of_many_who_run_versions_again_with_one_look_one_does(database: &Databa
     let mut callers = JoinSet::new();
     for caller in 0..9 {
         let (store, version) = (stores[caller % 2].clone(), all[1 + caller % 3].id);
-        callers.spawn(async move {
-            store.deploy_version(&tenant("acme"), &id, &version, running, false, at(9)).await.unwrap()
-        });
+        callers.spawn(async move { store.deploy_version(&tenant("acme"), &id, &version, running, false, at(9)).await.unwrap() });
     }
     count_one_deployed(&callers.join_all().await);
 }
