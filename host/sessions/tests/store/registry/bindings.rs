@@ -144,7 +144,8 @@ async fn a_flow_is_of_one_moment(database: &Database) {
             let mut both = configures(map(&[("round", json!(round.to_string()))]));
             both.secrets = Some(SecretChange::Set(sealed("ROUND", "k1", &round.to_string())));
             change(&*writer, &a, both).await;
-            bind(&*writer, if round % 2 == 0 { &[b, a] } else { &[a, b] }).await;
+            let order = if round % 2 == 0 { [b, a] } else { [a, b] };
+            bind(&*writer, &order).await;
         }
     });
     let mut last = 0;

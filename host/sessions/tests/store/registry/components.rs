@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use vestibule_sessions::{ActionUid, BuildError, BuildStatus, Draft, Store, StoredAction};
+use vestibule_sessions::{ActionUid, BuildError, BuildStatus, Draft, StoredAction};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;

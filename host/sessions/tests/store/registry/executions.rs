@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use vestibule_model::Timestamp;
 use vestibule_sessions::{
-    Execution, ExecutionCursor, ExecutionFilter, ExecutionStatus, ExecutionUid, SqliteSettings, SqliteStore, Store,
+    Execution, ExecutionCursor, ExecutionFilter, ExecutionStatus, ExecutionUid, Registry as _, SqliteSettings, SqliteStore, Store,
 };
 
 use crate::parts::database::{Database, file};
