@@ -163,7 +163,7 @@ impl Author {
         assert_eq!(status, 204, "{answer}");
         known.secret.acknowledge();
         // The reader runs first: the other one may deny the login.
-        let bound = if known.acknowledged % 2 == 0 { vec!["reader", "changing"] } else { vec!["reader"] };
+        let bound = if known.acknowledged.is_multiple_of(2) { vec!["reader", "changing"] } else { vec!["reader"] };
         known.bound.ask(bound.iter().map(|name| (*name).to_owned()).collect());
         let bindings: Vec<Value> = bound.iter().map(|name| json!({ "ref": { "type": "action_name", "value": name } })).collect();
         let (status, answer) =
