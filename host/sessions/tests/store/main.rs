@@ -28,7 +28,6 @@ macro_rules! on_both {
 mod claims;
 mod clients;
 mod delivery_model;
-mod deploying_at_once;
 mod doubt;
 mod endings;
 mod faults_of_files;

@@ -1,6 +1,7 @@
 //! Deployed Actions: what is kept of them, what runs, and what became of it.
 
 mod actions;
+mod at_once;
 mod bindings;
 mod components;
 mod deployments;
