@@ -51,17 +51,19 @@ async fn answered<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
 #[test]
 fn deployments_without_end_until_somebody_kills_them() {
     let Ok(database) = std::env::var(DATABASE) else { return };
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(async {
+    // All of it on one thread: what asks again and again borrows what it asks with.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
         let store = open(&database).await;
         let mut work: Vec<_> = (0..AUTHORS)
             .map(|author| {
                 let store = Arc::clone(&store);
-                tokio::spawn(async move { write(&*store, author).await })
+                tokio::task::spawn_local(async move { write(&*store, author).await })
             })
             .collect();
         let (binds, rotates) = (Arc::clone(&store), Arc::clone(&store));
-        work.push(tokio::spawn(async move { bind_without_end(&*binds).await }));
-        work.push(tokio::spawn(async move { rotate_without_end(&*rotates).await }));
+        work.push(tokio::task::spawn_local(async move { bind_without_end(&*binds).await }));
+        work.push(tokio::task::spawn_local(async move { rotate_without_end(&*rotates).await }));
         for work in work {
             work.await.unwrap();
         }

@@ -175,7 +175,9 @@ async fn runs_are_in_a_file_of_their_own_that_its_owner_alone_can_read() {
     store.close().await;
     assert!(store.execution(&tenant("acme"), &run.id).await.is_err(), "a store that was closed answers no more");
     assert!(store.record_executions(vec![run.clone()]).await.is_err());
-    assert!(!folder.path().join("sessions.db-executions-wal").exists(), "what was in it is in the database");
+    // The last who closes a file reads alone, and leaves it there.
+    let left = std::fs::metadata(folder.path().join("sessions.db-executions-wal")).map_or(0, |file| file.len());
+    assert_eq!(left, 0, "what was in it is in the database");
     let again = SqliteStore::open(file(&folder), SqliteSettings::default()).unwrap();
     assert_eq!(again.execution(&tenant("acme"), &run.id).await.unwrap(), Some(run));
     again.close().await;
