@@ -104,6 +104,15 @@ pub struct Claimed {
     pub claim: Claim,
 }
 
+/// What has become of deliveries that were due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The caller's.
+    pub claimed: Vec<Claimed>,
+    /// How many others nobody has to send any more: they were dropped, or given up. Behind them more may be due.
+    pub set_aside: usize,
+}
+
 /// A delivery that somebody has in hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held<'a> {

@@ -21,7 +21,7 @@ pub use client::{
     Client, ClientCreated, ClientPage, ClientSource, LogoutInitiators, LogoutSettings, LogoutUrl, LogoutUrlError, Receiver,
 };
 pub use delivery::{
-    AttemptResult, Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare,
+    AttemptResult, Backlog, Claimed, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare,
     Settled,
 };
 pub use error::StoreError;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::client::{LogoutSettings, LogoutUrl};
-use crate::columns::{self, DeliveryRow};
+use crate::columns::{self, ClientRow, DeliveryRow};
 use crate::error::StoreError;
 use crate::log::LogKind;
 use crate::session::{Ended, Initiator, Session, SessionClient};
@@ -168,10 +168,27 @@ fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool) -> LogRo
     LogRow { tenant: session.tenant.clone(), date: session.ended_at, kind: LogKind::Logout.as_str(), body: columns::body(&body) }
 }
 
+/// A URL that a client hears at no longer. What is pending for it is dropped when the client's change is on disk, for as long as the client
+/// is as it was left: what comes after another change is none of this one's.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    pub(crate) client: String,
+    /// The column with its settings; none where it has none, or is gone.
+    pub(crate) settings: Option<String>,
+    pub(crate) url: LogoutUrl,
+}
+
+impl Lost {
+    /// Deliveries that are dropped in one transaction, at most: some 50 ms, in which others wait.
+    pub(crate) const AT_ONE_TIME: usize = 2_000;
+}
+
 /// The URLs that a client hears at no longer.
-pub(crate) fn lost<'a>(before: Option<&'a LogoutSettings>, after: Option<&LogoutSettings>) -> BTreeSet<&'a LogoutUrl> {
-    let kept = after.map(LogoutSettings::each_url).unwrap_or_default();
-    let mut lost = before.map(LogoutSettings::each_url).unwrap_or_default();
-    lost.retain(|url| !kept.contains(url));
-    lost
+pub(crate) fn lost(before: &ClientRow, after: Option<&ClientRow>) -> Vec<Lost> {
+    let (heard, hears) = (before.settings(), after.and_then(ClientRow::settings));
+    let kept = hears.as_ref().map(LogoutSettings::each_url).unwrap_or_default();
+    let lost: BTreeSet<&LogoutUrl> = heard.as_ref().map(LogoutSettings::each_url).unwrap_or_default();
+    let settings = after.and_then(|after| after.logout.clone());
+    let lost = lost.difference(&kept);
+    lost.map(|url| Lost { client: before.id.clone(), settings: settings.clone(), url: (*url).clone() }).collect()
 }

@@ -7,7 +7,7 @@ use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
 use crate::client::{Client, ClientCreated, ClientPage};
 use crate::delivery::{
-    Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
+    Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
 };
 use crate::error::StoreError;
 use crate::ids::{ClientId, TransactionId};
@@ -87,10 +87,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Makes this of a client, where it is there and has this revision: whoever has read it and changed it has not been overtaken by
     /// another. Whether it was. The new one has the next revision, and the `created_at` of what is kept.
     ///
-    /// What is pending for a URL at which it hears no longer is dropped. Other initiators are for sessions that end later.
+    /// What is pending for a URL at which it hears no longer is dropped after that, some at a time; what is left when that breaks off is
+    /// dropped when it is claimed. Other initiators are for sessions that end later.
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError>;
 
-    /// Deletes a client, and drops what is pending for it. Whether it was there.
+    /// Deletes a client, and drops what is pending for it, as a change does. Whether it was there.
     async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError>;
 
     /// Makes these the clients that the operator's configuration declares, whatever their `source` and times say: creates and changes
@@ -111,7 +112,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         shares: &[ReceiverShare],
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError>;
+    ) -> Result<Claims, StoreError>;
 
     /// Writes down how attempts have ended, each with its line of the log, in one transaction. Of each, whether it was the caller's: where
     /// another has claimed it since, or it was dropped, nothing is written, and no line.

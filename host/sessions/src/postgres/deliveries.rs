@@ -11,7 +11,7 @@ use super::lease::{BEGIN, Lease, Write};
 use super::login::bytes;
 use super::rows::{Parameter, delivery_row, text};
 use crate::columns::{self, body, due_receiver, error_text, millis, outcome};
-use crate::delivery::{Claimed, DueReceiver, Held, ReceiverShare, Settled};
+use crate::delivery::{Claimed, Claims, DueReceiver, Held, ReceiverShare, Settled};
 use crate::error::StoreError;
 use crate::logout::Subscription;
 use crate::tokens::{Claim, DeliveryId};
@@ -83,7 +83,7 @@ pub(super) async fn claim(
     shares: &[ReceiverShare],
     now: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Claimed>, Trouble> {
+) -> Result<Claims, Trouble> {
     // What a transaction has locked it does not skip: each receiver is asked for once.
     let mut asked: BTreeMap<(&[u8], &[u8]), i64> = BTreeMap::new();
     for ReceiverShare { tenant, receiver, at_most } in shares {
@@ -103,7 +103,7 @@ pub(super) async fn claim(
     let found = found?;
     if found.is_empty() {
         lease.roll_back().await?;
-        return Ok(Vec::new());
+        return Ok(Claims::default());
     }
 
     let claim = Claim::random()?;
@@ -136,7 +136,7 @@ pub(super) async fn claim(
         Write::of(&lease, GIVE_UP, !bad.ids.is_empty(), vec![&bad.tenants, &bad.ids, &now, &errors]).await?,
     ];
     lease.commit_after(&writes).await?;
-    Ok(claimed)
+    Ok(Claims { set_aside: found.len() - claimed.len(), claimed })
 }
 
 /// Rows by their keys.

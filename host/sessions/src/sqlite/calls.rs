@@ -7,7 +7,7 @@ use super::{SqliteStore, changes, clients, deliveries, lists, login, logouts, ou
 use crate::client::{Client, ClientCreated, ClientPage};
 use crate::columns;
 use crate::delivery::{
-    Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
+    Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
 };
 use crate::error::StoreError;
 use crate::ids::{ClientId, TransactionId};
@@ -119,18 +119,24 @@ impl Store for SqliteStore {
     }
 
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError> {
-        let tenant = tenant.clone();
-        self.write(move |connection, errors| clients::replace(connection, errors, &tenant, &client)).await
+        let of = tenant.clone();
+        let (is_done, lost) = self.write(move |connection, errors| clients::replace(connection, errors, &of, &client)).await?;
+        clients::unsubscribe(self, tenant, lost).await;
+        Ok(is_done)
     }
 
     async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError> {
-        let (tenant, id) = (tenant.clone(), id.clone());
-        self.write(move |connection, errors| clients::delete(connection, errors, &tenant, &id)).await
+        let (of, id) = (tenant.clone(), id.clone());
+        let (was_there, lost) = self.write(move |connection, errors| clients::delete(connection, errors, &of, &id)).await?;
+        clients::unsubscribe(self, tenant, lost).await;
+        Ok(was_there)
     }
 
     async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError> {
-        let tenant = tenant.clone();
-        self.write(move |connection, errors| clients::configure(connection, errors, &tenant, &clients, now)).await
+        let of = tenant.clone();
+        let lost = self.write(move |connection, errors| clients::configure(connection, errors, &of, &clients, now)).await?;
+        clients::unsubscribe(self, tenant, lost).await;
+        Ok(())
     }
 
     async fn due_receivers(&self, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, StoreError> {
@@ -142,7 +148,7 @@ impl Store for SqliteStore {
         shares: &[ReceiverShare],
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    ) -> Result<Claims, StoreError> {
         let shares = shares.to_vec();
         self.write(move |connection, errors| deliveries::claim(connection, errors, &shares, now, until)).await
     }

@@ -7,7 +7,7 @@ use super::Errors;
 use super::logouts::delivery_row;
 use super::rows;
 use crate::columns::{self, DeliveryRow, delivery_columns, due_receiver, error_text, millis, outcome};
-use crate::delivery::{Claimed, DeliveryState, DueReceiver, Held, ReceiverShare, Settled};
+use crate::delivery::{Claimed, Claims, DeliveryState, DueReceiver, Held, ReceiverShare, Settled};
 use crate::error::StoreError;
 use crate::logout::Subscription;
 use crate::tokens::{Claim, DeliveryId};
@@ -60,13 +60,14 @@ pub(super) fn claim(
     shares: &[ReceiverShare],
     now: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Claimed>, StoreError> {
+) -> Result<Claims, StoreError> {
     let claim = Claim::random()?;
-    let mut claimed = Vec::new();
+    let Claims { mut claimed, mut set_aside } = Claims::default();
     for share in shares {
         for (number, logout, mut row) in next(connection, share, now).map_err(errors.sql())? {
             if !logout.is_some_and(|logout| Subscription::read(&logout).may_send_to(&row.url)) {
                 change(connection, "DELETE FROM deliveries WHERE number = ?1", [number]).map_err(errors.sql())?;
+                set_aside += 1;
                 continue;
             }
             (row.claim, row.due_at, row.attempts) = (Some(claim.to_string()), millis(until), row.attempts.saturating_add(1));
@@ -83,11 +84,12 @@ pub(super) fn claim(
                     let parameters =
                         params![number, DeliveryState::GivenUp.as_str(), millis(now), error_text(&error.to_string())];
                     change(connection, GIVE_UP, parameters).map_err(errors.sql())?;
+                    set_aside += 1;
                 }
             }
         }
     }
-    Ok(claimed)
+    Ok(Claims { claimed, set_aside })
 }
 
 /// Each with its number in the table, and its client's settings.

@@ -102,7 +102,7 @@ pub(crate) async fn claim(store: &dyn Store, at_most: usize, now: Timestamp, unt
     let due = store.due_receivers(now, 1_000).await.unwrap();
     let shares: Vec<_> =
         due.into_iter().map(|due| ReceiverShare { tenant: due.tenant, receiver: due.receiver, at_most }).collect();
-    store.claim_deliveries(&shares, now, until).await.unwrap()
+    store.claim_deliveries(&shares, now, until).await.unwrap().claimed
 }
 
 /// How an attempt has ended, with a line of the log.

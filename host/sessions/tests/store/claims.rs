@@ -167,9 +167,9 @@ async fn one_receiver_asked_for_twice_is_claimed_once(database: &Database) {
     ended(&*store, 3).await;
     let receiver = url("https://shop.example").receiver();
     let share = ReceiverShare { tenant: tenant("acme"), receiver, at_most: 2 };
-    let claimed = store.claim_deliveries(&[share.clone(), share], at(9), at(90)).await.unwrap();
+    let claimed = store.claim_deliveries(&[share.clone(), share], at(9), at(90)).await.unwrap().claimed;
     assert_eq!(sessions(&claimed), ["s0", "s1", "s2"]);
-    assert!(store.claim_deliveries(&[], at(9), at(90)).await.unwrap().is_empty());
+    assert!(store.claim_deliveries(&[], at(9), at(90)).await.unwrap().claimed.is_empty());
 }
 
 async fn what_has_arrived_is_forgotten_and_the_log_tells_of_it(database: &Database) {
@@ -327,7 +327,7 @@ async fn one_receiver_has_its_own_deliveries_in_each_tenant(database: &Database)
     let tenants: Vec<_> = due.iter().map(|due| due.tenant.as_str()).collect();
     assert_eq!(tenants, ["acme", "other"]);
     let share = ReceiverShare { tenant: other.clone(), receiver: due[0].receiver.clone(), at_most: 10 };
-    let claimed = store.claim_deliveries(&[share], at(5), at(50)).await.unwrap();
+    let claimed = store.claim_deliveries(&[share], at(5), at(50)).await.unwrap().claimed;
     assert_eq!((claimed.len(), &claimed[0].delivery.tenant), (1, &other));
     let mut stolen = settled(&claimed[0], AttemptResult::Delivered, at(6));
     stolen.tenant = tenant("acme");

@@ -215,7 +215,7 @@ async fn take(store: &dyn Store, model: &mut Model, step: &Step) {
         Step::Claim { url: number, at_most, lease } => {
             let (receiver, until) = (url(URLS[*number]).receiver(), model.now + lease);
             let share = ReceiverShare { tenant: acme, receiver: receiver.clone(), at_most: *at_most };
-            let claimed = store.claim_deliveries(&[share], now, at(until)).await.unwrap();
+            let claimed = store.claim_deliveries(&[share], now, at(until)).await.unwrap().claimed;
             let left = targets(&all(store).await).into_iter().collect();
             model.claim(receiver.as_str(), *at_most, until, &claimed, &left);
         }
