@@ -40,7 +40,7 @@ pub struct Delivery {
     pub due_at: Timestamp,
     /// Whether somebody has it in hand, or has not come back with it.
     pub is_claimed: bool,
-    /// What was wrong with the last attempt.
+    /// What was wrong with the last attempt that somebody has come back from; none where nobody has.
     pub last_error: Option<String>,
     /// What is to become of it.
     pub state: DeliveryState,
@@ -150,6 +150,11 @@ pub enum AttemptResult {
         due_at: Timestamp,
         /// What was wrong.
         error: String,
+    },
+    /// It was not made, and is tried then. What was wrong with the one before stays.
+    Postponed {
+        /// When.
+        due_at: Timestamp,
     },
     /// The application does not want it. It is kept for operators to look at.
     Refused {

@@ -133,7 +133,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// One delivery.
     async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
 
-    /// Makes a delivery pending and due now, with its attempts counted from nought; what somebody has in hand is theirs no longer. Whether it was
+    /// Makes a delivery pending and due now, as if it had never been tried; what somebody has in hand is theirs no longer. Whether it was
     /// there.
     async fn retry_delivery(&self, tenant: &TenantId, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
 

@@ -13,7 +13,7 @@ use url::Url;
 use vestibule::model::Timestamp;
 use vestibule_sessions::{Claimed, Claims, Delivery, Held, Settled, StoreError};
 
-use super::attempt::Attempted;
+use super::attempt::{Attempted, Obstacle};
 use super::lanes::{Key, Lanes, Next, Taken};
 use super::token::LogoutToken;
 use crate::app::App;
@@ -104,12 +104,11 @@ impl Deliverer {
     async fn send(&self, claimed: Claimed, open: &mut Option<Connection>) -> Taken {
         let Claimed { delivery, claim } = claimed;
         let (began, now) = (Instant::now(), Timestamp::now());
-        let is_too_late = delivery.attempts > 1 && delivery.created_at.plus(self.give_up_after) <= now;
-        let attempted = if is_too_late {
+        let attempted = if Attempted::is_too_late(&delivery, self.give_up_after, now) {
             Attempted::too_late(&delivery)
         } else {
             match self.app.tenant_of(&delivery.tenant) {
-                None => Attempted::not_possible("the tenant is not in this server's configuration".to_owned(), now),
+                None => Attempted::not_possible(Obstacle::NoTenant, now),
                 Some(tenant) => self.post(&tenant, &delivery, open).await,
             }
         };
@@ -138,7 +137,7 @@ impl Deliverer {
             Ok(token) => token,
             Err(error) => {
                 tracing::error!(tenant = %delivery.tenant, %error, "a logout token can't be signed");
-                return Attempted::not_possible("this server can't sign logout tokens".to_owned(), now);
+                return Attempted::not_possible(Obstacle::NoSignature, now);
             }
         };
         // Base64url and dots: nothing in a token has to be escaped in a form.

@@ -55,7 +55,7 @@ const SETTLE: &str = "WITH settled AS MATERIALIZED (SELECT * FROM unnest($1::byt
      gone AS (DELETE FROM deliveries USING held WHERE held.state IS NULL \
          AND deliveries.tenant = held.tenant AND deliveries.id = held.id), \
      kept AS (UPDATE deliveries SET claim = NULL, state = held.state, due_at = coalesce(held.due_at, deliveries.due_at), \
-         last_error = held.error, finished_at = CASE WHEN held.state = 'pending' THEN NULL ELSE $10::bigint END \
+         last_error = coalesce(held.error, deliveries.last_error), finished_at = CASE WHEN held.state = 'pending' THEN NULL ELSE $10::bigint END \
          FROM held WHERE held.state IS NOT NULL AND deliveries.tenant = held.tenant AND deliveries.id = held.id), \
      lines AS (INSERT INTO log (tenant, date, kind, body) SELECT tenant, date, kind, body FROM held WHERE kind IS NOT NULL) \
      SELECT place FROM held";
@@ -67,8 +67,8 @@ const RELEASE: &str = "WITH held AS MATERIALIZED (SELECT deliveries.tenant, deli
      UPDATE deliveries SET claim = NULL, due_at = $4, attempts = greatest(attempts - 1, 0) \
      FROM held WHERE deliveries.tenant = held.tenant AND deliveries.id = held.id";
 
-const RETRY: &str = "UPDATE deliveries SET state = 'pending', due_at = $3, attempts = 0, claim = NULL, finished_at = NULL \
-     WHERE tenant = $1 AND id = $2";
+const RETRY: &str = "UPDATE deliveries SET state = 'pending', due_at = $3, attempts = 0, claim = NULL, \
+     last_error = NULL, finished_at = NULL WHERE tenant = $1 AND id = $2";
 const FORGET: &str = "DELETE FROM deliveries WHERE tenant = $1 AND id = $2";
 
 pub(super) async fn due(lease: &Lease, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, Trouble> {
@@ -167,7 +167,7 @@ pub(super) async fn settle(mut lease: Lease, settled: &[Settled], now: Timestamp
     let outcomes: Vec<_> = rows.iter().map(|one| outcome(&one.result)).collect();
     let states: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().map(|(state, ..)| state.as_str())).collect();
     let due_at: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().and_then(|(_, due_at, _)| *due_at)).collect();
-    let errors: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().map(|(.., error)| error.as_str())).collect();
+    let errors: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().and_then(|(.., error)| error.as_deref())).collect();
     let dates: Vec<_> = rows.iter().map(|one| one.log.as_ref().map(|line| millis(line.date))).collect();
     let kinds: Vec<_> = rows.iter().map(|one| one.log.as_ref().map(|line| line.kind.as_str())).collect();
     let bodies: Vec<_> = rows.iter().map(|one| one.log.as_ref().map(|line| body(&line.body))).collect();

@@ -123,7 +123,8 @@ pub(super) fn settle(
 
 fn settle_one(connection: &Connection, settled: &Settled, now: Timestamp) -> rusqlite::Result<bool> {
     const FORGET: &str = "DELETE FROM deliveries WHERE tenant = ?1 AND id = ?2 AND claim = ?3 AND state = 'pending'";
-    const KEEP: &str = "UPDATE deliveries SET claim = NULL, state = ?4, due_at = ifnull(?5, due_at), last_error = ?6, \
+    const KEEP: &str = "UPDATE deliveries SET claim = NULL, state = ?4, due_at = ifnull(?5, due_at), \
+         last_error = ifnull(?6, last_error), \
          finished_at = iif(?4 = 'pending', NULL, ?7) WHERE tenant = ?1 AND id = ?2 AND claim = ?3 AND state = 'pending'";
     let (tenant, id, claim) = (settled.tenant.as_str(), settled.id.to_string(), settled.claim.to_string());
     let changed = match outcome(&settled.result) {
@@ -152,8 +153,8 @@ pub(super) fn retry(
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    const RETRY: &str = "UPDATE deliveries SET state = 'pending', due_at = ?3, attempts = 0, claim = NULL, finished_at = NULL \
-         WHERE tenant = ?1 AND id = ?2";
+    const RETRY: &str = "UPDATE deliveries SET state = 'pending', due_at = ?3, attempts = 0, claim = NULL, \
+         last_error = NULL, finished_at = NULL WHERE tenant = ?1 AND id = ?2";
     let changed = change(connection, RETRY, (tenant.as_str(), id.to_string(), millis(now))).map_err(errors.sql())?;
     Ok(changed > 0)
 }

@@ -19,6 +19,7 @@ on_both! {
     one_receiver_asked_for_twice_is_claimed_once,
     what_has_arrived_is_forgotten_and_the_log_tells_of_it,
     what_is_tried_again_is_due_then,
+    what_was_not_sent_is_due_then_and_what_was_wrong_before_stays,
     what_was_refused_or_given_up_is_kept_and_not_sent,
     of_one_that_is_settled_twice_the_first_counts,
     many_are_settled_together,
@@ -199,6 +200,23 @@ async fn what_is_tried_again_is_due_then(database: &Database) {
         assert_eq!((kept.due_at, kept.is_claimed, kept.state), (at(now + 20), false, DeliveryState::Pending));
         assert_eq!((kept.last_error, kept.finished_at), (Some(format!("failed {attempt}")), None));
         assert!(claim(&*store, 10, at(now + 19), at(now + 90)).await.is_empty());
+    }
+    assert_eq!(lines(&*store, LogKind::LogoutFailed).await.len(), 3);
+}
+
+async fn what_was_not_sent_is_due_then_and_what_was_wrong_before_stays(database: &Database) {
+    let store = database.open().await;
+    ended(&*store, 1).await;
+    let again = |due_at| AttemptResult::Retry { due_at, error: "503".into() };
+    let postponed = |due_at| AttemptResult::Postponed { due_at };
+    let results = [(postponed(at(100)), None), (again(at(200)), Some("503")), (postponed(at(300)), Some("503"))];
+    for (attempt, (result, error)) in (1..).zip(results) {
+        let claimed = claim(&*store, 10, at(100 * (attempt - 1) + 5), at(1_000)).await.remove(0);
+        assert_eq!(claimed.delivery.attempts, u32::try_from(attempt).unwrap());
+        assert!(settle(&*store, &claimed, result, at(100 * (attempt - 1) + 6)).await);
+        let kept = all(&*store).await.remove(0);
+        assert_eq!((kept.due_at, kept.state, kept.is_claimed), (at(100 * attempt), DeliveryState::Pending, false));
+        assert_eq!(kept.last_error.as_deref(), error);
     }
     assert_eq!(lines(&*store, LogKind::LogoutFailed).await.len(), 3);
 }
