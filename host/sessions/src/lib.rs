@@ -22,7 +22,7 @@ pub use client::{
 };
 pub use delivery::{
     AttemptResult, Backlog, Claimed, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare,
-    Settled,
+    Settled, Unreadable,
 };
 pub use error::StoreError;
 pub use ids::{ClientId, TransactionId};

@@ -168,6 +168,24 @@ fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool) -> LogRo
     LogRow { tenant: session.tenant.clone(), date: session.ended_at, kind: LogKind::Logout.as_str(), body: columns::body(&body) }
 }
 
+/// What the log says of a delivery that is given up because it can't be read: what an attempt's line says, as far as it is known.
+pub(crate) fn unreadable(row: &DeliveryRow, error: &str, now: i64) -> LogRow {
+    let details = json!({
+        "logout_id": row.id,
+        "initiator": row.initiator,
+        "receiver": row.receiver,
+        "attempt": row.attempts,
+        "result": crate::DeliveryState::GivenUp.as_str(),
+    });
+    let mut body = Map::new();
+    body.insert("client_id".into(), json!(row.client_id));
+    body.insert("session_id".into(), json!(row.session_id));
+    body.insert("user_id".into(), json!(row.user_id));
+    body.insert("description".into(), json!(error));
+    body.insert("details".into(), details);
+    LogRow { tenant: row.tenant.clone(), date: now, kind: LogKind::LogoutFailed.as_str(), body: columns::body(&body) }
+}
+
 /// A URL that a client hears at no longer. What is pending for it is dropped when the client's change is on disk, for as long as the client
 /// is as it was left: what comes after another change is none of this one's.
 #[derive(Clone, Debug)]

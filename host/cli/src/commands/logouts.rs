@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use vestibule::model::{TenantId, Timestamp};
 use vestibule_server::{Configuration, open_store};
-use vestibule_sessions::{Delivery, DeliveryId, DeliveryState, Store};
+use vestibule_sessions::{Delivery, DeliveryId, DeliveryPage, DeliveryState, Store, Unreadable};
 
 use crate::table::{Table, thousands};
 
@@ -100,9 +100,10 @@ impl What {
                 let store = place.open().await?;
                 let page = store.deliveries(tenant.as_ref(), state.map(Into::into), None, take).await?;
                 if json {
-                    println!("{}", serde_json::to_string_pretty(&page.deliveries.iter().map(shown).collect::<Value>())?);
+                    let all = page.deliveries.iter().map(shown).chain(page.unreadable.iter().map(unreadable));
+                    println!("{}", serde_json::to_string_pretty(&all.collect::<Value>())?);
                 } else {
-                    print!("{}", listed(&page.deliveries));
+                    print!("{}", listed(&page));
                     if page.next.is_some() {
                         println!("   and more: see --take");
                     }
@@ -158,10 +159,10 @@ impl One {
     }
 }
 
-fn listed(deliveries: &[Delivery]) -> Table {
+fn listed(page: &DeliveryPage) -> Table {
     let mut table = Table::default();
     table.row(["id", "tenant", "client", "session", "state", "attempts", "next attempt", "last error"]);
-    for delivery in deliveries {
+    for delivery in &page.deliveries {
         let next = match delivery.state {
             DeliveryState::Pending => delivery.due_at.to_string(),
             _ => String::new(),
@@ -177,7 +178,15 @@ fn listed(deliveries: &[Delivery]) -> Table {
             delivery.last_error.as_deref().unwrap_or_default(),
         ]);
     }
+    for Unreadable { tenant, id, error } in &page.unreadable {
+        table.row([id.as_str(), tenant, "", "", "unreadable", "", "", error]);
+    }
     table
+}
+
+/// One whose row can't be read: enough to drop it.
+fn unreadable(Unreadable { tenant, id, error }: &Unreadable) -> Value {
+    json!({ "id": id, "tenant": tenant, "state": "unreadable", "last_error": error })
 }
 
 /// All that is known, but for the URL's path and the metadata's values, which may be nobody's business.

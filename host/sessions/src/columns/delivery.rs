@@ -4,7 +4,7 @@ use vestibule_model::TenantId;
 
 use super::{corrupt, from_json, initiator_of, millis, timestamp};
 use crate::client::Receiver;
-use crate::delivery::{AttemptResult, Delivery, DeliveryState, DueReceiver};
+use crate::delivery::{AttemptResult, Delivery, DeliveryCursor, DeliveryState, DueReceiver};
 use crate::error::StoreError;
 
 /// The columns of a delivery, in the order in which they are selected and inserted.
@@ -44,6 +44,17 @@ pub(crate) struct DeliveryRow {
 }
 
 impl DeliveryRow {
+    /// Its place among the others.
+    pub(crate) fn place(&self) -> (i64, &str, &str) {
+        (self.created_at, &self.tenant, &self.id)
+    }
+
+    /// The same, for whoever goes on from there; none where it can't be read.
+    pub(crate) fn cursor(&self) -> Option<DeliveryCursor> {
+        let (created_at, tenant) = (timestamp(self.created_at).ok()?, self.tenant.parse().ok()?);
+        Some(DeliveryCursor { created_at, tenant, id: self.id.parse().ok()? })
+    }
+
     /// What the row holds.
     pub(crate) fn read(&self) -> Result<Delivery, StoreError> {
         Ok(Delivery {

@@ -13,7 +13,7 @@ use super::rows::{Parameter, delivery_row, text};
 use crate::columns::{self, body, due_receiver, error_text, millis, outcome};
 use crate::delivery::{Claimed, Claims, DueReceiver, Held, ReceiverShare, Settled};
 use crate::error::StoreError;
-use crate::logout::Subscription;
+use crate::logout::{self, Subscription};
 use crate::tokens::{Claim, DeliveryId};
 
 /// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next one's. What else waits behind the first is
@@ -41,8 +41,10 @@ const CLAIM: &str = "UPDATE deliveries SET claim = $3, due_at = $4, attempts = a
      FROM unnest($1::bytea[], $2::bytea[]) AS mine (tenant, id) WHERE deliveries.tenant = mine.tenant AND deliveries.id = mine.id";
 const DROP: &str = "DELETE FROM deliveries USING unnest($1::bytea[], $2::bytea[]) AS lost (tenant, id) \
      WHERE deliveries.tenant = lost.tenant AND deliveries.id = lost.id";
-const GIVE_UP: &str = "UPDATE deliveries SET state = 'given_up', finished_at = $3, last_error = bad.error, claim = NULL \
-     FROM unnest($1::bytea[], $2::bytea[], $4::text[]) AS bad (tenant, id, error) \
+const GIVE_UP: &str = "WITH bad AS MATERIALIZED (SELECT * FROM unnest($1::bytea[], $2::bytea[], $4::text[], $5::text[], $6::text[]) \
+         AS bad (tenant, id, error, kind, body)), \
+     lines AS (INSERT INTO log (tenant, date, kind, body) SELECT tenant, $3::bigint, kind, body FROM bad) \
+     UPDATE deliveries SET state = 'given_up', finished_at = $3::bigint, last_error = bad.error, claim = NULL FROM bad \
      WHERE deliveries.tenant = bad.tenant AND deliveries.id = bad.id";
 
 /// One statement: which of these are the caller's, what becomes of each, and the lines of the log. A row that goes has no state.
@@ -108,7 +110,7 @@ pub(super) async fn claim(
 
     let claim = Claim::random()?;
     let (mut claimed, mut mine, mut lost, mut bad) = (Vec::new(), Keys::default(), Keys::default(), Keys::default());
-    let mut errors = Vec::new();
+    let (mut errors, mut lines) = (Vec::new(), Vec::new());
     for row in &found {
         let logout: Option<&str> = row.try_get(17)?;
         let mut row = delivery_row(row)?;
@@ -124,16 +126,21 @@ pub(super) async fn claim(
             }
             // Nobody can send it, and it must not be in the way of those that can be sent.
             Err(error) => {
-                errors.push(error_text(&error.to_string()));
+                let error = error_text(&error.to_string());
+                lines.push(logout::unreadable(&row, &error, now));
+                errors.push(error);
                 bad.add(row.tenant, row.id);
             }
         }
     }
     let (token, until) = (claim.to_string(), millis(until));
+    let kinds: Vec<_> = lines.iter().map(|line| line.kind).collect();
+    let bodies: Vec<_> = lines.iter().map(|line| line.body.as_str()).collect();
+    let given_up: Vec<Parameter<'_>> = vec![&bad.tenants, &bad.ids, &now, &errors, &kinds, &bodies];
     let writes = [
         Write::of(&lease, CLAIM, !mine.ids.is_empty(), vec![&mine.tenants, &mine.ids, &token, &until]).await?,
         Write::of(&lease, DROP, !lost.ids.is_empty(), vec![&lost.tenants, &lost.ids]).await?,
-        Write::of(&lease, GIVE_UP, !bad.ids.is_empty(), vec![&bad.tenants, &bad.ids, &now, &errors]).await?,
+        Write::of(&lease, GIVE_UP, !bad.ids.is_empty(), given_up).await?,
     ];
     lease.commit_after(&writes).await?;
     Ok(Claims { set_aside: found.len() - claimed.len(), claimed })

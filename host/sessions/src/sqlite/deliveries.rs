@@ -9,7 +9,7 @@ use super::rows;
 use crate::columns::{self, DeliveryRow, delivery_columns, due_receiver, error_text, millis, outcome};
 use crate::delivery::{Claimed, Claims, DeliveryState, DueReceiver, Held, ReceiverShare, Settled};
 use crate::error::StoreError;
-use crate::logout::Subscription;
+use crate::logout::{self, Subscription};
 use crate::tokens::{Claim, DeliveryId};
 
 /// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next one's, by rowid, or else of the next
@@ -81,9 +81,11 @@ pub(super) fn claim(
                 Err(error) => {
                     const GIVE_UP: &str =
                         "UPDATE deliveries SET state = ?2, finished_at = ?3, last_error = ?4, claim = NULL WHERE number = ?1";
-                    let parameters =
-                        params![number, DeliveryState::GivenUp.as_str(), millis(now), error_text(&error.to_string())];
+                    let error = error_text(&error.to_string());
+                    let line = logout::unreadable(&row, &error, millis(now));
+                    let parameters = params![number, DeliveryState::GivenUp.as_str(), millis(now), error];
                     change(connection, GIVE_UP, parameters).map_err(errors.sql())?;
+                    rows::insert_line(connection, &line.tenant, line.kind, line.date, &line.body).map_err(errors.sql())?;
                     set_aside += 1;
                 }
             }

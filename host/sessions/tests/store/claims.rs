@@ -316,7 +316,25 @@ async fn a_delivery_that_cant_be_read_is_not_in_the_way_of_others(database: &Dat
     database
         .execute(&format!("UPDATE deliveries SET metadata = '{{\"secret\": 7}}' WHERE ended_at = {}", at(1).as_millis()))
         .await;
+    let page = store.deliveries(None, None, None, 10).await.unwrap();
+    assert_eq!((page.deliveries.len(), page.unreadable.len()), (2, 1));
+    let (unreadable, id) = (&page.unreadable[0], broken.to_string());
+    assert_eq!((unreadable.tenant.as_str(), &unreadable.id), ("acme", &id));
+    assert!(unreadable.error.contains("metadata") && !unreadable.error.contains("secret"), "{unreadable:?}");
+    // It has its place among the pages, too.
+    let first = store.deliveries(None, None, None, 1).await.unwrap();
+    assert_eq!((first.deliveries.len(), &first.unreadable[..]), (0, &page.unreadable[..]));
+    let rest = store.deliveries(None, None, first.next.as_ref(), 10).await.unwrap();
+    assert_eq!((rest.deliveries, rest.unreadable.len()), (page.deliveries, 0));
+
     assert_eq!(sessions(&claim(&*store, 10, at(5), at(50)).await), ["s1", "s2"]);
+    let told = lines(&*store, LogKind::LogoutFailed).await;
+    assert_eq!((told.len(), told[0].date), (1, at(5)));
+    let (body, details) = (&told[0].body, &told[0].body["details"]);
+    assert_eq!((&body["client_id"], &body["session_id"], &body["user_id"]), (&"shop".into(), &"s0".into(), &"anna".into()));
+    assert_eq!((&details["logout_id"], &details["result"]), (&id.into(), &"given_up".into()));
+    let description = body["description"].as_str().unwrap();
+    assert!(description.contains("metadata") && !description.contains("secret"), "{description}");
     database.execute(&format!("UPDATE deliveries SET metadata = NULL WHERE ended_at = {}", at(1).as_millis())).await;
     let kept = store.delivery(&tenant("acme"), broken).await.unwrap().unwrap();
     assert_eq!((kept.state, kept.finished_at), (DeliveryState::GivenUp, Some(at(5))));
