@@ -22,6 +22,7 @@ on_both! {
     what_was_not_sent_is_due_then_and_what_was_wrong_before_stays,
     what_was_refused_or_given_up_is_kept_and_not_sent,
     of_one_that_is_settled_twice_the_first_counts,
+    of_two_claims_that_are_settled_together_the_one_that_holds_counts,
     many_are_settled_together,
     what_is_given_back_is_due_at_once_and_the_attempt_not_counted,
     a_delivery_that_cant_be_read_is_not_in_the_way_of_others,
@@ -252,6 +253,20 @@ async fn of_one_that_is_settled_twice_the_first_counts(database: &Database) {
     assert_eq!((left.len(), left[0].due_at), (1, at(60)));
     let told = (lines(&*store, LogKind::LogoutFailed).await.len(), lines(&*store, LogKind::LogoutDelivered).await.len());
     assert_eq!(told, (1, 1));
+}
+
+async fn of_two_claims_that_are_settled_together_the_one_that_holds_counts(database: &Database) {
+    let store = database.open().await;
+    ended(&*store, 1).await;
+    // Its lease ran out, and the same server has claimed it again.
+    let stale = claim(&*store, 10, at(5), at(50)).await.remove(0);
+    let held = claim(&*store, 10, at(50), at(90)).await.remove(0);
+    let again = AttemptResult::Retry { due_at: at(200), error: "503".into() };
+    let settling = vec![settled(&stale, again, at(55)), settled(&held, AttemptResult::Delivered, at(55))];
+    assert_eq!(store.settle_deliveries(settling, at(55)).await.unwrap(), [false, true]);
+    assert!(all(&*store).await.is_empty());
+    let told = (lines(&*store, LogKind::LogoutFailed).await.len(), lines(&*store, LogKind::LogoutDelivered).await.len());
+    assert_eq!(told, (0, 1));
 }
 
 async fn many_are_settled_together(database: &Database) {
