@@ -18,7 +18,7 @@ mod store;
 mod tokens;
 
 pub use client::{
-    Client, ClientCreated, ClientPage, ClientSource, LogoutInitiators, LogoutSettings, LogoutUrl, LogoutUrlError, Receiver,
+    Client, ClientCreated, ClientDeleted, ClientPage, ClientSource, LogoutInitiators, LogoutSettings, LogoutUrl, LogoutUrlError, Receiver,
 };
 pub use delivery::{
     AttemptResult, Backlog, Claimed, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare,

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
-use crate::client::{Client, ClientCreated, ClientPage};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::delivery::{
     Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
 };
@@ -91,8 +91,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// dropped when it is claimed. Other initiators are for sessions that end later.
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError>;
 
-    /// Deletes a client, and drops what is pending for it, as a change does. Whether it was there.
-    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError>;
+    /// Deletes a client of the Management API, and drops what is pending for it, as a change does. One that the configuration declares stays.
+    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientDeleted, StoreError>;
 
     /// Makes these the clients that the operator's configuration declares, whatever their `source` and times say: creates and changes
     /// them, and deletes those that it declares no longer. A client of the Management API with the same id becomes the configuration's.

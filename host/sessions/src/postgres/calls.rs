@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
 use super::{PostgresStore, changes, clients, deliveries, lists, login, logouts, outbox};
-use crate::client::{Client, ClientCreated, ClientPage};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::delivery::{
     Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
 };
@@ -112,10 +112,10 @@ impl Store for PostgresStore {
         Ok(is_done)
     }
 
-    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError> {
-        let (was_there, lost) = self.connections.attempt(false, |lease| clients::delete(lease, tenant, id)).await?;
+    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientDeleted, StoreError> {
+        let (deleted, lost) = self.connections.attempt(false, |lease| clients::delete(lease, tenant, id)).await?;
         clients::unsubscribe(&self.connections, tenant, lost).await;
-        Ok(was_there)
+        Ok(deleted)
     }
 
     async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use super::errors::Trouble;
 use super::lease::{BEGIN, Connections, Lease};
 use super::login::bytes;
 use super::rows::{Parameter, text};
-use crate::client::{Client, ClientCreated, ClientPage};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::columns::{self, ClientRow, client_columns};
 use crate::ids::ClientId;
 use crate::logout::{self, Lost};
@@ -92,15 +92,23 @@ pub(super) async fn replace(mut lease: Lease, tenant: &TenantId, client: &Client
     Ok((true, lost))
 }
 
-/// One attempt. Whether it was there, and where it heard.
-pub(super) async fn delete(mut lease: Lease, tenant: &TenantId, id: &ClientId) -> Result<(bool, Vec<Lost>), Trouble> {
-    let Some(kept) = kept(&mut lease, tenant, id).await? else {
-        lease.roll_back().await?;
-        return Ok((false, Vec::new()));
+/// One attempt. What has become of it, and where it heard.
+pub(super) async fn delete(
+    mut lease: Lease,
+    tenant: &TenantId,
+    id: &ClientId,
+) -> Result<(ClientDeleted, Vec<Lost>), Trouble> {
+    let deleted = match kept(&mut lease, tenant, id).await? {
+        Some(kept) if !kept.is_declared() => {
+            let lost = remove(&lease, tenant, &kept).await?;
+            lease.commit().await?;
+            return Ok((ClientDeleted::Deleted, lost));
+        }
+        Some(_) => ClientDeleted::Declared,
+        None => ClientDeleted::Absent,
     };
-    let lost = remove(&lease, tenant, &kept).await?;
-    lease.commit().await?;
-    Ok((true, lost))
+    lease.roll_back().await?;
+    Ok((deleted, Vec::new()))
 }
 
 /// One attempt. Where clients hear no longer.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
 use super::{SqliteStore, changes, clients, deliveries, lists, login, logouts, outbox};
-use crate::client::{Client, ClientCreated, ClientPage};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::columns;
 use crate::delivery::{
     Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
@@ -125,11 +125,11 @@ impl Store for SqliteStore {
         Ok(is_done)
     }
 
-    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError> {
+    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientDeleted, StoreError> {
         let (of, id) = (tenant.clone(), id.clone());
-        let (was_there, lost) = self.write(move |connection, errors| clients::delete(connection, errors, &of, &id)).await?;
+        let (deleted, lost) = self.write(move |connection, errors| clients::delete(connection, errors, &of, &id)).await?;
         clients::unsubscribe(self, tenant, lost).await;
-        Ok(was_there)
+        Ok(deleted)
     }
 
     async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError> {

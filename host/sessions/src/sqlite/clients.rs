@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vestibule_model::{TenantId, Timestamp};
 
 use super::{Errors, SqliteStore};
-use crate::client::{Client, ClientCreated, ClientPage, ClientSource};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage, ClientSource};
 use crate::columns::{self, ClientRow, client_columns};
 use crate::error::StoreError;
 use crate::ids::ClientId;
@@ -72,15 +72,18 @@ pub(super) fn replace(
     Ok((true, put(connection, tenant, &kept, client).map_err(errors.sql())?))
 }
 
-/// Whether it was there, and where it heard.
+/// What has become of it, and where it heard.
 pub(super) fn delete(
     connection: &Connection,
     errors: Errors<'_>,
     tenant: &TenantId,
     id: &ClientId,
-) -> Result<(bool, Vec<Lost>), StoreError> {
-    let Some(kept) = kept(connection, tenant, id.as_str()).map_err(errors.sql())? else { return Ok((false, Vec::new())) };
-    Ok((true, remove(connection, tenant, &kept).map_err(errors.sql())?))
+) -> Result<(ClientDeleted, Vec<Lost>), StoreError> {
+    Ok(match kept(connection, tenant, id.as_str()).map_err(errors.sql())? {
+        None => (ClientDeleted::Absent, Vec::new()),
+        Some(kept) if kept.is_declared() => (ClientDeleted::Declared, Vec::new()),
+        Some(kept) => (ClientDeleted::Deleted, remove(connection, tenant, &kept).map_err(errors.sql())?),
+    })
 }
 
 /// Where clients hear no longer.

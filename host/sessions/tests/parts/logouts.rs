@@ -3,7 +3,7 @@
 use serde_json::{Map, json};
 use vestibule_model::Timestamp;
 use vestibule_sessions::{
-    AttemptResult, Claimed, Client, ClientCreated, ClientId, ClientSource, Delivery, DeliveryState, Initiator, LogEntry, LogKind,
+    AttemptResult, Claimed, Client, ClientCreated, ClientDeleted, ClientId, ClientSource, Delivery, DeliveryState, Initiator, LogEntry, LogKind,
     LogoutInitiators, LogoutSettings, LogoutUrl, NewLogEntry, ReceiverShare, SessionChange, Settled, Store,
 };
 
@@ -54,6 +54,11 @@ pub(crate) async fn create(store: &dyn Store, client: Client) {
 /// A client of the tenant `acme`, as it is kept.
 pub(crate) async fn kept(store: &dyn Store, name: &str) -> Option<Client> {
     store.client(&tenant("acme"), &client_id(name)).await.unwrap()
+}
+
+/// Deletes a client of the tenant `acme`.
+pub(crate) async fn delete(store: &dyn Store, name: &str) -> ClientDeleted {
+    store.delete_client(&tenant("acme"), &client_id(name)).await.unwrap()
 }
 
 /// Changes a client's settings.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use vestibule_sessions::{
-    AttemptResult, Backlog, Claim, Claimed, DeliveryId, DeliveryState, Held, Initiator, LogoutInitiators, LogoutSettings,
+    AttemptResult, Backlog, Claim, Claimed, ClientDeleted, DeliveryId, DeliveryState, Held, Initiator, LogoutInitiators, LogoutSettings,
     ReceiverShare, Retention, Store,
 };
 
@@ -199,7 +199,7 @@ async fn take(store: &dyn Store, model: &mut Model, step: &Step) {
         }
         Step::Delete { client } => {
             let before = model.urls(*client);
-            let was_there = store.delete_client(&acme, &client_id(CLIENTS[*client])).await.unwrap();
+            let was_there = delete(store, CLIENTS[*client]).await == ClientDeleted::Deleted;
             assert_eq!(was_there, model.settings.remove(client).is_some());
             model.unsubscribe(*client, &before);
         }

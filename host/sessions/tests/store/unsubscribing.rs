@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vestibule_sessions::{AttemptResult, Client, DeliveryState, Initiator, LogoutInitiators, LogoutSettings, ReceiverShare};
+use vestibule_sessions::{AttemptResult, Client, ClientDeleted, DeliveryState, Initiator, LogoutInitiators, LogoutSettings, ReceiverShare};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -51,7 +51,7 @@ async fn what_is_pending_for_a_url_that_is_gone_is_dropped(database: &Database) 
 async fn what_is_pending_for_a_client_that_is_gone_is_dropped(database: &Database) {
     let store = database.open().await;
     four_deliveries(&*store).await;
-    assert!(store.delete_client(&tenant("acme"), &client_id("shop")).await.unwrap());
+    assert_eq!(delete(&*store, "shop").await, ClientDeleted::Deleted);
     assert_eq!(targets(&all(&*store).await), expected(&OF_WIKI));
 }
 
@@ -103,7 +103,7 @@ async fn what_was_refused_or_given_up_stays(database: &Database) {
     let claimed = claim(&*store, 10, at(2), at(50)).await;
     finish(&*store, &claimed[0], DeliveryState::Refused, at(3)).await;
     finish(&*store, &claimed[1], DeliveryState::GivenUp, at(3)).await;
-    assert!(store.delete_client(&tenant("acme"), &client_id("shop")).await.unwrap());
+    assert_eq!(delete(&*store, "shop").await, ClientDeleted::Deleted);
     assert_eq!(all(&*store).await.len(), 2);
     // Whoever tries it again finds nobody who wants it.
     assert!(store.retry_delivery(&tenant("acme"), claimed[0].delivery.id, at(4)).await.unwrap());
@@ -151,7 +151,7 @@ async fn ends_and_unsubscribing_at_once_leave_nothing_to_send(database: &Databas
         }
         let store = Arc::clone(&stores[1]);
         callers.spawn(async move {
-            assert!(store.delete_client(&tenant("acme"), &client_id(&name)).await.unwrap());
+            assert_eq!(delete(&*store, &name).await, ClientDeleted::Deleted);
         });
         while let Some(done) = callers.join_next().await {
             done.unwrap();
@@ -222,7 +222,7 @@ async fn a_long_backlog_is_dropped_part_by_part_after_its_client_and_what_is_lef
         ),
     };
     database.execute(&refuse).await;
-    assert!(store.delete_client(&tenant("acme"), &client_id("shop")).await.unwrap());
+    assert_eq!(delete(&*store, "shop").await, ClientDeleted::Deleted);
     assert_eq!(kept(&*store, "shop").await, None);
     assert_eq!(pending().await, 1_001, "what was dropped before the one that fails is gone");
     database.execute(allow).await;
