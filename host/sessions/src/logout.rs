@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+use vestibule_model::Timestamp;
 
 use crate::client::{LogoutSettings, LogoutUrl};
 use crate::columns::{self, ClientRow, DeliveryRow};
@@ -121,7 +122,7 @@ pub(crate) fn owed(ended: &[EndedSession], subscriptions: &Subscriptions, now: i
                 Some(Subscription::Unreadable) => is_unreadable = true,
             }
         }
-        owed.log.push(line(session, owed.deliveries.len() - before, is_unreadable));
+        owed.log.push(line(session, owed.deliveries.len() - before, is_unreadable, now));
     }
     Ok(owed)
 }
@@ -154,10 +155,12 @@ fn delivery(
     })
 }
 
-fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool) -> LogRow {
+/// It is dated by when it is written: an end that is found long after the session's time was over is as new to whoever reads the log as any.
+fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool, now: i64) -> LogRow {
     let mut details = Map::new();
     details.insert("initiator".into(), json!(session.initiator));
     details.insert("deliveries".into(), json!(deliveries));
+    details.insert("ended_at".into(), json!(Timestamp::from_millis(session.ended_at.unsigned_abs()).to_string()));
     if is_unreadable {
         details.insert("error".into(), json!("what its applications want to hear can't be read from the database"));
     }
@@ -165,7 +168,7 @@ fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool) -> LogRo
     body.insert("session_id".into(), json!(session.id));
     body.insert("user_id".into(), json!(session.user_id));
     body.insert("details".into(), Value::Object(details));
-    LogRow { tenant: session.tenant.clone(), date: session.ended_at, kind: LogKind::Logout.as_str(), body: columns::body(&body) }
+    LogRow { tenant: session.tenant.clone(), date: now, kind: LogKind::Logout.as_str(), body: columns::body(&body) }
 }
 
 /// What the log says of a delivery that is given up because it can't be read: what an attempt's line says, as far as it is known.
