@@ -107,12 +107,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// for whoever comes. Each counts one attempt more. Nobody else has them at the same time.
     ///
     /// What goes to a URL at which its client hears no longer is dropped instead.
-    async fn claim_deliveries(
-        &self,
-        shares: &[ReceiverShare],
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Claims, StoreError>;
+    async fn claim_deliveries(&self, shares: &[ReceiverShare], now: Timestamp, until: Timestamp) -> Result<Claims, StoreError>;
 
     /// Writes down how attempts have ended, each with its line of the log, in one transaction. Of each, whether it was the caller's: where
     /// another has claimed it since, or it was dropped, nothing is written, and no line.

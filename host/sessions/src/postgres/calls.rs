@@ -129,12 +129,7 @@ impl Store for PostgresStore {
         self.connections.attempt(true, |lease| async move { deliveries::due(&lease, now, at_most).await }).await
     }
 
-    async fn claim_deliveries(
-        &self,
-        shares: &[ReceiverShare],
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Claims, StoreError> {
+    async fn claim_deliveries(&self, shares: &[ReceiverShare], now: Timestamp, until: Timestamp) -> Result<Claims, StoreError> {
         // What was claimed in an attempt whose answer was lost is due again when its lease is over.
         self.connections.attempt(true, |lease| deliveries::claim(lease, shares, now, until)).await
     }

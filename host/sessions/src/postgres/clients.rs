@@ -93,11 +93,7 @@ pub(super) async fn replace(mut lease: Lease, tenant: &TenantId, client: &Client
 }
 
 /// One attempt. What has become of it, and where it heard.
-pub(super) async fn delete(
-    mut lease: Lease,
-    tenant: &TenantId,
-    id: &ClientId,
-) -> Result<(ClientDeleted, Vec<Lost>), Trouble> {
+pub(super) async fn delete(mut lease: Lease, tenant: &TenantId, id: &ClientId) -> Result<(ClientDeleted, Vec<Lost>), Trouble> {
     let deleted = match kept(&mut lease, tenant, id).await? {
         Some(kept) if !kept.is_declared() => {
             let lost = remove(&lease, tenant, &kept).await?;

@@ -164,8 +164,9 @@ impl Keys {
 pub(super) async fn settle(mut lease: Lease, settled: &[Settled], now: Timestamp) -> Result<Vec<bool>, Trouble> {
     // Each claim is settled once: of two of one row, the one that is not the caller's any more settles nothing.
     let mut seen = HashSet::new();
-    let places: Vec<usize> =
-        (0..settled.len()).filter(|place| settled.get(*place).is_some_and(|one| seen.insert((&one.tenant, one.id, one.claim)))).collect();
+    let places: Vec<usize> = (0..settled.len())
+        .filter(|place| settled.get(*place).is_some_and(|one| seen.insert((&one.tenant, one.id, one.claim))))
+        .collect();
     let rows: Vec<&Settled> = places.iter().filter_map(|place| settled.get(*place)).collect();
 
     let tenants: Vec<_> = rows.iter().map(|one| bytes(&one.tenant)).collect();

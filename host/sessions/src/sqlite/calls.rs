@@ -143,12 +143,7 @@ impl Store for SqliteStore {
         self.list(move |connection, errors| deliveries::due(connection, errors, now, at_most)).await
     }
 
-    async fn claim_deliveries(
-        &self,
-        shares: &[ReceiverShare],
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Claims, StoreError> {
+    async fn claim_deliveries(&self, shares: &[ReceiverShare], now: Timestamp, until: Timestamp) -> Result<Claims, StoreError> {
         let shares = shares.to_vec();
         self.write(move |connection, errors| deliveries::claim(connection, errors, &shares, now, until)).await
     }

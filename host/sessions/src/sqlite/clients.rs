@@ -193,9 +193,8 @@ pub(super) async fn unsubscribe(store: &SqliteStore, tenant: &TenantId, lost: Ve
         let mut dropped = Lost::AT_ONE_TIME;
         while dropped == Lost::AT_ONE_TIME {
             let (tenant, lost) = (tenant.clone(), lost.clone());
-            let some = move |connection: &Connection, errors: Errors<'_>| {
-                drop_some(connection, &tenant, &lost).map_err(errors.sql())
-            };
+            let some =
+                move |connection: &Connection, errors: Errors<'_>| drop_some(connection, &tenant, &lost).map_err(errors.sql());
             dropped = store.write(some).await.unwrap_or_default();
         }
     }

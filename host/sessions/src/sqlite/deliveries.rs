@@ -194,8 +194,8 @@ mod tests {
     fn add(connection: &Connection, count: u32) {
         let insert = "WITH RECURSIVE one (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < ?1) \
              INSERT INTO deliveries (tenant, id, client_id, session_id, user_id, url, receiver, initiator, ended_at, created_at, \
-             attempts, due_at, state) SELECT 't' || n % 2, hex(randomblob(16)), 'shop', 's', 'u', 'https://r/', \
-             'https://r' || n / 2 % 5 || ':443', 'rp-logout', 0, 0, 0, 0, 'pending' FROM one";
+             attempts, due_at, state) SELECT 't' || (n % 2), hex(randomblob(16)), 'shop', 's', 'u', 'https://r/', \
+             'https://r' || (n / 2 % 5) || ':443', 'rp-logout', 0, 0, 0, 0, 'pending' FROM one";
         connection.execute(insert, [count]).unwrap();
     }
 

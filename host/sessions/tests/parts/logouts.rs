@@ -3,8 +3,8 @@
 use serde_json::{Map, json};
 use vestibule_model::Timestamp;
 use vestibule_sessions::{
-    AttemptResult, Claimed, Client, ClientCreated, ClientDeleted, ClientId, ClientSource, Delivery, DeliveryState, Initiator, LogEntry, LogKind,
-    LogoutInitiators, LogoutSettings, LogoutUrl, NewLogEntry, ReceiverShare, SessionChange, Settled, Store,
+    AttemptResult, Claimed, Client, ClientCreated, ClientDeleted, ClientId, ClientSource, Delivery, DeliveryState, Initiator,
+    LogEntry, LogKind, LogoutInitiators, LogoutSettings, LogoutUrl, NewLogEntry, ReceiverShare, SessionChange, Settled, Store,
 };
 
 use super::logins::*;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use vestibule_sessions::{
-    AttemptResult, Backlog, Claim, Claimed, ClientDeleted, DeliveryId, DeliveryState, Held, Initiator, LogoutInitiators, LogoutSettings,
-    ReceiverShare, Retention, Store,
+    AttemptResult, Backlog, Claim, Claimed, ClientDeleted, DeliveryId, DeliveryState, Held, Initiator, LogoutInitiators,
+    LogoutSettings, ReceiverShare, Retention, Store,
 };
 
 use crate::parts::database::Database;
@@ -162,7 +162,9 @@ impl Model {
         row.claim = None;
         match result {
             AttemptResult::Delivered => drop(self.deliveries.remove(target)),
-            AttemptResult::Retry { due_at, .. } | AttemptResult::Postponed { due_at } => row.due = due_at.as_millis() - at(0).as_millis(),
+            AttemptResult::Retry { due_at, .. } | AttemptResult::Postponed { due_at } => {
+                row.due = due_at.as_millis() - at(0).as_millis()
+            }
             AttemptResult::Refused { .. } => (row.state, row.finished) = (DeliveryState::Refused, Some(self.now)),
             AttemptResult::GivenUp { .. } => (row.state, row.finished) = (DeliveryState::GivenUp, Some(self.now)),
         }
