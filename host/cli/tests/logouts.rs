@@ -172,7 +172,7 @@ async fn whoever_drops_what_a_server_has_in_hand_is_told_that_it_may_be_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_was_made_or_imported_signs_after_the_signal_and_the_one_before_is_served() {
+async fn a_key_that_is_made_is_served_before_it_signs_and_one_that_is_imported_signs_and_the_one_before_is_served() {
     let port = nobody();
     let heard = hear(port);
     let mut running = Running::start(port, "");
@@ -182,7 +182,13 @@ async fn a_key_that_was_made_or_imported_signs_after_the_signal_and_the_one_befo
     let rotated = running.done(&["keys", "rotate"], &tenant);
     let second = rotated.split(':').next().unwrap().to_owned();
     assert_ne!(first, second);
-    assert_eq!(kid(&running, &heard, "sess_2").await, first, "the server has not been told yet");
+    running.reload();
+    assert_eq!(kid(&running, &heard, "sess_2").await, first, "applications may not know the new one yet");
+    assert_eq!(published(&running).await.iter().filter(|known| [&first, &second].contains(known)).count(), 2);
+    let listed = running.done(&["keys", "list"], &tenant);
+    assert!(listed.lines().any(|line| line.contains(&second) && line.contains("it is to sign")), "{listed}");
+    let rotated = running.done(&["keys", "rotate", "--at-once"], &tenant);
+    let second = rotated.split(':').next().unwrap().to_owned();
     running.reload();
     assert_eq!(kid(&running, &heard, "sess_3").await, second);
 
@@ -199,10 +205,10 @@ async fn a_key_that_was_made_or_imported_signs_after_the_signal_and_the_one_befo
     }
     let listed = running.done(&["keys", "list"], &tenant);
     let listed: Vec<&str> = listed.lines().filter(|line| !line.trim().is_empty()).collect();
-    assert_eq!(listed.len(), 4, "{listed:?}");
-    for (line, words) in
-        listed[1..].iter().zip([["of-the-platform", "ES256", "it signs"], [&second, "RS256", "Z"], [&first, "RS256", "Z"]])
-    {
+    assert_eq!(listed.len(), 5, "{listed:?}");
+    let expected =
+        [["of-the-platform", "ES256", "it signs"], [&second, "RS256", "Z"], ["", "RS256", "Z"], [&first, "RS256", "Z"]];
+    for (line, words) in listed[1..].iter().zip(expected) {
         assert!(words.iter().all(|word| line.contains(word)), "{words:?} are not in {line:?}");
     }
     running.server.stop();

@@ -18,6 +18,7 @@ use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, 
 use crate::api;
 use crate::app::{App, Made, Reached};
 use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
+use crate::keys::keep_up;
 use crate::logout::Logouts;
 use crate::streams::{Streams, plans};
 use crate::sweep::sweep;
@@ -102,6 +103,7 @@ pub struct Server {
     handle: Handle<SocketAddr>,
     serving: JoinHandle<std::io::Result<()>>,
     sweeping: JoinHandle<()>,
+    keeping_up: JoinHandle<()>,
     logouts: Logouts,
     streams: Streams,
 }
@@ -131,7 +133,6 @@ impl Server {
             is_encrypted: configuration.listen.tls.is_some(),
             trusts_forwarded_host: configuration.listen.trust_forwarded_host,
         };
-        declare_clients(&*store, &configuration).await?;
         let connector = Arc::new(Connector::new(&configuration.logout.http)?);
         let made = Made { tenants, runtime, store: Arc::clone(&store), traces, connector, reached };
         let app = App::new(made);
@@ -144,9 +145,12 @@ impl Server {
         let listener = TcpListener::bind(wanted).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        // Only now: a server that can't listen has changed nothing.
+        declare_clients(&*store, &configuration).await?;
         let handle = Handle::new();
         let serving = serve(listener, tls.clone(), handle.clone(), &app).map_err(failed)?;
         let sweeping = tokio::spawn(sweep(app.clone(), configuration.keep));
+        let keeping_up = tokio::spawn(keep_up(app.clone()));
         let logouts = Logouts::start(&app, configuration.logout.give_up_after.0);
         let streams = Streams::start(&app, streams)?;
         tracing::info!(%address, tenants = configuration.tenants.len(), "listening");
@@ -163,6 +167,7 @@ impl Server {
             handle,
             serving,
             sweeping,
+            keeping_up,
             logouts,
             streams,
         })
@@ -188,11 +193,11 @@ impl Server {
             // Looked at before anything changes.
             certificate(settings).await?;
         }
-        declare_clients(&*self.store, &configuration).await?;
         if let (Some(tls), Some(settings)) = (&self.tls, &configuration.listen.tls) {
             let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;
             reloaded.map_err(|error| StartError::Certificate(error.to_string()))?;
         }
+        declare_clients(&*self.store, &configuration).await?;
         self.app.serve(tenants);
         self.streams.change(streams).await;
         self.configuration = configuration;
@@ -208,6 +213,7 @@ impl Server {
             tracing::error!(%error, "the server has ended with an error");
         }
         self.sweeping.abort();
+        self.keeping_up.abort();
         tokio::join!(self.logouts.stop(), self.streams.stop());
         self.store.close().await;
         self.app.traces().close();

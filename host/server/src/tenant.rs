@@ -159,6 +159,10 @@ impl Tenants {
         self.by_host.get(host).cloned()
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.by_id.values()
+    }
+
     pub(crate) fn by_id(&self, id: &TenantId) -> Option<Arc<Tenant>> {
         self.by_id.get(id).cloned()
     }

@@ -21,7 +21,11 @@ pub struct DeliveryId(u128);
 pub struct DeliveryIdError;
 
 impl DeliveryId {
-    pub(crate) fn random() -> Result<Self, StoreError> {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn random() -> Result<Self, StoreError> {
         // Version 4, which is random, as RFC 9562 writes it.
         Ok(Self(random()? & !VERSION & !VARIANT | 0x4 << 76 | 0b10 << 62))
     }
@@ -50,7 +54,11 @@ impl FromStr for DeliveryId {
 pub struct Claim(u128);
 
 impl Claim {
-    pub(crate) fn random() -> Result<Self, StoreError> {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn random() -> Result<Self, StoreError> {
         random().map(Self)
     }
 }

@@ -133,7 +133,7 @@ impl Deliverer {
             metadata: delivery.metadata.as_ref(),
         };
         let now = Timestamp::now();
-        let token = match token.sign(tenant.logout_keys.signing(), now) {
+        let token = match token.sign(&tenant.logout_keys.signing(now), now) {
             Ok(token) => token,
             Err(error) => {
                 tracing::error!(tenant = %delivery.tenant, %error, "a logout token can't be signed");
