@@ -148,7 +148,7 @@ async fn the_log_tells_of_every_end(database: &Database) {
     }
     let found = log_of(&*store, "acme").await;
     let bodies: Vec<_> = found.iter().map(|line| json!(line.body)).collect();
-    let body = |session: &str, deliveries: u64| json!({ "session_id": session, "user_id": "anna", "details": { "initiator": "idp-logout", "deliveries": deliveries } });
+    let body = |session: &str, deliveries: u64| json!({ "session_id": session, "user_id": "anna", "details": { "initiator": "idp-logout", "deliveries": deliveries, "ended_at": at(5).to_string() } });
     assert!(bodies.contains(&body("s1", 2)) && bodies.contains(&body("s2", 0)) && bodies.len() == 2, "{bodies:?}");
     assert!(found.iter().all(|line| line.kind == LogKind::Logout && line.date == at(5)));
     assert_eq!(LogKind::Logout.as_str(), "slo");
