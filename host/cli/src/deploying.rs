@@ -43,6 +43,7 @@ pub(crate) fn refused(error: anyhow::Error, action: &str, tenant: &str) -> anyho
     let help = match refusal.code.as_str() {
         "capabilities_not_accepted" => "--accept-capabilities lets it see and do this as well".to_owned(),
         "capabilities_refused" => format!("`vestibule policy show --tenant {tenant}` shows who may"),
+        "requests_not_allowed" => format!("`vestibule actions set {action} --allow ORIGIN --tenant {tenant}`"),
         "overtaken" => "somebody else has changed it meanwhile: see `vestibule actions show`, and run this again".to_owned(),
         _ => return anyhow!("{action} was not deployed: {refusal}"),
     };

@@ -30,9 +30,9 @@ enum What {
         /// Of this status alone: final, partial or canceled
         #[arg(long)]
         status: Option<String>,
-        /// So many at most
-        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-        take: usize,
+        /// So many, 100 at most
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=100))]
+        take: u8,
         /// Those after this one, which an earlier list has named
         #[arg(long, value_name = "NEXT")]
         from: Option<String>,
@@ -56,7 +56,7 @@ impl Executions {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         match self.what {
             What::List { place, action, status, take, from, json } => {
-                let page = place.connect()?.executions(&Filter { action, status, from, take })?;
+                let page = place.connect()?.executions(&Filter { action, status, from, take: usize::from(take) })?;
                 if json {
                     json::print(&serde_json::json!({ "executions": page.executions, "next": page.next }))?;
                 } else {
