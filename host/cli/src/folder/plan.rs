@@ -180,7 +180,7 @@ impl Plan {
 fn changes(there: &Settings, wanted: &Settings) -> Result<Map<String, Value>> {
     let before = serde_json::to_value(there)?;
     let Value::Object(mut changed) = serde_json::to_value(wanted)? else { bail!("settings are an object") };
-    changed.retain(|name, value| before[&*name] != *value);
+    changed.retain(|name, value| before[name.as_str()] != *value);
     Ok(changed)
 }
 
