@@ -3,6 +3,7 @@
 
 #[doc(hidden)]
 pub mod contract;
+mod digest;
 mod error;
 pub mod event;
 pub mod http;
@@ -17,6 +18,7 @@ mod string_map;
 mod timestamp;
 mod transaction;
 
+pub use digest::{ComponentDigest, ComponentDigestError};
 pub use error::{
     AccessError, CacheError, InvalidKey, LimitExceeded, MetadataError, PastTime, RefreshTokenError, SamlError, SessionError,
     TokenError, TransactionError, UserError, ValidationError, ValueTooLong,

@@ -1,9 +1,10 @@
 //! An Action, compiled and ready to run.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use serde_json::{Map, Value};
 use vestibule_model::ActionId;
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
@@ -14,6 +15,7 @@ use crate::capabilities;
 use crate::error::{LoadError, of_wasmtime};
 use crate::inspect::{CONTRACT, Capabilities, Imports};
 use crate::sandbox::Sandbox;
+use crate::shelf::Charge;
 
 /// The functions that a post-login Action exports.
 const EXPORTS: [&str; 2] = ["on-execute-post-login", "on-continue-post-login"];
@@ -35,9 +37,9 @@ const OVER_LIMIT: [(&str, &str); 7] = [
 
 /// An Action that has been compiled and checked. Cloning it is cheap.
 #[derive(Clone)]
-pub struct Action(Arc<Inner>);
+pub struct Action(pub(crate) Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     id: ActionId,
     bytes: usize,
     capabilities: Capabilities,
@@ -46,6 +48,10 @@ struct Inner {
     /// Whether its last run has computed for longer than a moment.
     takes_long: AtomicBool,
     pre: PostLoginPre<Sandbox>,
+    /// Bytes of compiled code and of data that is mapped beside it.
+    image_bytes: usize,
+    /// What it is counted with where it comes from a shelf: the last of it, so that it counts for as long as it is there.
+    charge: OnceLock<Charge>,
 }
 
 impl Action {
@@ -91,6 +97,17 @@ impl Action {
         &self.0.pre
     }
 
+    /// What it takes in memory, as far as wasmtime tells.
+    pub(crate) fn image_bytes(&self) -> usize {
+        self.0.image_bytes
+    }
+
+    /// Counts it by a shelf for as long as it is in memory.
+    pub(crate) fn charge(&self, charge: Charge) {
+        // It has been loaded for this one shelf, which charges once.
+        let _ = self.0.charge.set(charge);
+    }
+
     pub(crate) fn load(
         engine: &Engine,
         linker: &Linker<Sandbox>,
@@ -99,22 +116,23 @@ impl Action {
         limit: usize,
         compile: impl FnOnce(&Engine) -> Result<Component, LoadError>,
     ) -> Result<Self, LoadError> {
-        let name = || fallback_name.to_owned();
-        if bytes.len() > limit {
-            return Err(LoadError::TooLarge { name: name(), given: bytes.len(), limit });
-        }
-        if bytes.starts_with(CORE_MODULE) {
-            return Err(LoadError::CoreModule { name: name() });
-        }
-        if !bytes.starts_with(WASM) {
-            return Err(LoadError::NotWasm { name: name() });
-        }
+        is_component(fallback_name, bytes, limit)?;
         // Whatever else reads these bytes does so only when they have been validated.
         let component = compile(engine)?;
         let id = identity(bytes, fallback_name)?;
-        let name = || id.to_string();
+        Self::of_component(engine, linker, id, bytes.len(), &component)
+    }
 
-        let imports = Imports::of(&component, engine, &capabilities::is_offered);
+    /// The Action that a compiled component is.
+    pub(crate) fn of_component(
+        engine: &Engine,
+        linker: &Linker<Sandbox>,
+        id: ActionId,
+        bytes: usize,
+        component: &Component,
+    ) -> Result<Self, LoadError> {
+        let name = || id.to_string();
+        let imports = Imports::of(component, engine, &capabilities::is_offered);
         if let Some(built_for) = imports.other_version {
             return Err(LoadError::OtherVersion { name: name(), built_for, served: CONTRACT });
         }
@@ -129,16 +147,17 @@ impl Action {
             }
         }
         let other_type = |error: wasmtime::Error| LoadError::OtherType { name: name(), reason: of_wasmtime(&error) };
-        let pre = linker.instantiate_pre(&component).and_then(PostLoginPre::new).map_err(other_type)?;
-        let caches = imports.offered.capabilities.iter().any(|capability| capability.interface == "cache");
-        let sends_requests = imports.offered.sends_requests();
+        let pre = linker.instantiate_pre(component).and_then(PostLoginPre::new).map_err(other_type)?;
+        let image = component.image_range();
         Ok(Self(Arc::new(Inner {
-            bytes: bytes.len(),
+            bytes,
+            caches: imports.offered.caches(),
+            sends_requests: imports.offered.sends_requests(),
             capabilities: imports.offered,
-            caches,
-            sends_requests,
             takes_long: AtomicBool::new(false),
             pre,
+            image_bytes: image.end.addr() - image.start.addr(),
+            charge: OnceLock::new(),
             id,
         })))
     }
@@ -156,6 +175,31 @@ pub(crate) fn refused(name: String, reason: String) -> LoadError {
         Some((_, limit)) => LoadError::OverLimit { name, limit, reason },
         None => LoadError::Invalid { name, reason },
     }
+}
+
+/// Whether these bytes begin as a component does, and are not too many.
+pub(crate) fn is_component(name: &str, bytes: &[u8], limit: usize) -> Result<(), LoadError> {
+    let name = || name.to_owned();
+    if bytes.len() > limit {
+        return Err(LoadError::TooLarge { name: name(), given: bytes.len(), limit });
+    }
+    if bytes.starts_with(CORE_MODULE) {
+        return Err(LoadError::CoreModule { name: name() });
+    }
+    if !bytes.starts_with(WASM) {
+        return Err(LoadError::NotWasm { name: name() });
+    }
+    Ok(())
+}
+
+/// What the component tells of how it was made, beside its name and version: its language and tools, its authors, its source and so on, where
+/// its tools have written that.
+pub(crate) fn build_information(bytes: &[u8]) -> Map<String, Value> {
+    let metadata = wasm_metadata::Payload::from_binary(bytes).ok();
+    let metadata = metadata.and_then(|metadata| serde_json::to_value(metadata.metadata()).ok());
+    let Some(Value::Object(mut metadata)) = metadata else { return Map::new() };
+    metadata.retain(|field, value| !value.is_null() && !matches!(field.as_str(), "name" | "version" | "range"));
+    metadata
 }
 
 /// The name and version that the component carries (`vestibule build` writes them), or else the given name and version 0.0.0.

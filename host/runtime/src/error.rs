@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use thiserror::Error;
-use vestibule_model::{IdError, TenantId, one_line};
+use vestibule_model::{ComponentDigest, IdError, TenantId, one_line};
 
+use crate::inspect::Capability;
 use crate::limits::{LimitTooHigh, amount};
 
 /// Why a runtime can't be made.
@@ -40,8 +41,8 @@ pub enum RuntimeError {
     },
 }
 
-/// Why a file can't be loaded as an Action.
-#[derive(Debug, Error)]
+/// Why a file, or a deployed component, can't be loaded as an Action.
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The file's size in bytes.
@@ -163,6 +164,108 @@ pub enum LoadError {
     /// Its name or its version can't be shown.
     #[error("an Action can't be called this: {0}")]
     Name(#[from] IdError),
+    /// It is deployed, its compiled code isn't kept, and its component can't be fetched now.
+    #[error("the component of {name} can't be fetched: {reason}")]
+    NotFetched {
+        /// Which Action.
+        name: String,
+        /// What the registry says: for the operator.
+        reason: String,
+    },
+    /// It is deployed, and neither its compiled code nor its component is there.
+    #[error("the component {digest} of {name} is gone from the registry; upload it and deploy it again")]
+    Gone {
+        /// Which Action.
+        name: String,
+        /// Its component.
+        digest: ComponentDigest,
+    },
+    /// What was fetched is another component than was deployed.
+    #[error("what the registry has as the component {digest} of {name} is {found}; somebody or something has changed it")]
+    OtherComponent {
+        /// Which Action.
+        name: String,
+        /// The component that was deployed.
+        digest: ComponentDigest,
+        /// What was fetched.
+        found: ComponentDigest,
+    },
+    /// Its imports are not those that were accepted when it was deployed.
+    #[error("{name} imports something else than was recorded when it was deployed{}; deploy it again", more(added))]
+    OtherCapabilities {
+        /// Which Action.
+        name: String,
+        /// What it can see or do beyond what was recorded.
+        added: Vec<Capability>,
+    },
+    /// The host lacks memory, or descriptors of files, for one more.
+    #[error("the host has no room to load {name}: {reason}; a smaller shelf, or more files that it may open, may help")]
+    NoRoom {
+        /// Which Action.
+        name: String,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// Whoever waited for its code waited too long. It is loaded all the same, for whoever comes next.
+    #[error("{name} is still being loaded after {}; try again", amount::time(*waited))]
+    StillLoading {
+        /// Which Action.
+        name: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The host is being ended, or what loads Actions broke off.
+    #[error("{name} was not loaded, since its host is ending or broke off; try again")]
+    Interrupted {
+        /// Which Action.
+        name: String,
+    },
+}
+
+impl LoadError {
+    /// Which of these it is, as a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too_large",
+            Self::NotWasm { .. } => "not_wasm",
+            Self::CoreModule { .. } => "core_module",
+            Self::OverLimit { .. } => "over_limit",
+            Self::Invalid { .. } => "invalid_component",
+            Self::CompileTime { .. } => "compile_time",
+            Self::CompileMemory { .. } => "compile_memory",
+            Self::CompiledTooLarge { .. } => "compiled_too_large",
+            Self::Compiler { .. } => "compiler_failed",
+            Self::NotOffered { .. } => "not_offered",
+            Self::OtherVersion { .. } => "other_contract",
+            Self::MissingExport { .. } => "missing_export",
+            Self::OtherType { .. } => "other_type",
+            Self::Name(_) => "invalid_name",
+            Self::NotFetched { .. } => "not_fetched",
+            Self::Gone { .. } => "component_gone",
+            Self::OtherComponent { .. } => "other_component",
+            Self::OtherCapabilities { .. } => "other_capabilities",
+            Self::NoRoom { .. } => "no_room",
+            Self::StillLoading { .. } => "still_loading",
+            Self::Interrupted { .. } => "interrupted",
+        }
+    }
+
+    /// What an Action's author may know: what the host's own parts say is its operator's matter.
+    pub(crate) fn to_author(&self) -> String {
+        match self {
+            Self::NotFetched { name, .. } => {
+                format!("the component of {name} can't be fetched now; the host's operator finds why in its log")
+            }
+            Self::NoRoom { name, .. } => format!("the host has no room for {name} now; its operator finds why in its log"),
+            Self::Compiler { name, .. } => format!("{name} can't be compiled now; the host's operator finds why in its log"),
+            error => error.to_string(),
+        }
+    }
+}
+
+fn more(added: &[Capability]) -> String {
+    let added: Vec<String> = added.iter().map(ToString::to_string).collect();
+    if added.is_empty() { String::new() } else { format!(" (also {})", added.join(", ")) }
 }
 
 /// Why a flow can't be run over an event.

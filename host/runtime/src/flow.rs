@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vestibule_model::{SessionLifetimes, Settings, TenantId};
 
-use crate::Action;
+use crate::bound::BoundAction;
 use crate::http::Origin;
 use crate::limits::{FlowLimits, Limits};
 
@@ -21,7 +21,7 @@ pub enum OnFailure {
 /// An Action at its place in a flow. Cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct Binding {
-    pub(crate) action: Action,
+    pub(crate) action: BoundAction,
     pub(crate) secrets: Arc<Settings>,
     pub(crate) configuration: Arc<Settings>,
     /// None where there is none.
@@ -31,10 +31,10 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// An Action without secrets, configuration or requests, whose failure fails the login.
-    pub fn new(action: Action) -> Self {
+    /// An Action, loaded or on a [`Shelf`](crate::Shelf), without secrets, configuration or requests, whose failure fails the login.
+    pub fn new(action: impl Into<BoundAction>) -> Self {
         Self {
-            action,
+            action: action.into(),
             secrets: Arc::default(),
             configuration: Arc::default(),
             origins: None,

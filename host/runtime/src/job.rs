@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use vestibule_model::Login;
-use vestibule_model::outcome::{ActionReport, Failure};
+use vestibule_model::outcome::{ActionReport, ActionResult, Failure};
+use vestibule_model::{ActionId, Login};
 use wasmtime::Store;
 
+use crate::action::Action;
 use crate::computed::Computed;
 use crate::context::Context;
+use crate::error::LoadError;
 use crate::failure::{self, End};
 use crate::flow::Binding;
 use crate::http::Http;
@@ -28,6 +30,8 @@ pub(crate) struct Job {
     pub(crate) runtime: Runtime,
     pub(crate) login: Box<Login>,
     pub(crate) binding: Binding,
+    /// The Action of the binding: its code is in memory for as long as it runs.
+    pub(crate) action: Action,
     pub(crate) limits: Arc<Limits>,
     pub(crate) spent: Spent,
     pub(crate) computed: Arc<Computed>,
@@ -48,6 +52,15 @@ pub(crate) struct Done {
     pub(crate) overran: bool,
 }
 
+impl Done {
+    /// Of an Action whose code could not be loaded: it has not run.
+    pub(crate) fn not_loaded(login: Box<Login>, action: ActionId, error: &LoadError) -> Self {
+        let failure = Failure::NotLoaded { reason: error.to_author() };
+        let report = ActionReport { result: ActionResult::Failed(failure), ..ActionReport::not_run(action) };
+        Self { login, report, profile: None, overran: false }
+    }
+}
+
 /// A function of the host has panicked.
 struct HostPanicked;
 
@@ -55,12 +68,12 @@ impl Job {
     pub(crate) async fn run(self) -> Done {
         let started = Instant::now();
         // The place is taken out first, so that it is given back last.
-        let Self { admitted: _admitted, runtime, login, binding, limits, spent, computed, context, place, profiled } = self;
+        let Self { admitted: _admitted, runtime, login, binding, action, limits, spent, computed, context, place, profiled } =
+            self;
         let settings = runtime.settings();
         let budget = spent.budget(&limits);
         computed.will_end(budget.wall.0);
-        let id = binding.action.id().clone();
-        let action = binding.action.clone();
+        let id = action.id().clone();
         let mut sandbox = Sandbox::new(login, binding, &limits, budget, Arc::clone(&computed), context, place);
         if action.sends_requests() {
             let allowed = sandbox.binding.origins.clone().unwrap_or_default();
@@ -125,7 +138,7 @@ fn prepare(store: &mut Store<Sandbox>, count_fuel: bool, limits: &Limits) -> was
 }
 
 /// Makes the instance and calls it. What it gives is the Action's own result.
-async fn execute(store: &mut Store<Sandbox>, action: crate::Action) -> wasmtime::Result<Result<(), String>> {
+async fn execute(store: &mut Store<Sandbox>, action: Action) -> wasmtime::Result<Result<(), String>> {
     let (until, broken) = store.data().budget().wall;
     if Instant::now() >= until {
         return Err(broken.into());

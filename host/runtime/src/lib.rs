@@ -4,6 +4,7 @@
 
 mod action;
 mod bindings;
+mod bound;
 mod cache;
 mod capabilities;
 mod compilation_cache;
@@ -24,15 +25,18 @@ pub mod limits;
 mod loader;
 mod log;
 mod plumbing;
+mod policy;
 mod precompiled;
 mod profile;
 mod run;
 mod sandbox;
 mod settings;
+mod shelf;
 mod tenants;
 mod turns;
 
 pub use action::Action;
+pub use bound::BoundAction;
 pub use cache::{Cache, CacheFuture, MemoryCache};
 pub use capabilities::phrases::{Kind, Phrase, phrase};
 pub use compilation_cache::{CacheFault, CacheKey, CacheKeyError, CompilationCache};
@@ -44,12 +48,14 @@ pub use http::{
     Connector, HttpSettings, InvalidCertificate, InvalidOrigin, Origin, Resolve, ResolveFuture, RootCertificate, Stream,
     SystemResolver,
 };
-pub use inspect::{CONTRACT, Capabilities, Capability};
+pub use inspect::{CONTRACT, Capabilities, Capability, InvalidCapability};
 pub use limits::{FlowLimits, HostLimits, Limits, TenantLimits};
-pub use loader::{Loaded, Loader, Source};
+pub use loader::{Built, Loaded, Loader, Source};
+pub use policy::CapabilityPolicy;
 pub use profile::{Function, Profile, Share};
 pub use run::Runtime;
 pub use settings::Settings;
+pub use shelf::{Components, Deployed, Shelf, ShelfSettings, ShelfStats, Shelved};
 
 /// A network, as [`HttpSettings`] names it.
 pub use ipnet::IpNet;

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use vestibule_model::TenantId;
+use serde_json::{Map, Value};
+use vestibule_model::{ComponentDigest, TenantId};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -12,8 +13,10 @@ use crate::compilation_cache::{CacheFault, CompilationCache, Entry};
 use crate::compile::Compiler;
 use crate::error::LoadError;
 use crate::fingerprint::Fingerprint;
+use crate::inspect::{CONTRACT, Capabilities};
 use crate::precompiled::Precompiled;
 use crate::run::Runtime;
+use crate::shelf::Deployed;
 
 /// Loads Actions that strangers have written. Cloning it is cheap; make one for a host, since its clones share the limit `compiles`.
 ///
@@ -35,6 +38,29 @@ struct Inner {
 pub struct Loaded {
     /// The Action.
     pub action: Action,
+    /// Where its code comes from.
+    pub from: Source,
+    /// What was wrong with the cache: for the operator's log. The Action is right all the same.
+    pub faults: Vec<CacheFault>,
+}
+
+/// A component that was built: what a registry keeps of it, and the Action, ready to run.
+#[derive(Debug)]
+pub struct Built {
+    /// The Action, by the name and version that it carries.
+    pub action: Action,
+    /// The component's digest.
+    pub digest: ComponentDigest,
+    /// The version of the contract that it was built for.
+    pub contract: String,
+    /// What it can see and do, and the plumbing that its language wants.
+    pub capabilities: Capabilities,
+    /// The name that it carries, or the fallback.
+    pub name: String,
+    /// The version that it carries, or 0.0.0.
+    pub version: String,
+    /// What its tools have written into it of how it was made: `producers`, `authors`, `source`, `revision` and so on.
+    pub build: Map<String, Value>,
     /// Where its code comes from.
     pub from: Source,
     /// What was wrong with the cache: for the operator's log. The Action is right all the same.
@@ -67,32 +93,112 @@ impl Loader {
     /// When it is no such component, or compiling it takes more than is allowed: which rule it breaks, and what to do. What is wrong with
     /// the cache is no error.
     pub fn load(&self, tenant: &TenantId, fallback_name: &str, component: &[u8]) -> Result<Loaded, LoadError> {
-        let Inner { runtime, fingerprint, cache, .. } = &*self.0;
         let mut faults = Vec::new();
         let mut compiled = None;
         let mut entry = None;
         // Only when a component's size and kind have been looked at.
-        let action = runtime.load_with(fallback_name, component, |engine| {
-            entry = cache.as_ref().map(|cache| cache.entry(tenant, fingerprint, component));
-            let cached = entry.as_ref().and_then(|entry| {
-                self.cached(engine, entry).unwrap_or_else(|fault| {
-                    faults.push(fault);
-                    None
-                })
-            });
-            if let Some(component) = cached {
-                return Ok(component);
-            }
-            let code = self.compile(engine, fallback_name, component)?;
-            let component = code.component(engine);
-            compiled = Some(code);
-            component.map_err(|error| action::refused(fallback_name.to_owned(), format!("{error:#}")))
+        let action = self.0.runtime.load_with(fallback_name, component, |engine| {
+            let (found, code) = self.component(engine, tenant, fallback_name, &mut faults, component, &mut entry)?;
+            compiled = code;
+            Ok(found)
         })?;
-        // What is no Action isn't kept.
-        if let (Some(entry), Some(code)) = (&entry, &compiled) {
+        let from = self.keep(entry.as_ref(), compiled.as_ref(), &mut faults);
+        Ok(Loaded { action, from, faults })
+    }
+
+    /// Loads a tenant's component as [`load`](Self::load) does, so that the cache has it, and tells what a registry keeps of it.
+    ///
+    /// # Errors
+    /// As those of [`load`](Self::load).
+    pub fn build(&self, tenant: &TenantId, fallback_name: &str, component: &[u8]) -> Result<Built, LoadError> {
+        let Loaded { action, from, faults } = self.load(tenant, fallback_name, component)?;
+        Ok(Built {
+            digest: ComponentDigest::of(component),
+            contract: CONTRACT.to_owned(),
+            capabilities: action.capabilities().clone(),
+            name: action.id().name().to_owned(),
+            version: action.id().version().to_owned(),
+            build: action::build_information(component),
+            action,
+            from,
+            faults,
+        })
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.0.runtime
+    }
+
+    /// A deployed Action whose compiled code is kept, without its component; nothing where it isn't kept.
+    pub(crate) fn kept(
+        &self,
+        tenant: &TenantId,
+        deployed: &Deployed,
+        faults: &mut Vec<CacheFault>,
+    ) -> Result<Option<Action>, LoadError> {
+        let Inner { runtime, fingerprint, cache, .. } = &*self.0;
+        let Some(cache) = cache else { return Ok(None) };
+        let entry = cache.entry(tenant, fingerprint, deployed.digest);
+        match self.cached(runtime.engine(), &entry) {
+            Ok(Some(component)) => runtime.deployed(deployed, 0, &component).map(Some),
+            Ok(None) => Ok(None),
+            Err(fault) => {
+                faults.push(fault);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A deployed Action from its component, which is compiled and kept.
+    pub(crate) fn deployed(
+        &self,
+        tenant: &TenantId,
+        deployed: &Deployed,
+        component: &[u8],
+        faults: &mut Vec<CacheFault>,
+    ) -> Result<Loaded, LoadError> {
+        let runtime = &self.0.runtime;
+        let (engine, name) = (runtime.engine(), deployed.id.to_string());
+        let found = ComponentDigest::of(component);
+        if found != deployed.digest {
+            return Err(LoadError::OtherComponent { name, digest: deployed.digest, found });
+        }
+        action::is_component(&name, component, runtime.settings().host_limits.component_bytes)?;
+        let mut entry = None;
+        let (found, compiled) = self.component(engine, tenant, &name, faults, component, &mut entry)?;
+        let action = runtime.deployed(deployed, component.len(), &found)?;
+        let from = self.keep(entry.as_ref(), compiled.as_ref(), faults);
+        Ok(Loaded { action, from, faults: Vec::new() })
+    }
+
+    /// A component from the cache, or compiled: then its code comes with it.
+    fn component<'a>(
+        &'a self,
+        engine: &Engine,
+        tenant: &'a TenantId,
+        name: &str,
+        faults: &mut Vec<CacheFault>,
+        component: &[u8],
+        entry: &mut Option<Entry<'a>>,
+    ) -> Result<(Component, Option<Precompiled>), LoadError> {
+        let Inner { fingerprint, cache, .. } = &*self.0;
+        *entry = cache.as_ref().map(|cache| cache.entry(tenant, fingerprint, ComponentDigest::of(component)));
+        match entry.as_ref().map(|entry| self.cached(engine, entry)) {
+            Some(Ok(Some(component))) => return Ok((component, None)),
+            Some(Err(fault)) => faults.push(fault),
+            Some(Ok(None)) | None => {}
+        }
+        let code = self.compile(engine, name, component)?;
+        let component = code.component(engine).map_err(|error| action::refused(name.to_owned(), format!("{error:#}")))?;
+        Ok((component, Some(code)))
+    }
+
+    /// Keeps what was compiled. What is no Action never comes here.
+    fn keep(&self, entry: Option<&Entry<'_>>, compiled: Option<&Precompiled>, faults: &mut Vec<CacheFault>) -> Source {
+        if let (Some(entry), Some(code)) = (entry, compiled) {
             faults.extend(entry.write(code.code()).err());
         }
-        Ok(Loaded { action, from: if compiled.is_some() { Source::Compiled } else { Source::Cached }, faults })
+        if compiled.is_some() { Source::Compiled } else { Source::Cached }
     }
 
     fn cached(&self, engine: &Engine, entry: &Entry<'_>) -> Result<Option<Component>, CacheFault> {

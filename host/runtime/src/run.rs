@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use vestibule_model::outcome::{ActionReport, ActionResult, LimitBroken, Outcome};
 use vestibule_model::{Event, Login};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::action::{self, Action};
+use crate::bound::Loads;
 use crate::cache::{Cache, MemoryCache};
 use crate::context::Context;
 use crate::engine::TICK;
@@ -22,6 +24,7 @@ use crate::limits::{FlowLimits, Limits};
 use crate::profile::Profile;
 use crate::sandbox::{Budget, Sandbox};
 use crate::settings::Settings;
+use crate::shelf::Deployed;
 use crate::tenants::{Admitted, Tenants};
 use crate::{capabilities, engine, http, plumbing};
 
@@ -121,6 +124,26 @@ impl Runtime {
         Action::load(engine, linker, fallback_name, component, settings.host_limits.component_bytes, compile)
     }
 
+    /// A deployed Action of a component that is compiled. It can do what was recorded when it was deployed, and nothing else.
+    pub(crate) fn deployed(&self, deployed: &Deployed, bytes: usize, component: &Component) -> Result<Action, LoadError> {
+        let Inner { engine, linker, .. } = &*self.0;
+        let action = Action::of_component(engine, linker, deployed.id.clone(), bytes, component)?;
+        // Now, and not in its first run's time: it takes memory, and a descriptor.
+        component
+            .initialize_copy_on_write_image()
+            .map_err(|error| LoadError::NoRoom { name: deployed.id.to_string(), reason: of_wasmtime(&error) })?;
+        if action.capabilities() != &deployed.capabilities {
+            let (name, added) = (deployed.id.to_string(), action.capabilities().added_since(&deployed.capabilities));
+            return Err(LoadError::OtherCapabilities { name, added });
+        }
+        Ok(action)
+    }
+
+    /// Threads of the host's own for what takes longer than a login may hold its caller's.
+    pub(crate) fn handle(&self) -> Option<&Handle> {
+        self.0.lane.handle()
+    }
+
     /// Runs a flow over a login, each Action alone in a fresh sandbox.
     ///
     /// What goes wrong in an Action is in the outcome, not an error. The future may be dropped at any time: its sandbox ends, and
@@ -164,7 +187,9 @@ impl Runtime {
             return Err(RunError::TooManyActions { tenant, given, allowed: allowed.actions });
         }
         let timers = self.0.lane.handle().ok_or(RunError::ShuttingDown)?;
-        let admitted = Arc::new(self.0.tenants.admit(&flow.tenant, timers).await?);
+        let loads = Loads::of(&flow.bindings, allowed.flow_wall_time, timers);
+        let (admitted, mut loads) = self.0.tenants.admit(&flow.tenant, timers, loads).await?;
+        let admitted = Arc::new(admitted);
         // On the heap, so that handing it to a sandbox and back moves a pointer.
         let mut login = Box::new(Login::new(event, context.now, flow.lifetimes));
         let cache = flow.bindings.iter().any(|binding| binding.action.caches()).then_some(&self.0.cache);
@@ -179,10 +204,20 @@ impl Runtime {
                 reports.push(ActionReport::not_run(binding.action.id().clone()));
                 continue;
             }
+            let loaded = match loads.take(place).or_else(|| binding.action.now().map(Ok)) {
+                Some(loaded) => loaded,
+                // It was let go while those before it ran.
+                None => spent.without(Loads::one(&binding.action, allowed.flow_wall_time, timers)).await,
+            };
             let before = login.begin(place);
-            let limits = flow.limits_of(binding, &self.0.limits);
-            let of_run = OfRun { limits, context, place, profiled: profiles.is_some() };
-            let done = self.run_sandboxed(login, binding, of_run, &mut spent, &admitted).await?;
+            let done = match loaded {
+                Ok(action) => {
+                    let limits = flow.limits_of(binding, &self.0.limits);
+                    let of_run = OfRun { action, limits, context, place, profiled: profiles.is_some() };
+                    self.run_sandboxed(login, binding, of_run, &mut spent, &admitted).await?
+                }
+                Err(error) => Done::not_loaded(login, binding.action.id().clone(), &error),
+            };
             login = done.login;
             if let (Some(profiles), Some(profile)) = (profiles.as_deref_mut(), done.profile) {
                 profiles.push(profile);
@@ -211,8 +246,12 @@ impl Runtime {
         context: &Context,
         place: usize,
     ) -> (Box<Login>, ActionReport) {
+        let Some(action) = binding.action.now() else {
+            let report = ActionReport::not_run(binding.action.id().clone());
+            return (login, report);
+        };
         let mut spent = Spent::new(&self.0.settings.flow_limits);
-        let of_run = OfRun { limits: Arc::clone(&self.0.limits), context, place, profiled: false };
+        let of_run = OfRun { action, limits: Arc::clone(&self.0.limits), context, place, profiled: false };
         let Done { login, report, .. } = self.job(login, binding, of_run, &mut spent, None).run().await;
         (login, report)
     }
@@ -225,11 +264,12 @@ impl Runtime {
         spent: &mut Spent,
         admitted: Option<Arc<Admitted>>,
     ) -> Job {
-        let OfRun { limits, context, place, profiled } = of_run;
+        let OfRun { action, limits, context, place, profiled } = of_run;
         Job {
             runtime: self.clone(),
             login,
             binding: binding.clone(),
+            action,
             spent: *spent,
             limits,
             computed: Arc::default(),
@@ -290,6 +330,7 @@ impl Runtime {
 
 /// What a run takes beside its login and its binding.
 struct OfRun<'a> {
+    action: Action,
     limits: Arc<Limits>,
     context: &'a Context,
     place: usize,
@@ -309,6 +350,14 @@ impl Spent {
     fn new(allowed: &FlowLimits) -> Self {
         let FlowLimits { flow_cpu_time, flow_wall_time, .. } = *allowed;
         Self { cpu: Duration::ZERO, cpu_allowed: flow_cpu_time, wall_allowed: flow_wall_time, started: Instant::now() }
+    }
+
+    /// Waits for something whose time is not the Actions' own.
+    async fn without<T>(&mut self, waiting: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let waited = waiting.await;
+        self.started += began.elapsed();
+        waited
     }
 
     fn wall_end(&self) -> Instant {

@@ -75,11 +75,17 @@ impl Tenants {
         Self { known: Mutex::new(known), sandboxes, limits: limits.clone(), since: Instant::now() }
     }
 
-    /// Gives a login its place, at once or when its turn has come.
+    /// Gives a login its place, at once or when its turn has come. In between it waits until it is ready, at its tenant's own cost: no sandbox
+    /// is kept from others meanwhile.
     ///
     /// # Errors
     /// When too many wait already, or it has waited too long.
-    pub(crate) async fn admit(&self, id: &TenantId, timers: &Handle) -> Result<Admitted, RunError> {
+    pub(crate) async fn admit<T>(
+        &self,
+        id: &TenantId,
+        timers: &Handle,
+        ready: impl Future<Output = T>,
+    ) -> Result<(Admitted, T), RunError> {
         let tenant = self.tenant(id);
         let until = || Instant::now() + self.limits.queue_time;
         let login = match Arc::clone(&tenant.logins).try_acquire_owned() {
@@ -89,11 +95,12 @@ impl Tenants {
                 acquire(&tenant.logins, until(), timers).await.ok_or_else(|| self.too_busy(id, "queue_time"))?
             }
         };
+        let ready = ready.await;
         let sandbox = match Arc::clone(&self.sandboxes).try_acquire_owned() {
             Ok(sandbox) => sandbox,
             Err(_) => acquire(&self.sandboxes, until(), timers).await.ok_or_else(|| self.too_busy(id, "sandboxes"))?,
         };
-        Ok(Admitted { tenant, _login: login, _sandbox: sandbox })
+        Ok((Admitted { tenant, _login: login, _sandbox: sandbox }, ready))
     }
 
     /// Where the tenant's next Action begins.
@@ -231,6 +238,10 @@ mod tests {
         Tenants::new(&limits, &HostLimits { sandboxes, ..HostLimits::default() })
     }
 
+    async fn admit(tenants: &Tenants, id: &TenantId, timers: &Handle) -> Result<Admitted, RunError> {
+        tenants.admit(id, timers, async {}).await.map(|(admitted, ())| admitted)
+    }
+
     fn id(name: &str) -> TenantId {
         name.parse().unwrap()
     }
@@ -249,9 +260,9 @@ mod tests {
     async fn tenant_logins_just_run_and_one_more_waits_until_one_has_ended() {
         let tenants = tenants(2, 1, 10);
         let (acme, timers) = (id("acme"), Handle::current());
-        let first = tenants.admit(&acme, &timers).await.unwrap();
-        let _second = tenants.admit(&acme, &timers).await.unwrap();
-        let third = tenants.admit(&acme, &timers);
+        let first = admit(&tenants, &acme, &timers).await.unwrap();
+        let _second = admit(&tenants, &acme, &timers).await.unwrap();
+        let third = admit(&tenants, &acme, &timers);
         tokio::pin!(third);
         tokio::select! {
             biased;
@@ -265,24 +276,24 @@ mod tests {
     async fn tenant_queue_just_fits_and_one_more_is_told_to_try_again() {
         let tenants = tenants(1, 1, 10);
         let (acme, timers) = (id("acme"), Handle::current());
-        let _runs = tenants.admit(&acme, &timers).await.unwrap();
-        let (waits, refused) = tokio::join!(tenants.admit(&acme, &timers), tenants.admit(&acme, &timers));
+        let _runs = admit(&tenants, &acme, &timers).await.unwrap();
+        let (waits, refused) = tokio::join!(admit(&tenants, &acme, &timers), admit(&tenants, &acme, &timers));
         assert_eq!((limit(waits), limit(refused)), ("queue_time", "tenant_queue"));
-        assert!(tenants.admit(&id("globex"), &timers).await.is_ok(), "another tenant has its own places");
+        assert!(admit(&tenants, &id("globex"), &timers).await.is_ok(), "another tenant has its own places");
     }
 
     #[tokio::test]
     async fn sandboxes_that_are_all_taken_are_waited_for_and_then_it_is_too_busy() {
         let tenants = tenants(5, 5, 1);
         let timers = Handle::current();
-        let _runs = tenants.admit(&id("acme"), &timers).await.unwrap();
-        assert_eq!(limit(tenants.admit(&id("globex"), &timers).await), "sandboxes");
+        let _runs = admit(&tenants, &id("acme"), &timers).await.unwrap();
+        assert_eq!(limit(admit(&tenants, &id("globex"), &timers).await), "sandboxes");
     }
 
     #[tokio::test]
     async fn a_tenant_whose_runs_take_long_begins_in_the_slow_lane_and_a_quick_one_never_does() {
         let tenants = tenants(1, 1, 10);
-        let admitted = tenants.admit(&id("acme"), &Handle::current()).await.unwrap();
+        let admitted = admit(&tenants, &id("acme"), &Handle::current()).await.unwrap();
         let tenant = &admitted.tenant;
         for _ in 0..100_000 {
             tenants.has_taken(tenant, Begin::Here, QUICK);
@@ -303,9 +314,9 @@ mod tests {
     #[tokio::test]
     async fn tenants_without_logins_are_forgotten() {
         let tenants = tenants(1, 1, 10);
-        let kept = tenants.admit(&id("kept"), &Handle::current()).await.unwrap();
+        let kept = admit(&tenants, &id("kept"), &Handle::current()).await.unwrap();
         for number in 0..REMEMBERED * 3 {
-            drop(tenants.admit(&id(&format!("tenant-{number}")), &Handle::current()).await.unwrap());
+            drop(admit(&tenants, &id(&format!("tenant-{number}")), &Handle::current()).await.unwrap());
         }
         assert!(tenants.known().tenants.len() <= REMEMBERED);
         assert!(Arc::ptr_eq(&kept.tenant, &tenants.tenant(&id("kept"))));

@@ -108,6 +108,12 @@ pub enum Failure {
     /// The host had no room to run it: not the Action's fault.
     #[error("the host has no sandbox free; try again, or raise `sandboxes` in the runtime's settings")]
     Busy,
+    /// Its code could not be loaded, so it has not run: its host's fault, and not its own. The host's operator is told more.
+    #[error("it could not be loaded: {reason}")]
+    NotLoaded {
+        /// What its author may know of it.
+        reason: String,
+    },
     /// A function of the host broke off: not the Action's fault either. The host's own standard error has the message.
     #[error(
         "a function of the host broke off while this Action ran; its operator finds why in the host's log, and others aren't affected"
@@ -127,6 +133,7 @@ impl Failure {
             Self::Limit { .. } => "limit",
             Self::RequestsNotAllowed => "requests_not_allowed",
             Self::Busy => "busy",
+            Self::NotLoaded { .. } => "not_loaded",
             Self::HostPanicked => "host_panicked",
         }
     }

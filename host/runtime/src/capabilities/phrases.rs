@@ -27,6 +27,11 @@ pub fn phrase(interface: &str, function: &str) -> Option<Phrase> {
     Some(Phrase { kind: if reads { Kind::Sees } else { Kind::Does }, words })
 }
 
+/// Every function that there is, with its interface.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PHRASES.iter().map(|(interface, function, _)| (*interface, *function))
+}
+
 /// Interface, function, words; sorted.
 const PHRASES: &[(&str, &str, &str)] = &[
     ("access", "deny", "denies the login"),

@@ -12,7 +12,7 @@ use std::io;
 use cap_std::fs::Dir;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use vestibule_model::TenantId;
+use vestibule_model::{ComponentDigest, TenantId};
 use zeroize::Zeroizing;
 
 pub use fault::CacheFault;
@@ -53,8 +53,13 @@ impl CompilationCache {
     }
 
     /// Where a tenant's component is kept.
-    pub(crate) fn entry<'a>(&'a self, tenant: &'a TenantId, fingerprint: &'a Fingerprint, component: &[u8]) -> Entry<'a> {
-        let component: [u8; 32] = Sha256::digest(component).into();
+    pub(crate) fn entry<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        fingerprint: &'a Fingerprint,
+        component: ComponentDigest,
+    ) -> Entry<'a> {
+        let component = *component.as_bytes();
         let mut name = Sha256::new();
         name.update(b"vestibule: the name of a file of compiled code, 1");
         subject(tenant, fingerprint, &component, |bytes| name.update(bytes));
@@ -162,10 +167,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (cache, fingerprint) = (cache(&folder, 1), fingerprint());
         let (acme, other) = (tenant("acme"), tenant("acme2"));
-        let entry = cache.entry(&acme, &fingerprint, b"component");
+        let entry = cache.entry(&acme, &fingerprint, ComponentDigest::of(b"component"));
         entry.write(b"code").unwrap();
         assert_eq!(entry.read(100).unwrap().unwrap().code(), b"code");
-        for another in [cache.entry(&other, &fingerprint, b"component"), cache.entry(&acme, &fingerprint, b"component2")] {
+        for another in [
+            cache.entry(&other, &fingerprint, ComponentDigest::of(b"component")),
+            cache.entry(&acme, &fingerprint, ComponentDigest::of(b"component2")),
+        ] {
             assert_ne!(another.name, entry.name);
             assert!(another.read(100).unwrap().is_none());
             std::fs::copy(folder.path().join(&entry.name), folder.path().join(&another.name)).unwrap();
@@ -177,7 +185,7 @@ mod tests {
     fn no_bit_of_a_file_can_be_another_and_none_of_its_bytes_can_be_missing() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, fingerprint, acme) = (cache(&folder, 1), fingerprint(), tenant("acme"));
-        let entry = cache.entry(&acme, &fingerprint, b"component");
+        let entry = cache.entry(&acme, &fingerprint, ComponentDigest::of(b"component"));
         entry.write(b"code").unwrap();
         let file = folder.path().join(&entry.name);
         let whole = std::fs::read(&file).unwrap();
@@ -200,7 +208,8 @@ mod tests {
     fn what_has_not_been_loaded_for_longest_makes_room() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, fingerprint, acme) = (cache(&folder, 1).room(250), fingerprint(), tenant("acme"));
-        let entries: Vec<Entry<'_>> = (0..4).map(|place| cache.entry(&acme, &fingerprint, &[place])).collect();
+        let entries: Vec<Entry<'_>> =
+            (0..4).map(|place| cache.entry(&acme, &fingerprint, ComponentDigest::of(&[place]))).collect();
         for entry in &entries[..3] {
             entry.write(&[0; 100 - HEADER]).unwrap();
             // File systems tell times to some milliseconds.

@@ -1,0 +1,181 @@
+//! One Action's place on the shelf, whether its code is there or not; and who waits for it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Semaphore, oneshot};
+use vestibule_model::{ActionId, ComponentDigest, TenantId};
+
+use super::{Deployed, Inner, load};
+use crate::action::{self, Action};
+use crate::error::LoadError;
+use crate::inspect::Capabilities;
+
+/// A deployed Action on a [`Shelf`](super::Shelf): bound as any Action is, and in memory while it is used. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Shelved(pub(super) Arc<Place>);
+
+pub(super) struct Place {
+    pub(super) shelf: Arc<Inner>,
+    pub(super) number: u64,
+    pub(super) tenant: TenantId,
+    pub(super) deployed: Deployed,
+    /// Its tenant's: one load at a time.
+    pub(super) turn: Arc<Semaphore>,
+    /// The shelf's clock at its last use.
+    pub(super) used: Arc<AtomicU64>,
+    caches: bool,
+    /// The Action's own, and so here: it is remembered when its code is let go.
+    takes_long: AtomicBool,
+    code: ArcSwapOption<action::Inner>,
+    /// Who waits; none while nothing is loaded.
+    waiting: Mutex<Option<Vec<oneshot::Sender<Result<Action, LoadError>>>>>,
+}
+
+/// What one who asks for an Action is given.
+pub(crate) enum Asked {
+    There(Action),
+    Loading(oneshot::Receiver<Result<Action, LoadError>>),
+}
+
+impl Shelved {
+    /// What it is called.
+    pub fn id(&self) -> &ActionId {
+        &self.0.deployed.id
+    }
+
+    /// Its component.
+    pub fn digest(&self) -> &ComponentDigest {
+        &self.0.deployed.digest
+    }
+
+    /// What it can see and do.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.0.deployed.capabilities
+    }
+
+    /// Whether its code is in memory.
+    pub fn is_resident(&self) -> bool {
+        self.0.code.load().is_some()
+    }
+
+    /// Brings its code into memory, where it isn't there, and into the compilation cache: what logins would wait for otherwise. It may be let
+    /// go again at any time.
+    ///
+    /// The future may be dropped; the load goes on.
+    ///
+    /// # Errors
+    /// When it can't be loaded. The next who wants it tries again.
+    pub async fn make_ready(&self) -> Result<(), LoadError> {
+        self.ask().loaded(self.id()).await.map(drop)
+    }
+
+    pub(crate) fn caches(&self) -> bool {
+        self.0.caches
+    }
+
+    pub(crate) fn takes_long(&self) -> bool {
+        self.0.takes_long.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_taken(&self, long: bool) {
+        // Read first, as in `Action::has_taken`.
+        if self.takes_long() != long {
+            self.0.takes_long.store(long, Ordering::Relaxed);
+        }
+    }
+
+    /// The Action, where its code is in memory; it is used now.
+    pub(crate) fn resident(&self) -> Option<Action> {
+        let code = self.0.code.load_full()?;
+        let now = self.0.shelf.clock.load(Ordering::Relaxed);
+        // Read first: as long as nothing is loaded, threads that run one Action share this line of memory.
+        if self.0.used.load(Ordering::Relaxed) != now {
+            self.0.used.store(now, Ordering::Relaxed);
+        }
+        Some(Action(code))
+    }
+
+    /// Asks for the Action. Where its code isn't in memory, it is loaded from now on, if it isn't already.
+    pub(crate) fn ask(&self) -> Asked {
+        if let Some(action) = self.resident() {
+            return Asked::There(action);
+        }
+        let mut waiting = self.0.waiting();
+        // Another may have loaded it meanwhile.
+        if let Some(action) = self.resident() {
+            return Asked::There(action);
+        }
+        let (told, tells) = oneshot::channel();
+        let is_first = waiting.is_none();
+        waiting.get_or_insert_default().push(told);
+        drop(waiting);
+        if is_first {
+            load::begin(&self.0);
+        }
+        Asked::Loading(tells)
+    }
+}
+
+impl Asked {
+    pub(crate) async fn loaded(self, id: &ActionId) -> Result<Action, LoadError> {
+        match self {
+            Self::There(action) => Ok(action),
+            Self::Loading(tells) => tells.await.unwrap_or_else(|_| Err(LoadError::Interrupted { name: id.to_string() })),
+        }
+    }
+}
+
+impl fmt::Debug for Shelved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shelved").field("tenant", &self.0.tenant).field("id", self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    pub(super) fn new(shelf: Arc<Inner>, number: u64, tenant: TenantId, deployed: Deployed, turn: Arc<Semaphore>) -> Self {
+        Self {
+            shelf,
+            number,
+            tenant,
+            caches: deployed.capabilities.caches(),
+            deployed,
+            turn,
+            used: Arc::default(),
+            takes_long: AtomicBool::new(false),
+            code: ArcSwapOption::empty(),
+            waiting: Mutex::new(None),
+        }
+    }
+
+    /// Its code is in memory from now on.
+    pub(super) fn take_in(&self, action: &Action) {
+        self.code.store(Some(Arc::clone(&action.0)));
+    }
+
+    /// Its code is in memory no longer, once what runs has ended and what this gives is dropped.
+    pub(super) fn let_go(&self) -> Option<Action> {
+        self.code.swap(None).map(Action)
+    }
+
+    /// Tells all who wait what has become of the load.
+    pub(super) fn tell(&self, loaded: &Result<Action, LoadError>) {
+        let waiting = self.waiting().take();
+        for told in waiting.into_iter().flatten() {
+            // Who has left isn't told.
+            let _ = told.send(loaded.clone());
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Vec<oneshot::Sender<Result<Action, LoadError>>>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shelf.forget(self);
+    }
+}
