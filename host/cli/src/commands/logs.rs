@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-use crate::remote::Place;
 use crate::remote::shapes::{Answered, LogEntry};
+use crate::remote::{Place, Refusal};
 use crate::table::printable;
 
 /// How often new entries are asked for: a person waits no longer, and a tenant's rate allows far more.
@@ -49,7 +49,14 @@ impl Logs {
             if count < 100 {
                 std::thread::sleep(EVERY);
             }
-            entries = remote.log_after(&last)?;
+            entries = match remote.log_after(&last) {
+                // It may be started anew just now.
+                Err(error) if !error.is::<Refusal>() => {
+                    eprintln!("    Warning {error:#}; it is asked again");
+                    Vec::new()
+                }
+                answered => answered?,
+            };
         }
     }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
+use vestibule::CapabilityPolicy;
 
 use crate::json;
 use crate::remote::Place;
@@ -68,8 +69,9 @@ impl Policy {
                 }
             }
             What::Set { place, file } => {
+                let policy = read(&file)?;
                 let remote = place.connect()?;
-                remote.set_policy(Some(read(&file)?))?;
+                remote.set_policy(Some(&policy))?;
                 println!(
                     "the policy of tenant {} is that of {}, for each deployment from now on",
                     remote.tenant(),
@@ -86,7 +88,7 @@ impl Policy {
     }
 }
 
-fn read(file: &Path) -> Result<Map<String, Value>> {
+fn read(file: &Path) -> Result<CapabilityPolicy> {
     let text = std::fs::read_to_string(file).with_context(|| format!("can't read the policy {}", file.display()))?;
     let wrong = || format!("{} is no policy; see `vestibule policy set --help`", file.display());
     if text.trim_start().starts_with('{') {

@@ -41,7 +41,7 @@ impl Carrier<'_> {
         let remote = self.remote;
         Ok(match step {
             Step::Policy { policy } => {
-                remote.set_policy(policy.clone()).context("the policy was not set")?;
+                remote.set_policy(policy.as_ref()).context("the policy was not set")?;
                 ("Set", "the policy".to_owned())
             }
             Step::Create { action, trigger, settings } => {

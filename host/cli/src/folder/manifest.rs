@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use vestibule::Origin;
 use vestibule::model::ActionId;
+use vestibule::{CapabilityPolicy, Origin};
 
 use crate::remote::shapes::{Settings, fail_login};
 
@@ -25,7 +25,7 @@ pub(crate) struct Manifest {
     pub(crate) bindings: BTreeMap<String, Vec<String>>,
     /// Which capabilities may be used by whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) policy: Option<Map<String, Value>>,
+    pub(crate) policy: Option<CapabilityPolicy>,
     /// By name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) actions: BTreeMap<String, Entry>,
@@ -93,14 +93,16 @@ impl Manifest {
     /// When it is no such text, or speaks of what it doesn't have.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut manifest: Self = toml::from_str(text)?;
+        // One that says nothing is none.
+        manifest.policy = manifest.policy.filter(|policy| *policy != CapabilityPolicy::default());
         for (name, entry) in &mut manifest.actions {
-            let id: ActionId = ActionId::new(name, "1").with_context(|| format!("an Action can't be called {name:?}"))?;
+            ActionId::new(name, "1").with_context(|| format!("an Action can't be called {name:?}"))?;
             for origin in &mut entry.allowed_origins {
                 // As servers write it.
                 *origin = origin.parse::<Origin>().with_context(|| format!("`allowed_origins` of {name}: {origin}"))?.to_string();
             }
             if !["fail-login", "continue"].contains(&entry.on_failure.as_str()) {
-                bail!("`on_failure` of {} is \"fail-login\" or \"continue\", and not {:?}", id.name(), entry.on_failure);
+                bail!("`on_failure` of {name} is \"fail-login\" or \"continue\", and not {:?}", entry.on_failure);
             }
         }
         for (trigger, names) in &manifest.bindings {
@@ -199,6 +201,7 @@ capabilities = []
     fn what_contradicts_itself_is_told() {
         for (text, words) in [
             ("[actions.gate]\ncolour = 1", "colour"),
+            ("[policy.rules]\n\"event-user.shoe-size\" = []", "event-user.shoe-size"),
             ("[actions.\"a/b\"]", "can't be called"),
             ("[actions.gate]\non_failure = \"stop\"", "\"fail-login\" or \"continue\""),
             ("[actions.gate]\nallowed_origins = [\"nowhere\"]", "`allowed_origins` of gate"),

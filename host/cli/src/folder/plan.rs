@@ -1,11 +1,12 @@
 //! What has to be done so that a server has what a folder says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use vestibule::CapabilityPolicy;
 
 use super::files::Folder;
 use super::manifest::Entry;
@@ -19,7 +20,7 @@ use crate::table::{Table, kilobytes};
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub(crate) enum Step {
     /// Sets the tenant's policy, or takes it away.
-    Policy { policy: Option<Map<String, Value>> },
+    Policy { policy: Option<CapabilityPolicy> },
     /// Makes an Action, without code.
     Create { action: String, trigger: String, settings: Map<String, Value> },
     /// Changes settings of an Action.
@@ -35,7 +36,7 @@ pub(crate) enum Step {
         component: Bytes,
     },
     /// Makes a version of the draft, and has logins run it.
-    Deploy { action: String, capabilities: Option<std::collections::BTreeSet<String>> },
+    Deploy { action: String, capabilities: Option<BTreeSet<String>> },
     /// Replaces a trigger's bindings: names in their order, each with what it is called there.
     Bind { trigger: String, order: Vec<(String, String)> },
     /// Deletes an Action.
@@ -233,7 +234,7 @@ mod tests {
         assert_eq!(
             steps(&State::default(), FOLDER, false),
             [
-                json!({ "do": "policy", "policy": { "others": "deny" } }),
+                json!({ "do": "policy", "policy": { "others": "deny", "rules": {} } }),
                 json!({ "do": "create", "action": "gate", "trigger": "post-login", "settings": { "configuration": { "a": "1" }, "on_failure": "fail-login" } }),
                 json!({ "do": "secret", "action": "gate", "secret": "KEY" }),
                 json!({ "do": "upload", "action": "gate" }),
@@ -248,7 +249,7 @@ mod tests {
         let more = json!({ "secrets": [{ "name": "KEY" }], "configuration": { "a": "1" } });
         let mut state = gate(Some(GATE), Some(b"a draft of somebody's"), &more);
         state.bindings.insert("post-login".into(), vec![("gate".into(), "gate".into())]);
-        state.policy = json!({ "others": "deny" }).as_object().cloned();
+        state.policy = serde_json::from_value(json!({ "others": "deny" })).ok();
         assert_eq!(plan(&state, &folder(FOLDER), true).unwrap(), Plan::default());
         assert_eq!(folder(FOLDER).manifest.actions["gate"].settings(), state.actions["gate"].settings);
     }
@@ -280,7 +281,7 @@ mod tests {
     #[test]
     fn what_the_folder_does_not_have_goes_only_where_that_is_asked_for() {
         let mut state = gate(Some(GATE), Some(GATE), &json!({ "secrets": [{ "name": "OLD" }] }));
-        state.policy = json!({ "others": "deny" }).as_object().cloned();
+        state.policy = serde_json::from_value(json!({ "others": "deny" })).ok();
         let kept = plan(&state, &folder(""), false).unwrap();
         assert!(kept.steps.is_empty());
         assert!(kept.notes.iter().any(|note| note.contains("gate is not in the folder; --prune deletes it")), "{:?}", kept.notes);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::{Map, Value};
+use vestibule::CapabilityPolicy;
 use vestibule::model::ActionId;
 
 use super::files::{Folder, component_file};
@@ -18,7 +18,7 @@ pub(crate) struct State {
     pub(crate) actions: BTreeMap<String, Answered<Action>>,
     /// By trigger: the Actions' names in their order, each with what it is called there.
     pub(crate) bindings: BTreeMap<String, Vec<(String, String)>>,
-    pub(crate) policy: Option<Map<String, Value>>,
+    pub(crate) policy: Option<CapabilityPolicy>,
 }
 
 /// Which component of an Action a folder has.
@@ -53,7 +53,10 @@ impl State {
                 .collect();
             bindings.insert(trigger.to_owned(), bound);
         }
-        let policy = remote.policy()?.own();
+        let policy = remote
+            .policy()?
+            .own()
+            .context("the tenant's policy speaks of what this command doesn't know; is it as new as the server?")?;
         Ok(Self { actions, bindings, policy })
     }
 

@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use vestibule::CapabilityPolicy;
 use zeroize::Zeroizing;
 
 use super::shapes::{Action, Answered, Binding, Execution, Executions, LogEntry, Policy, Version};
@@ -167,9 +168,9 @@ impl Remote {
     }
 
     /// Sets the tenant's own policy, or takes it away.
-    pub(crate) fn set_policy(&self, policy: Option<Map<String, Value>>) -> Result<()> {
+    pub(crate) fn set_policy(&self, policy: Option<&CapabilityPolicy>) -> Result<()> {
         let (method, sent) = match policy {
-            Some(policy) => (Method::PUT, Sent::Json(policy.into())),
+            Some(policy) => (Method::PUT, Sent::Json(serde_json::to_value(policy)?)),
             None => (Method::DELETE, Sent::Nothing),
         };
         self.call(&Request { method, parts: &[ACTIONS, "policy"], query: &[], sent }).map(drop)
