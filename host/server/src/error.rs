@@ -1,6 +1,7 @@
 //! What a caller is told when a request can't be answered: one type, in the shape of Auth0's Management API.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -17,6 +18,17 @@ pub(crate) struct ApiError {
     code: &'static str,
     message: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<Cause>,
+}
+
+/// Why a request was not answered, for the operator: it travels with the answer, and stands in the request's line of the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause(Arc<str>);
+
+impl Cause {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Why a request was not answered.
@@ -36,7 +48,14 @@ pub(crate) struct ErrorBody {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), headers: Vec::new() }
+        Self { status, code, message: message.into(), headers: Vec::new(), cause: None }
+    }
+
+    /// With what the operator is told beside.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: &impl std::fmt::Display) -> Self {
+        self.cause = Some(Cause(cause.to_string().into()));
+        self
     }
 
     fn with(mut self, name: HeaderName, value: &str) -> Self {
@@ -119,12 +138,9 @@ impl ApiError {
     }
 
     /// 500: a fault of this server, which its log tells.
-    pub(crate) fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "the server has failed; its log says why, by the request's id",
-        )
+    pub(crate) fn internal(cause: &impl std::fmt::Display) -> Self {
+        let message = "the server has failed; its log says why, by the request's id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message).because(cause)
     }
 
     /// 503: not now.
@@ -144,6 +160,9 @@ impl IntoResponse for ApiError {
         };
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().extend(self.headers);
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
         response
     }
 }
@@ -154,7 +173,7 @@ const SOON: Duration = Duration::from_secs(1);
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         // The caller is told that it can be tried again; what the database said is the operator's matter.
-        tracing::error!(%error, "the store has failed");
+        let cause = format!("the store has failed: {error}");
         match error {
             StoreError::Busy { retry_after } => {
                 Self::unavailable("store_busy", "too many write at one time; try again", retry_after)
@@ -163,9 +182,10 @@ impl From<StoreError> for ApiError {
                 let message = "whether it was written is not known; send it again with the same transaction id, or read it";
                 Self::unavailable("commit_unknown", message, SOON)
             }
-            StoreError::Corrupt { .. } | StoreError::Failed { .. } => Self::internal(),
+            StoreError::Corrupt { .. } | StoreError::Failed { .. } => Self::internal(&""),
             _ => Self::unavailable("store_unavailable", "the store can't be written to now; nothing was changed", SOON),
         }
+        .because(&cause)
     }
 }
 
@@ -177,10 +197,7 @@ impl From<RunError> for ApiError {
                 Self::unavailable("too_busy", message, retry_after)
             }
             RunError::ShuttingDown => Self::unavailable("shutting_down", "the server is ending", SOON),
-            error => {
-                tracing::error!(%error, "a login could not be run");
-                Self::internal()
-            }
+            error => Self::internal(&format_args!("a login could not be run: {error}")),
         }
     }
 }

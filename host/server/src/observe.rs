@@ -1,16 +1,15 @@
 //! What happens around every request: its id, its line in the log, its time, and the rate of its tenant.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use tracing::Instrument as _;
 use vestibule::model::Timestamp;
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, Cause};
 use crate::metrics::RouteName;
 use crate::request::{Caller, class, request_id};
 
@@ -27,21 +26,27 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
     let id = given.filter(is_right).map_or_else(request_id, str::to_owned);
     let method = known(request.method());
     let route = RouteName(request.extensions().get::<MatchedPath>().cloned());
-    let span = tracing::info_span!("request", id = %id, method, route = %route);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next.run(request).await;
     let time = started.elapsed();
     let status = response.status();
+    tell(&id, method, &route, status, time, response.extensions().get::<Cause>());
     app.metrics().request(method, route, class(status), time);
-    let _entered = span.enter();
-    if status.is_server_error() {
-        tracing::warn!(status = status.as_u16(), milliseconds = time.as_millis() as u64, "answered");
-    } else {
-        tracing::debug!(status = status.as_u16(), microseconds = time.as_micros() as u64, "answered");
-    }
     response
         .headers_mut()
         .extend(HeaderValue::from_str(&id).ok().map(|id| (axum::http::HeaderName::from_static(REQUEST_ID), id)));
     response
+}
+
+/// The request's line in the log. What went wrong stands in it, so that nobody has to look for another one.
+fn tell(id: &str, method: &str, route: &RouteName, status: StatusCode, time: Duration, cause: Option<&Cause>) {
+    let (cause, microseconds, code) = (cause.map(Cause::as_str), time.as_micros() as u64, status.as_u16());
+    if !status.is_server_error() {
+        tracing::debug!(id, method, %route, status = code, microseconds, cause, "answered");
+    } else if cause.is_some() {
+        tracing::error!(id, method, %route, status = code, microseconds, cause, "failed");
+    } else {
+        tracing::warn!(id, method, %route, status = code, microseconds, "answered");
+    }
 }
 
 /// A method's name; whoever makes one up doesn't make up a metric.

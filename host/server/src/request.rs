@@ -76,10 +76,7 @@ impl FromRequestParts<App> for Caller {
         });
         let token = token.filter(|token| !token.is_empty()).ok_or_else(ApiError::no_token)?;
         let scopes = tenant.verifier.verify(token, Timestamp::now()).await;
-        let scopes = scopes.map_err(|error| {
-            tracing::debug!(tenant = %tenant.settings.id, %error, "a token was refused");
-            ApiError::invalid_token(error.to_string())
-        })?;
+        let scopes = scopes.map_err(|error| ApiError::invalid_token(error.to_string()).because(&error))?;
         Ok(Self { tenant, scopes })
     }
 }

@@ -84,6 +84,22 @@ async fn until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
+#[tokio::test]
+async fn while_a_secret_changes_both_sign_and_a_receiver_that_knows_one_is_content() {
+    let receiver = Receiver::start().await;
+    let folder = folder();
+    std::fs::write(folder.path().join("new"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let url = receiver.url();
+    let stream = format!(
+        "[[tenants.acme.streams]]\nname = \"audit\"\n[tenants.acme.streams.webhook]\nurl = {url:?}\nsecret = {{ file = \"new\" }}\n\
+         old_secret = {{ file = \"secret\" }}\n"
+    );
+    let running = start_in(folder, &configuration(&stream)).await;
+    logins(&running, 0..1).await;
+    until(|| !receiver.entries().is_empty()).await;
+    running.stop().await;
+}
+
 fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

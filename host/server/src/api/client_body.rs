@@ -68,7 +68,7 @@ impl Given {
     pub(super) fn create(self, connector: &Connector, now: Timestamp) -> Result<Client, ApiError> {
         let id = match &self.id {
             Some(id) => id.clone(),
-            None => crate::request::random_id().parse().map_err(|_| ApiError::internal())?,
+            None => crate::request::random_id().parse().map_err(|error: vestibule::model::IdError| ApiError::internal(&error))?,
         };
         let name = self.name.clone().ok_or_else(|| ApiError::invalid_body("`name` is missing"))?;
         let client = Client {

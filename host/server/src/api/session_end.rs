@@ -29,7 +29,7 @@ pub(crate) struct EndBody {
     path = "/v1/sessions/{id}/end",
     operation_id = "end_session",
     tag = "sessions",
-    params(("id" = String, Path, description = "The session's id.")),
+    params(("id" = String, Path, description = "The session's id.", min_length = 1, max_length = 255, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     request_body = EndBody,
     security(("token" = ["delete:sessions"])),
     responses(

@@ -38,6 +38,8 @@ pub enum StreamTarget {
         url: Url,
         /// Where the secret is that signs: `whsec_` and base64.
         secret: Reference,
+        /// Where the one is that signed before, for as long as receivers are to be asked to know either.
+        old_secret: Option<Reference>,
     },
     /// Into a file of this machine, a line of JSON for each entry.
     File(StreamFile),
@@ -170,8 +172,9 @@ fn webhook_target(webhook: &Section<'_>, connector: Option<&Connector>) -> Optio
         webhook.missing("secret", "write where the secret is that signs: { env = \"NAME\" } or { file = \"PATH\" }");
     }
     let secret = webhook.section("secret").and_then(|secret| Reference::read(&secret));
+    let old_secret = webhook.section("old_secret").and_then(|secret| Reference::read(&secret));
     webhook.finish();
-    Some(StreamTarget::Webhook { url: url?.value, secret: secret? })
+    Some(StreamTarget::Webhook { url: url?.value, secret: secret?, old_secret })
 }
 
 /// What can be said of a URL before its host's name is resolved, which is done, and looked at, whenever a connection is made.

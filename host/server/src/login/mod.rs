@@ -69,7 +69,9 @@ pub(crate) async fn login(
             Committed::AnotherUser => return Err(another_user()),
             // Others have written to this session since. The Actions are to see that, and to be told which rule they break.
             Committed::Metadata(_) => {
-                let Some(session) = &session else { return Err(ApiError::internal()) };
+                let Some(session) = &session else {
+                    return Err(ApiError::internal(&"metadata was refused of a login without a session"));
+                };
                 match store.before_login(id, None, Some(session), now).await?.session {
                     KnownSession::Alive(kept) => commit::continue_with(Arc::make_mut(&mut event), &kept),
                     KnownSession::Ended(ended) => return Err(session_ended(ended)),
@@ -95,8 +97,5 @@ fn another_user() -> ApiError {
 
 fn json(outcome: &Outcome) -> Result<Arc<str>, ApiError> {
     let written = serde_json::to_string(outcome);
-    written.map(Arc::from).map_err(|error| {
-        tracing::error!(%error, "an outcome can't be written as JSON");
-        ApiError::internal()
-    })
+    written.map(Arc::from).map_err(|error| ApiError::internal(&format_args!("an outcome can't be written as JSON: {error}")))
 }

@@ -4,7 +4,7 @@ use vestibule::model::TenantId;
 use vestibule_sessions::LogKind;
 
 use super::webhook::SigningSecret;
-use crate::config::{Configuration, StreamFile, StreamName, StreamSettings, StreamTarget, stream};
+use crate::config::{Configuration, Reference, StreamFile, StreamName, StreamSettings, StreamTarget, stream};
 use crate::post;
 use crate::tenant::TenantError;
 
@@ -19,7 +19,7 @@ pub(crate) struct Plan {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Target {
-    Webhook { receiver: String, path: String, secret: SigningSecret },
+    Webhook { receiver: String, path: String, secrets: Vec<SigningSecret> },
     File(StreamFile),
 }
 
@@ -44,12 +44,15 @@ pub(crate) fn plans(configuration: &Configuration) -> Result<Vec<Plan>, Vec<Tena
 fn plan(tenant: &TenantId, stream: &StreamSettings) -> Result<Plan, TenantError> {
     let StreamSettings { name, kinds, target, line } = stream;
     let target = match target {
-        StreamTarget::Webhook { url, secret } => {
+        StreamTarget::Webhook { url, secret, old_secret } => {
             let wrong =
                 |reason: String| TenantError::StreamSecret { tenant: tenant.clone(), stream: name.clone(), line: *line, reason };
-            let secret = secret.value().map_err(|error| wrong(error.to_string()))?;
-            let secret = secret.parse().map_err(|error: super::SigningSecretError| wrong(error.to_string()))?;
-            Target::Webhook { receiver: stream::receiver(url), path: post::path(url).to_owned(), secret }
+            let read = |reference: &Reference| -> Result<SigningSecret, TenantError> {
+                let secret = reference.value().map_err(|error| wrong(error.to_string()))?;
+                secret.parse().map_err(|error: super::SigningSecretError| wrong(error.to_string()))
+            };
+            let secrets = std::iter::once(secret).chain(old_secret).map(read).collect::<Result<_, _>>()?;
+            Target::Webhook { receiver: stream::receiver(url), path: post::path(url).to_owned(), secrets }
         }
         StreamTarget::File(file) => Target::File(file.clone()),
     };

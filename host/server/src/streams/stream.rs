@@ -60,7 +60,7 @@ impl Stream {
     /// Sends until it is to stop.
     pub(super) async fn run(mut self) {
         let mut way = match &self.plan.target {
-            Target::Webhook { receiver, path, secret } => Way::Webhook(Webhook::new(receiver, path, secret.clone())),
+            Target::Webhook { receiver, path, secrets } => Way::Webhook(Webhook::new(receiver, path, secrets.clone())),
             Target::File(file) => Way::File(file.clone()),
         };
         loop {

@@ -66,13 +66,14 @@ impl SigningSecret {
 pub(super) struct Webhook {
     receiver: String,
     path: String,
-    secret: SigningSecret,
+    /// Each signs: a receiver that knows one of them is content.
+    secrets: Vec<SigningSecret>,
     open: Option<Connection>,
 }
 
 impl Webhook {
-    pub(super) fn new(receiver: &str, path: &str, secret: SigningSecret) -> Self {
-        Self { receiver: receiver.to_owned(), path: path.to_owned(), secret, open: None }
+    pub(super) fn new(receiver: &str, path: &str, secrets: Vec<SigningSecret>) -> Self {
+        Self { receiver: receiver.to_owned(), path: path.to_owned(), secrets, open: None }
     }
 
     /// One attempt.
@@ -81,7 +82,8 @@ impl Webhook {
         let body = Bytes::from(body(tenant, batch));
         // Signed anew for each attempt: receivers refuse what is minutes old.
         let seconds = (Timestamp::now().as_millis() / 1_000).to_string();
-        let signature = self.secret.sign(&batch.id, &seconds, &body).map_err(unsent)?;
+        let signatures = self.secrets.iter().map(|secret| secret.sign(&batch.id, &seconds, &body));
+        let signature = signatures.collect::<Result<Vec<_>, _>>().map_err(unsent)?.join(" ");
         let text = |text: &str| HeaderValue::from_str(text).map_err(|error| unsent(error.to_string()));
         let headers =
             [(CONTENT_TYPE, JSON), (ID, text(&batch.id)?), (TIMESTAMP, text(&seconds)?), (SIGNATURE, text(&signature)?)];

@@ -104,10 +104,13 @@ impl Receiver {
 async fn take(State(seen): State<Arc<Mutex<Seen>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
-    let signature = STANDARD.decode(header("webhook-signature").strip_prefix("v1,").unwrap()).unwrap();
+    let signatures = header("webhook-signature");
+    let mut signatures = signatures.split(' ').map(|one| STANDARD.decode(one.strip_prefix("v1,").unwrap()).unwrap());
     let key = hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap());
     let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", &body].concat();
-    if hmac::verify(&key, &signed, &signature).is_err() || headers["content-type"] != "application/json" {
+    if !signatures.any(|signature| hmac::verify(&key, &signed, &signature).is_ok())
+        || headers["content-type"] != "application/json"
+    {
         return StatusCode::UNAUTHORIZED;
     }
     let mut seen = seen.lock().unwrap();

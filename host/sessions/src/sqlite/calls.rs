@@ -26,7 +26,11 @@ impl Store for SqliteStore {
         session: Option<&SessionId>,
         now: Timestamp,
     ) -> Result<BeforeLogin, StoreError> {
-        self.readers.look_up(|connection| login::before(connection, self.errors(), tenant, transaction, session, now))
+        let (tenant, transaction, session) = (tenant.clone(), transaction.cloned(), session.cloned());
+        self.look_up(move |connection, errors| {
+            login::before(connection, errors, &tenant, transaction.as_ref(), session.as_ref(), now)
+        })
+        .await
     }
 
     async fn commit_login(&self, login: LoginCommit) -> Result<Committed, StoreError> {
@@ -35,7 +39,8 @@ impl Store for SqliteStore {
     }
 
     async fn session(&self, tenant: &TenantId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        self.readers.look_up(|connection| lists::session(connection, self.errors(), tenant, id, now))
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.look_up(move |connection, errors| lists::session(connection, errors, &tenant, &id, now)).await
     }
 
     async fn sessions_of(
@@ -89,11 +94,13 @@ impl Store for SqliteStore {
     }
 
     async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError> {
-        self.readers.look_up(|connection| lists::log_entry(connection, self.errors(), tenant, position))
+        let tenant = tenant.clone();
+        self.look_up(move |connection, errors| lists::log_entry(connection, errors, &tenant, position)).await
     }
 
     async fn client(&self, tenant: &TenantId, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        self.readers.look_up(|connection| clients::client(connection, self.errors(), tenant, id))
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.look_up(move |connection, errors| clients::client(connection, errors, &tenant, &id)).await
     }
 
     async fn clients(&self, tenant: &TenantId, after: Option<&ClientId>, take: usize) -> Result<ClientPage, StoreError> {
@@ -168,7 +175,8 @@ impl Store for SqliteStore {
     }
 
     async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        self.readers.look_up(|connection| outbox::delivery(connection, self.errors(), tenant, id))
+        let tenant = tenant.clone();
+        self.look_up(move |connection, errors| outbox::delivery(connection, errors, &tenant, id)).await
     }
 
     async fn retry_delivery(&self, tenant: &TenantId, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {

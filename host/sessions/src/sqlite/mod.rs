@@ -9,6 +9,7 @@ mod errors;
 mod lists;
 mod login;
 mod logouts;
+mod lookups;
 mod open;
 mod outbox;
 mod readers;
@@ -87,10 +88,6 @@ impl SqliteStore {
         Ok(Self { writer, readers: Readers::open(&place)?, place })
     }
 
-    fn errors(&self) -> Errors<'_> {
-        Errors { place: &self.place }
-    }
-
     /// Writes with what the job owns.
     async fn write<T, F>(&self, mut work: F) -> Result<T, StoreError>
     where
@@ -99,6 +96,16 @@ impl SqliteStore {
     {
         let place = Arc::clone(&self.place);
         self.writer.run(move |connection| work(connection, Errors { place: &place })).await
+    }
+
+    /// Reads single rows with what the job owns.
+    async fn look_up<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.place);
+        self.readers.look_up(move |connection| work(connection, Errors { place: &place })).await
     }
 
     /// Reads many rows with what the job owns.
