@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::settings::Change;
 use crate::remote::shapes::{Action, Answered, Version};
@@ -62,6 +63,9 @@ enum What {
         /// Also where it is bound
         #[arg(long)]
         force: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -139,11 +143,11 @@ impl Actions {
                     );
                 }
             }
-            What::Delete { place, name, force } => {
+            What::Delete { place, name, force, json } => {
                 let remote = place.connect()?;
                 let deleted = remote.delete_action(&remote.action(&name)?.id, force);
                 deleted.with_context(|| format!("{name} was not deleted; --force deletes it where it is bound as well"))?;
-                println!("{}: deleted", printable(&name));
+                json::done(json, &format!("{}: deleted", printable(&name)), &json!({ "name": name, "deleted": true }))?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -263,8 +267,6 @@ fn of_versions(versions: &[Answered<Version>]) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn action(running: Option<u64>) -> Action {

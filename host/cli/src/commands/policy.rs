@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use vestibule::CapabilityPolicy;
 
 use crate::json;
@@ -44,11 +44,17 @@ A policy, in TOML:
         place: Place,
         /// The file
         file: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Take the tenant's away: the operator's alone holds then
     Remove {
         #[command(flatten)]
         place: Place,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -68,20 +74,20 @@ impl Policy {
                     print!("{table}");
                 }
             }
-            What::Set { place, file } => {
+            What::Set { place, file, json } => {
                 let policy = read(&file)?;
                 let remote = place.connect()?;
                 remote.set_policy(Some(&policy))?;
-                println!(
-                    "the policy of tenant {} is that of {}, for each deployment from now on",
-                    remote.tenant(),
-                    file.display()
-                );
+                let from = file.display();
+                let sentence =
+                    format!("the policy of tenant {} is that of {from}, for each deployment from now on", remote.tenant());
+                json::done(json, &sentence, &json!({ "tenant": remote.tenant().as_str(), "policy": policy }))?;
             }
-            What::Remove { place } => {
+            What::Remove { place, json } => {
                 let remote = place.connect()?;
                 remote.set_policy(None)?;
-                println!("tenant {} has no policy of its own", remote.tenant());
+                let sentence = format!("tenant {} has no policy of its own", remote.tenant());
+                json::done(json, &sentence, &json!({ "tenant": remote.tenant().as_str(), "policy": null }))?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -41,6 +41,9 @@ Example:
         /// Trust this certificate authority, in PEM, and no other
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Show them, without their secrets
     List {
@@ -52,6 +55,9 @@ Example:
     Remove {
         /// The tenant's id
         tenant: TenantId,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -59,7 +65,7 @@ impl ProfileCommand {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let mut profiles = Profiles::read()?;
         match self.what {
-            What::Add { tenant, url, client_id, ca } => {
+            What::Add { tenant, url, client_id, ca, json } => {
                 let path = |ca: PathBuf| {
                     ca.canonicalize().with_context(|| format!("can't read the certificate authority {}", ca.display()))
                 };
@@ -67,7 +73,9 @@ impl ProfileCommand {
                 let client_secret = input::secret(&format!("pass show {tenant} | vestibule profile add {tenant} …"))?;
                 profiles.all.insert(tenant.to_string(), Profile { url, client_id, client_secret, ca });
                 profiles.write()?;
-                println!("{tenant}: kept in {}", profiles.file().display());
+                let file = profiles.file();
+                let sentence = format!("{tenant}: kept in {}", file.display());
+                json::done(json, &sentence, &json!({ "tenant": tenant.as_str(), "file": file }))?;
             }
             What::List { json: true } => json::print(&profiles.all.iter().map(shown).collect::<Value>())?,
             What::List { json: false } => {
@@ -79,12 +87,12 @@ impl ProfileCommand {
                 }
                 print!("{table}");
             }
-            What::Remove { tenant } => {
+            What::Remove { tenant, json } => {
                 if profiles.all.remove(tenant.as_str()).is_none() {
                     bail!("there is no profile {tenant}; `vestibule profile list` shows those there are");
                 }
                 profiles.write()?;
-                println!("{tenant}: forgotten");
+                json::done(json, &format!("{tenant}: forgotten"), &json!({ "tenant": tenant.as_str(), "removed": true }))?;
             }
         }
         Ok(ExitCode::SUCCESS)

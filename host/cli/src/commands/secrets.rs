@@ -35,9 +35,6 @@ Example:
     List {
         #[command(flatten)]
         of: Of,
-        /// Print one JSON array
-        #[arg(long)]
-        json: bool,
     },
     /// Remove one
     Remove {
@@ -55,6 +52,9 @@ struct Of {
     /// Whose: the Action's name
     #[arg(long, value_name = "NAME")]
     action: String,
+    /// Print it in JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Secrets {
@@ -64,11 +64,12 @@ impl Secrets {
                 let remote = of.place.connect()?;
                 let value = input::secret(&format!("pass show {name} | vestibule secrets set {name} …"))?;
                 remote.set_secret(&remote.action(&of.action)?.id, &name, &value)?;
-                println!("{}: set for {}", printable(&name), printable(&of.action));
+                let sentence = format!("{}: set for {}", printable(&name), printable(&of.action));
+                json::done(of.json, &sentence, &json!({ "action": of.action, "name": name, "set": true }))?;
             }
-            What::List { of, json } => {
+            What::List { of } => {
                 let action = of.place.connect()?.action(&of.action)?;
-                if json {
+                if of.json {
                     let secrets =
                         action.secrets.iter().map(|secret| json!({ "name": secret.name, "updated_at": secret.updated_at }));
                     json::print(&secrets.collect::<Value>())?;
@@ -84,7 +85,8 @@ impl Secrets {
             What::Remove { name, of } => {
                 let remote = of.place.connect()?;
                 remote.remove_secret(&remote.action(&of.action)?.id, &name)?;
-                println!("{}: removed from {}", printable(&name), printable(&of.action));
+                let sentence = format!("{}: removed from {}", printable(&name), printable(&of.action));
+                json::done(of.json, &sentence, &json!({ "action": of.action, "name": name, "removed": true }))?;
             }
         }
         Ok(ExitCode::SUCCESS)
