@@ -89,12 +89,13 @@ pub struct Flow {
     pub(crate) lifetimes: SessionLifetimes,
     pub(crate) limits: Option<Arc<Limits>>,
     pub(crate) flow_limits: Option<FlowLimits>,
+    pub(crate) is_rehearsal: bool,
 }
 
 impl Flow {
     /// A flow of this tenant.
     pub fn new(tenant: TenantId, bindings: Vec<Binding>) -> Self {
-        Self { tenant, bindings, lifetimes: SessionLifetimes::default(), limits: None, flow_limits: None }
+        Self { tenant, bindings, lifetimes: SessionLifetimes::default(), limits: None, flow_limits: None, is_rehearsal: false }
     }
 
     /// Lower limits for each of this tenant's Actions. What is higher than the host's doesn't count.
@@ -108,6 +109,13 @@ impl Flow {
     #[must_use]
     pub fn flow_limits(mut self, limits: FlowLimits) -> Self {
         self.flow_limits = Some(limits);
+        self
+    }
+
+    /// For trying Actions: what they put into the tenant's cache is forgotten when the flow has ended.
+    #[must_use]
+    pub fn rehearsal(mut self) -> Self {
+        self.is_rehearsal = true;
         self
     }
 

@@ -231,7 +231,7 @@ impl Runtime {
             reports.push(done.report);
         }
         let outcome = Outcome::new(&login, reports, failed);
-        if let Some(cache) = cache.filter(|_| !outcome.cache.changes.is_empty()) {
+        if let Some(cache) = cache.filter(|_| !flow.is_rehearsal && !outcome.cache.changes.is_empty()) {
             cache.store(&flow.tenant, &outcome.cache, context.now).await;
         }
         Ok(outcome)

@@ -9,12 +9,15 @@ use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use vestibule::model::TenantId;
-use vestibule::{Connector, Runtime};
+use vestibule::{Connector, Loader, Runtime};
 use vestibule_sessions::Store;
 
-use crate::config::HostName;
+use crate::config::{Configuration, HostName};
 use crate::error::ApiError;
+use crate::executions::Executions;
 use crate::metrics::Metrics;
+use crate::registry::Deployments;
+use crate::sealing::SealingKeys;
 use crate::tenant::{Tenant, Tenants};
 use crate::traces::Traces;
 
@@ -34,6 +37,8 @@ struct Inner {
     store: Arc<dyn Store>,
     metrics: Metrics,
     traces: Traces,
+    registry: Deployments,
+    executions: Executions,
     /// Says which logout URLs are possible.
     connector: Arc<Connector>,
     /// That a session has ended, and applications are to be told.
@@ -47,38 +52,39 @@ struct Inner {
 
 /// What a server is made of.
 #[derive(Debug)]
-pub(crate) struct Made {
-    pub(crate) tenants: Tenants,
+pub(crate) struct Made<'a> {
+    pub(crate) configuration: &'a Configuration,
     pub(crate) runtime: Runtime,
+    pub(crate) loader: Loader,
+    pub(crate) keys: Arc<SealingKeys>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) traces: Traces,
     pub(crate) connector: Arc<Connector>,
-    pub(crate) reached: Reached,
-}
-
-/// How the server is reached.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reached {
-    pub(crate) is_encrypted: bool,
-    pub(crate) trusts_forwarded_host: bool,
 }
 
 impl App {
-    pub(crate) fn new(made: Made) -> Self {
-        let Made { tenants, runtime, store, traces, connector, reached } = made;
+    /// All of it but the tenants, which come when they are ready.
+    pub(crate) fn new(made: Made<'_>) -> Self {
+        let Made { configuration, runtime, loader, keys, store, traces, connector } = made;
+        let metrics = Metrics::new();
+        let compiles = runtime.settings().host_limits.compiles;
+        let registry = Deployments::new(&store, loader, keys, &configuration.actions, compiles);
+        let executions = Executions::start(Arc::clone(&store), configuration.executions, metrics.registry().clone());
         let hash_of_nobody = Argon2::default().hash_password(crate::request::random_id().as_bytes());
         Self(Arc::new(Inner {
-            tenants: ArcSwap::from_pointee(tenants),
+            tenants: ArcSwap::default(),
             runtime,
             store,
-            metrics: Metrics::new(),
+            metrics,
             traces,
+            registry,
+            executions,
             connector,
             ended: Arc::default(),
             hashing: Semaphore::new(HASHING),
             hash_of_nobody: hash_of_nobody.map(|hash| hash.to_string()).unwrap_or_default(),
-            is_encrypted: reached.is_encrypted,
-            trusts_forwarded_host: reached.trusts_forwarded_host,
+            is_encrypted: configuration.listen.tls.is_some(),
+            trusts_forwarded_host: configuration.listen.trust_forwarded_host,
             is_ending: AtomicBool::new(false),
         }))
     }
@@ -93,7 +99,7 @@ impl App {
 
     /// Serves these tenants from now on. Requests that have begun go on with those that they began with.
     pub(crate) fn serve(&self, tenants: Tenants) {
-        self.0.tenants.store(Arc::new(tenants));
+        self.0.registry.live().serve(tenants, |tenants| self.0.tenants.store(tenants));
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -106,6 +112,16 @@ impl App {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// What this server has of deployed Actions.
+    pub(crate) fn registry(&self) -> &Deployments {
+        &self.0.registry
+    }
+
+    /// Where executions are told.
+    pub(crate) fn executions(&self) -> &Executions {
+        &self.0.executions
     }
 
     pub(crate) fn connector(&self) -> &Arc<Connector> {

@@ -17,6 +17,8 @@ pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
+    /// What is too much, where that is why.
+    capabilities: Vec<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<Cause>,
 }
@@ -44,11 +46,15 @@ pub(crate) struct ErrorBody {
     /// What is wrong, for programs.
     #[serde(rename = "errorCode")]
     error_code: &'static str,
+    /// Where a deployment is refused for what the Action can see and do: what of that is too much.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    capabilities: Vec<String>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), headers: Vec::new(), cause: None }
+        Self { status, code, message: message.into(), capabilities: Vec::new(), headers: Vec::new(), cause: None }
     }
 
     /// With what the operator is told beside.
@@ -95,6 +101,30 @@ impl ApiError {
         let message = format!("Insufficient scope, expected any of: {expected}");
         Self::new(StatusCode::FORBIDDEN, "insufficient_scope", message)
             .with(header::WWW_AUTHENTICATE, &format!("Bearer error=\"insufficient_scope\", scope=\"{expected}\""))
+    }
+
+    /// 400: what is asked for can't be done with what there is.
+    pub(crate) fn bad_request(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// 403: the policy lets no such Action use these.
+    pub(crate) fn capabilities_refused(action: &str, refused: Vec<String>) -> Self {
+        let message = format!(
+            "the capability policy doesn't let {action} use {}; leave that out of the Action, or have the policy changed \
+             (`/api/v2/actions/policy`, or `capabilities` in the server's configuration)",
+            refused.join(", ")
+        );
+        Self { capabilities: refused, ..Self::new(StatusCode::FORBIDDEN, "capabilities_refused", message) }
+    }
+
+    /// 409: this version can see or do more than the one that runs, and nobody has said that it may.
+    pub(crate) fn capabilities_not_accepted(action: &str, added: Vec<String>) -> Self {
+        let message = format!(
+            "this version of {action} uses {}, which the one that runs doesn't; where that is meant, deploy it with `\"accept_capabilities\": true`",
+            added.join(", ")
+        );
+        Self { capabilities: added, ..Self::new(StatusCode::CONFLICT, "capabilities_not_accepted", message) }
     }
 
     /// 404: no tenant is called by this host.
@@ -157,6 +187,7 @@ impl IntoResponse for ApiError {
             error: self.status.canonical_reason().unwrap_or("Error"),
             message: self.message.into_owned(),
             error_code: self.code,
+            capabilities: self.capabilities,
         };
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().extend(self.headers);

@@ -13,10 +13,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use vestibule::Runtime;
 use vestibule::model::outcome::{ActionResult, Decision};
 use vestibule::model::{Outcome, TenantId, Timestamp};
 use vestibule_sessions::Backlog;
+
+use crate::app::App;
+use crate::registry::RegistryMetrics;
 
 /// Seconds of a request: from what a lookup takes to what nobody waits for.
 const REQUEST_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.25, 1.0, 5.0];
@@ -127,6 +129,7 @@ pub(crate) struct Metrics {
     logout_oldest: Gauge,
     stream_batches: Family<StreamSent, Counter>,
     stream_lag: Family<OfStream, Gauge>,
+    deployed: RegistryMetrics,
 }
 
 impl Metrics {
@@ -170,6 +173,7 @@ impl Metrics {
         let stream_lag = Family::<OfStream, Gauge>::default();
         let help = "How long ago the oldest entry happened that has not arrived, of the streams that this server sends";
         registry.register_with_unit("stream_lag", help, Unit::Seconds, stream_lag.clone());
+        let deployed = RegistryMetrics::new(&mut registry);
         Self {
             registry: Arc::new(registry),
             requests,
@@ -185,7 +189,13 @@ impl Metrics {
             logout_oldest,
             stream_batches,
             stream_lag,
+            deployed,
         }
+    }
+
+    /// Those of deployed Actions.
+    pub(crate) fn registry(&self) -> &RegistryMetrics {
+        &self.deployed
     }
 
     /// A request has been answered.
@@ -249,8 +259,9 @@ impl Metrics {
     }
 
     /// All of them as text.
-    pub(crate) fn text(&self, runtime: &Runtime) -> Result<String, std::fmt::Error> {
-        self.host_panics.set(i64::try_from(runtime.host_panics()).unwrap_or(i64::MAX));
+    pub(crate) fn text(&self, app: &App) -> Result<String, std::fmt::Error> {
+        self.deployed.shelf(&app.registry().shelf().stats());
+        self.host_panics.set(i64::try_from(app.runtime().host_panics()).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -7,10 +7,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header, uri::Authority};
+use axum::http::{HeaderMap, StatusCode, header, uri::Authority};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::BytesMut;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::time::Instant;
 use vestibule::model::{SessionId, Timestamp, UserId};
 
 use crate::app::App;
@@ -85,8 +87,11 @@ impl FromRequestParts<App> for Caller {
 #[derive(Clone, Debug)]
 pub(crate) struct PathId<T>(pub(crate) T);
 
-/// What stands in a path as `{id}`.
+/// What stands in a path, mostly as `{id}`.
 pub(crate) trait InPath: Sized {
+    /// What it is called in the route.
+    const NAME: &'static str = "id";
+
     /// Reads it, or says what is wrong.
     fn read(text: &str) -> Result<Self, ApiError>;
 }
@@ -109,7 +114,7 @@ impl<T: InPath> FromRequestParts<App> for PathId<T> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let params = RawPathParams::from_request_parts(parts, app).await;
         let params = params.map_err(|_| ApiError::invalid_path("the path is no UTF-8"))?;
-        let id = params.iter().find(|(name, _)| *name == "id").map_or("", |(_, value)| value);
+        let id = params.iter().find(|(name, _)| *name == T::NAME).map_or("", |(_, value)| value);
         T::read(id).map(Self)
     }
 }
@@ -127,6 +132,34 @@ pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::too_large(limit)),
         Ok(Err(_)) => Err(ApiError::invalid_body("the body did not arrive as a whole")),
         Err(_) => Err(ApiError::too_slow()),
+    }
+}
+
+/// Bytes in a second that a large body has to arrive with, beside the time that each body has.
+const BODY_RATE: u64 = 128 << 10;
+
+/// Reads a large body of at most so many bytes, for as long as it keeps coming.
+///
+/// # Errors
+/// When it is too large, or comes too slowly.
+pub(crate) async fn large_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
+    if said.is_some_and(|length: usize| length > limit) {
+        return Err(ApiError::too_large(limit));
+    }
+    let started = Instant::now();
+    let mut bytes = BytesMut::new();
+    loop {
+        let earned = Duration::from_millis(bytes.len() as u64 * 1_000 / BODY_RATE);
+        let frame = tokio::time::timeout_at(started + BODY_TIME + earned, body.frame()).await.map_err(|_| ApiError::too_slow())?;
+        let Some(frame) = frame else { return Ok(bytes.freeze()) };
+        let frame = frame.map_err(|_| ApiError::invalid_body("the body did not arrive as a whole"))?;
+        // Trailers say nothing here.
+        let Ok(more) = frame.into_data() else { continue };
+        if bytes.len() + more.len() > limit {
+            return Err(ApiError::too_large(limit));
+        }
+        bytes.extend_from_slice(&more);
     }
 }
 

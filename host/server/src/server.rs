@@ -16,9 +16,11 @@ use vestibule::{CacheKey, CompilationCache, Compiler, Connector, Loader, Runtime
 use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
 
 use crate::api;
-use crate::app::{App, Made, Reached};
+use crate::app::{App, Made};
 use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
 use crate::logout::Logouts;
+use crate::registry;
+use crate::sealing::{SealError, SealingKeys};
 use crate::streams::{Streams, plans};
 use crate::sweep::sweep;
 use crate::tenant::{ReadComponent, TenantError, Tenants};
@@ -83,6 +85,9 @@ pub enum StartError {
     /// Something that only a new start can change has changed.
     #[error("`{0}` has changed, which takes a new start; nothing else of the new configuration was taken either")]
     TakesANewStart(&'static str),
+    /// The keys of deployed Actions' secrets can't be used.
+    #[error(transparent)]
+    Secrets(#[from] SealError),
     /// Traces can't be sent.
     #[error("traces can't be sent: {0}")]
     Traces(String),
@@ -101,7 +106,8 @@ pub struct Server {
     tls: Option<RustlsConfig>,
     handle: Handle<SocketAddr>,
     serving: JoinHandle<std::io::Result<()>>,
-    sweeping: JoinHandle<()>,
+    /// What looks for work of itself: sweeps, builds that were broken off, what others have deployed.
+    looking: Vec<JoinHandle<()>>,
     logouts: Logouts,
     streams: Streams,
 }
@@ -127,14 +133,20 @@ impl Server {
             Some(url) => Traces::to(url).map_err(|error| StartError::Traces(error.to_string()))?,
             None => Traces::default(),
         };
-        let reached = Reached {
-            is_encrypted: configuration.listen.tls.is_some(),
-            trusts_forwarded_host: configuration.listen.trust_forwarded_host,
-        };
         declare_clients(&*store, &configuration).await?;
         let connector = Arc::new(Connector::new(&configuration.logout.http)?);
-        let made = Made { tenants, runtime, store: Arc::clone(&store), traces, connector, reached };
-        let app = App::new(made);
+        let sealing = Arc::new(SealingKeys::open(&configuration.secrets_key)?);
+        let app = App::new(Made {
+            configuration: &configuration,
+            runtime,
+            loader: loader.clone(),
+            keys: sealing,
+            store: Arc::clone(&store),
+            traces,
+            connector,
+        });
+        let read = registry::prepare(&app, &tenants).await?;
+        app.serve(tenants);
         let tls = match &configuration.listen.tls {
             Some(settings) => Some(certificate(settings).await?),
             None => None,
@@ -146,7 +158,11 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let handle = Handle::new();
         let serving = serve(listener, tls.clone(), handle.clone(), &app).map_err(failed)?;
-        let sweeping = tokio::spawn(sweep(app.clone(), configuration.keep));
+        let looking = vec![
+            tokio::spawn(sweep(app.clone(), configuration.keep, configuration.executions)),
+            tokio::spawn(registry::build::sweep(app.clone())),
+            tokio::spawn(registry::watch(app.clone(), read)),
+        ];
         let logouts = Logouts::start(&app, configuration.logout.give_up_after.0);
         let streams = Streams::start(&app, streams)?;
         tracing::info!(%address, tenants = configuration.tenants.len(), "listening");
@@ -162,7 +178,7 @@ impl Server {
             tls,
             handle,
             serving,
-            sweeping,
+            looking,
             logouts,
             streams,
         })
@@ -188,6 +204,7 @@ impl Server {
             // Looked at before anything changes.
             certificate(settings).await?;
         }
+        registry::prepare(&self.app, &tenants).await?;
         declare_clients(&*self.store, &configuration).await?;
         if let (Some(tls), Some(settings)) = (&self.tls, &configuration.listen.tls) {
             let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;
@@ -207,8 +224,10 @@ impl Server {
         if let Ok(Err(error)) = self.serving.await {
             tracing::error!(%error, "the server has ended with an error");
         }
-        self.sweeping.abort();
-        tokio::join!(self.logouts.stop(), self.streams.stop());
+        for task in &self.looking {
+            task.abort();
+        }
+        tokio::join!(self.logouts.stop(), self.streams.stop(), self.app.executions().stop());
         self.store.close().await;
         self.app.traces().close();
         tracing::info!("ended");
@@ -345,6 +364,9 @@ fn takes_a_new_start(old: &Configuration, new: &Configuration) -> Option<&'stati
         ("traces", old.traces == new.traces),
         ("keep", old.keep == new.keep),
         ("logout", same(&old.logout, &new.logout)),
+        ("actions", old.actions == new.actions),
+        ("executions", old.executions == new.executions),
+        ("secrets_key", old.secrets_key == new.secrets_key),
     ]
     .into_iter()
     .find_map(|(name, is_same)| (!is_same).then_some(name))

@@ -6,7 +6,7 @@ use vestibule::model::Timestamp;
 use vestibule_sessions::Retention;
 
 use crate::app::App;
-use crate::config::{KeepSettings, Lifetime};
+use crate::config::{ExecutionSettings, KeepSettings, Lifetime};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(10);
@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(10);
 const AT_ONE_TIME: usize = 500;
 
 /// Sweeps until it is dropped.
-pub(crate) async fn sweep(app: App, keep: KeepSettings) {
+pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSettings) {
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -46,6 +46,21 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings) {
                     tracing::warn!(%error, "what is over could not be swept; it is tried again");
                     break;
                 }
+            }
+        }
+        forget_executions(&app, before(executions.keep), executions.each).await;
+    }
+}
+
+/// Forgets executions that have been kept for long enough, and the oldest of tenants that have too many.
+async fn forget_executions(app: &App, since: Timestamp, each: u64) {
+    loop {
+        match app.store().sweep_executions(since, each, AT_ONE_TIME).await {
+            Ok(forgotten) if forgotten >= AT_ONE_TIME as u64 => {}
+            Ok(_) => break,
+            Err(error) => {
+                tracing::warn!(%error, "executions could not be swept; it is tried again");
+                break;
             }
         }
     }

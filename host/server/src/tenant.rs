@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use cap_std::fs::Dir;
 use thiserror::Error;
 use vestibule::model::{SecretError, SessionLifetimes, Settings, TenantId, Timestamp};
@@ -12,6 +13,7 @@ use vestibule::{Binding, Flow, LoadError, Loader};
 use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, StreamName, TenantSettings};
 use crate::keys::{KeyError, KeyRing, Purpose, SigningAlgorithm};
 use crate::rate::Rate;
+use crate::registry::Part;
 use crate::tokens::{Issuer, RemoteKeys, Verifier};
 
 /// Where components come from: of a path in the configuration, its bytes and the name that it has where it doesn't say one itself.
@@ -114,13 +116,23 @@ pub enum TenantError {
 #[derive(Debug)]
 pub(crate) struct Tenant {
     pub(crate) settings: TenantSettings,
-    pub(crate) flow: Flow,
+    /// The Actions that its configuration declares, which run before those that are deployed.
+    declared: Vec<Binding>,
+    /// None where what is deployed can't be read: a login without the Actions that guard it is none.
+    running: ArcSwapOption<Running>,
     /// Its own access tokens are signed by these.
     pub(crate) access_keys: Arc<KeyRing>,
     /// Its logout tokens are signed by these.
     pub(crate) logout_keys: KeyRing,
     pub(crate) verifier: Verifier,
     pub(crate) rate: Rate,
+}
+
+/// What a tenant's logins run. A login takes it once, and runs on it to its end.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) flow: Flow,
+    pub(crate) has_actions: bool,
 }
 
 /// All tenants that are served, by the names of their hosts.
@@ -153,6 +165,15 @@ impl Tenants {
     fn add(&mut self, tenant: Arc<Tenant>) {
         self.by_id.insert(tenant.settings.id.clone(), Arc::clone(&tenant));
         self.by_host.extend(tenant.settings.hosts.iter().map(|host| (host.clone(), Arc::clone(&tenant))));
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.by_id.values()
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &TenantId> {
+        self.by_id.keys()
     }
 
     pub(crate) fn by_host(&self, host: &HostName) -> Option<Arc<Tenant>> {
@@ -207,19 +228,39 @@ impl Tenant {
             return Err(errors);
         };
         issuers.push(Issuer::own(Arc::clone(&access_keys)));
-        let lifetimes = SessionLifetimes { absolute: settings.session_lifetime.0, idle: settings.idle_lifetime.0 };
-        let flow = Flow::new(tenant, bindings)
-            .limits(settings.limits.clone())
-            .flow_limits(settings.flow_limits.clone())
-            .session_lifetimes(lifetimes);
         Ok(Self {
-            flow,
+            declared: bindings,
+            running: ArcSwapOption::empty(),
             access_keys,
             logout_keys,
             verifier: Verifier::new(settings.hosts.clone(), issuers),
             rate: Rate::new(settings.rate),
             settings: settings.clone(),
         })
+    }
+
+    /// What a login runs that begins now.
+    pub(crate) fn running(&self) -> Option<Arc<Running>> {
+        self.running.load_full()
+    }
+
+    /// Logins that begin from now on run with this part.
+    pub(crate) fn run_with(&self, deployed: Option<&Part>) {
+        let running = deployed.map(|deployed| {
+            let bindings: Vec<Binding> = self.declared.iter().chain(&deployed.bindings).cloned().collect();
+            Arc::new(Running { has_actions: !bindings.is_empty(), flow: self.flow(bindings) })
+        });
+        self.running.store(running);
+    }
+
+    /// A flow under this tenant's limits.
+    pub(crate) fn flow(&self, bindings: Vec<Binding>) -> Flow {
+        let settings = &self.settings;
+        let lifetimes = SessionLifetimes { absolute: settings.session_lifetime.0, idle: settings.idle_lifetime.0 };
+        Flow::new(settings.id.clone(), bindings)
+            .limits(settings.limits.clone())
+            .flow_limits(settings.flow_limits.clone())
+            .session_lifetimes(lifetimes)
     }
 }
 

@@ -12,6 +12,7 @@ mod logout;
 mod merge;
 mod migrations;
 mod postgres;
+mod registry;
 mod session;
 mod sqlite;
 mod store;
@@ -29,7 +30,13 @@ pub use ids::{ClientId, TransactionId};
 pub use log::{LogEntry, LogKind, LogPosition, LogPositionError, NewLogEntry};
 pub use login::{BeforeLogin, Committed, KnownSession, LoginCommit, MetadataChanges, SessionChange, SessionLogin, UsedSession};
 pub use postgres::{PostgresSettings, PostgresStore};
+pub use registry::{
+    ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
+    BuildError, BuildStatus, ComponentInfo, Deployed, Draft, Execution, ExecutionCursor, ExecutionCursorError, ExecutionFilter,
+    ExecutionPage, ExecutionStatus, FlowBinding, FlowChanges, NameError, NewAction, NewBinding, Registry, SealedSecret,
+    SecretChange, SecretInfo, SecretName, StoredAction, StoredFlow, StoredPolicy, Trigger, TriggerError, Version, VersionList,
+};
 pub use session::{Actor, Device, Ended, Initiator, InitiatorError, Method, Session, SessionClient};
 pub use sqlite::{SqliteSettings, SqliteStore};
 pub use store::{Page, Retention, SessionCursor, Store, Swept};
-pub use tokens::{Claim, DeliveryId, DeliveryIdError, Holder};
+pub use tokens::{ActionUid, BindingUid, Claim, DeliveryId, ExecutionUid, Holder, UuidError, VersionUid};

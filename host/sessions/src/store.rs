@@ -20,7 +20,7 @@ use crate::tokens::{DeliveryId, Holder};
 ///
 /// Everything is told the time, and asks no clock. A session whose time is over has ended for every call, whether it has been swept or not.
 #[async_trait]
-pub trait Store: fmt::Debug + Send + Sync + 'static {
+pub trait Store: crate::registry::Registry + fmt::Debug + Send + Sync + 'static {
     /// What a login begins with: its transaction's answer, and its session. One consistent view of both.
     async fn before_login(
         &self,

@@ -11,38 +11,75 @@ use crate::error::StoreError;
 const VERSION: u128 = 0xf << 76;
 const VARIANT: u128 = 0b11 << 62;
 
-/// What is sent to one URL about the end of one session, over all attempts: `jti` in its tokens. As text it is a UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DeliveryId(u128);
-
-/// A text that is no delivery's id.
+/// A text that is no such id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("not the id of a delivery: a UUID in lower case, such as 0f8fad5b-d9cb-469f-a165-70867728950e")]
-pub struct DeliveryIdError;
-
-impl DeliveryId {
-    pub(crate) fn random() -> Result<Self, StoreError> {
-        // Version 4, which is random, as RFC 9562 writes it.
-        Ok(Self(random()? & !VERSION & !VARIANT | 0x4 << 76 | 0b10 << 62))
-    }
+#[error("not {what}: a UUID in lower case, such as 0f8fad5b-d9cb-469f-a165-70867728950e")]
+pub struct UuidError {
+    what: &'static str,
 }
 
-impl fmt::Display for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = |shift: u32, bits: u32| (self.0 >> shift) & ((1 << bits) - 1);
-        write!(f, "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", part(96, 32), part(80, 16), part(64, 16), part(48, 16), part(0, 48))
-    }
+macro_rules! uuid {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// A new one.
+            ///
+            /// # Errors
+            /// When the system has no random numbers.
+            pub fn random() -> Result<Self, StoreError> {
+                // Version 4, which is random, as RFC 9562 writes it.
+                Ok(Self(random()? & !VERSION & !VARIANT | 0x4 << 76 | 0b10 << 62))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let part = |shift: u32, bits: u32| (self.0 >> shift) & ((1 << bits) - 1);
+                let (time, middle, high) = (part(96, 32), part(80, 16), part(64, 16));
+                write!(f, "{time:08x}-{middle:04x}-{high:04x}-{:04x}-{:012x}", part(48, 16), part(0, 48))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UuidError;
+
+            fn from_str(text: &str) -> Result<Self, UuidError> {
+                let error = UuidError { what: $what };
+                let digits: String = text.chars().filter(|character| *character != '-').collect();
+                let id = Self(u128::from_str_radix(&digits, 16).map_err(|_| error)?);
+                // There is one spelling of each.
+                if id.to_string() == text { Ok(id) } else { Err(error) }
+            }
+        }
+    };
 }
 
-impl FromStr for DeliveryId {
-    type Err = DeliveryIdError;
+uuid! {
+    /// What is sent to one URL about the end of one session, over all attempts: `jti` in its tokens. As text it is a UUID.
+    DeliveryId, "the id of a delivery"
+}
 
-    fn from_str(text: &str) -> Result<Self, DeliveryIdError> {
-        let digits: String = text.chars().filter(|character| *character != '-').collect();
-        let id = Self(u128::from_str_radix(&digits, 16).map_err(|_| DeliveryIdError)?);
-        // There is one spelling of each.
-        if id.to_string() == text { Ok(id) } else { Err(DeliveryIdError) }
-    }
+uuid! {
+    /// A deployed Action, whatever its name. As text it is a UUID.
+    ActionUid, "the id of an Action"
+}
+
+uuid! {
+    /// A version of a deployed Action. As text it is a UUID.
+    VersionUid, "the id of a version"
+}
+
+uuid! {
+    /// An Action at its place in a trigger's order. As text it is a UUID.
+    BindingUid, "the id of a binding"
+}
+
+uuid! {
+    /// One run of a trigger's Actions. As text it is a UUID.
+    ExecutionUid, "the id of an execution"
 }
 
 /// That a delivery is somebody's to send, until its lease is over or it has been settled.
@@ -104,7 +141,7 @@ mod tests {
         for wrong in
             ["", "0f8fad5b", &text.to_uppercase(), &text.replace('-', ""), &format!("{text}0"), &format!("+{}", &text[1..])]
         {
-            assert_eq!(wrong.parse::<DeliveryId>(), Err(DeliveryIdError), "{wrong}");
+            assert_eq!(wrong.parse::<DeliveryId>(), Err(UuidError { what: "the id of a delivery" }), "{wrong}");
         }
     }
 }

@@ -8,13 +8,14 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
 use clap::{Args, Subcommand, ValueEnum};
 use vestibule::model::{TenantId, Timestamp};
-use vestibule_server::Configuration;
+use vestibule_server::sealing::SealingKeys;
+use vestibule_server::{Configuration, open_store};
 use vestibule_server::keys::{KeyFolder, Purpose, SigningAlgorithm};
 use zeroize::Zeroizing;
 
 use crate::table::Table;
 
-/// See, rotate and import the keys that a tenant's tokens are signed by
+/// See, rotate and import the keys that a tenant's tokens are signed by, and rotate those that secrets are sealed by
 ///
 /// They are in the state folder; servers of one database share it. A server takes up what was changed at SIGHUP. The key before is served until
 /// no token of it can live.
@@ -35,6 +36,14 @@ enum What {
         /// By what it signs; the tenant's `logout.algorithm`, and ES256 for access tokens, where this is missing
         #[arg(long, value_name = "RS256 or ES256")]
         algorithm: Option<SigningAlgorithm>,
+    },
+    /// Make a new key for the secrets of deployed Actions, and seal all of them by it
+    ///
+    /// Servers may run meanwhile, and take up the new key by themselves. Where it is broken off nothing is lost: run it again.
+    RotateSecrets {
+        /// The server's configuration
+        #[arg(long, value_name = "FILE", default_value = "vestibule.toml")]
+        config: PathBuf,
     },
     /// Take in the key that the platform signs its ID tokens by, so that its applications know who signs logout tokens
     Import {
@@ -108,6 +117,7 @@ impl Keys {
                 let (folder, usual) = which.open()?;
                 told(&folder.rotate(algorithm.unwrap_or(usual), now)?.id);
             }
+            What::RotateSecrets { config } => rotate_secrets(&Configuration::read(&config)?)?,
             What::Import { which, pem, key_id } => {
                 if which.purpose == For::Access {
                     bail!("keys are imported for logout tokens alone: nobody else's key is to sign access tokens");
@@ -119,6 +129,22 @@ impl Keys {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn rotate_secrets(configuration: &Configuration) -> Result<()> {
+    let keys = SealingKeys::open(&configuration.secrets_key)?;
+    let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
+    let rotated = executor.block_on(async {
+        let store = open_store(&configuration.store).await?;
+        let rotated = keys.rotate(&*store).await;
+        store.close().await;
+        anyhow::Ok(rotated?)
+    })?;
+    println!("{}: it seals all secrets now; {} were sealed anew", rotated.key, rotated.secrets);
+    if rotated.is_in_environment {
+        println!("the keys are in a variable of the environment: the others can be taken out of it now");
+    }
+    Ok(())
 }
 
 fn told(id: &str) {

@@ -18,7 +18,8 @@ pub fn client() -> String {
     format!(
         "client_id = \"platform\"\nsecret_hash = {hash:?}\n\
          scopes = [\"run:post-login\", \"read:sessions\", \"update:sessions\", \"delete:sessions\", \"read:logs\", \"read:clients\", \
-         \"create:clients\", \"update:clients\", \"delete:clients\"]\n"
+         \"create:clients\", \"update:clients\", \"delete:clients\", \"read:actions\", \"create:actions\", \"update:actions\", \
+         \"delete:actions\", \"update:action_policy\"]\n"
     )
 }
 

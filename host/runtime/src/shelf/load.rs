@@ -23,33 +23,35 @@ const BESIDE_CODE: u64 = 64 << 10;
 
 /// Loads the place's Action, and tells all who wait.
 pub(super) fn begin(place: &Arc<Place>) {
-    let landing = Landing { place: Arc::clone(place), loaded: Err(interrupted(place)) };
+    let landing = Landing(Some((Arc::clone(place), Err(interrupted(place)))));
     let Some(handle) = place.shelf.loader.runtime().handle().cloned() else { return };
+    let place = Arc::clone(place);
     handle.clone().spawn(async move {
-        let loaded = load(&landing.place, &handle).await;
-        let Inner { components, .. } = &*landing.place.shelf;
+        let loaded = load(&place, &handle).await;
         if let Err(error) = &loaded {
-            components.not_loaded(&landing.place.tenant, &landing.place.deployed.id, error);
+            place.shelf.components.not_loaded(&place.tenant, &place.deployed.id, error);
         }
+        drop(place);
         landing.lands(loaded);
     });
 }
 
 /// Tells all who wait, also where the load breaks off.
-struct Landing {
-    place: Arc<Place>,
-    loaded: Result<Action, LoadError>,
-}
+struct Landing(Option<(Arc<Place>, Result<Action, LoadError>)>);
 
 impl Landing {
     fn lands(mut self, loaded: Result<Action, LoadError>) {
-        self.loaded = loaded;
+        if let Some((_, becomes)) = &mut self.0 {
+            *becomes = loaded;
+        }
     }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.place.tell(&self.loaded);
+        if let Some((place, loaded)) = self.0.take() {
+            Place::tell(place, loaded);
+        }
     }
 }
 

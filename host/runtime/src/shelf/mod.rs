@@ -104,7 +104,7 @@ struct Inner {
     /// Where components are fetched; on the host's own threads where there is none.
     fetching: Option<Handle>,
     state: Mutex<State>,
-    /// Goes on by one with each load: an Action's last use is told by it. While nothing is loaded, nobody writes anywhere.
+    /// Goes on with each load: an Action's last use is told by it. While nothing is loaded, nobody writes anywhere.
     clock: AtomicU64,
     counts: Arc<Counts>,
     /// A turn for each that reads code: as many as there are processors.
@@ -199,7 +199,8 @@ impl Inner {
     /// Takes an Action that was loaded into memory, and lets others go for it. One that is too large for that is its waiters' alone.
     fn keep(&self, place: &Arc<Place>, action: &Action, bytes: u64) {
         let mut state = self.state();
-        let used = self.clock.fetch_add(1, Ordering::Relaxed) + 1;
+        // Two steps: what is used from now on has been used after this.
+        let used = self.clock.fetch_add(2, Ordering::Relaxed) + 1;
         place.used.store(used, Ordering::Relaxed);
         let mut let_go = Vec::new();
         if state.room.fits(bytes) {

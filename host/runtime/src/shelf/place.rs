@@ -31,8 +31,10 @@ pub(super) struct Place {
     takes_long: AtomicBool,
     code: ArcSwapOption<action::Inner>,
     /// Who waits; none while nothing is loaded.
-    waiting: Mutex<Option<Vec<oneshot::Sender<Result<Action, LoadError>>>>>,
+    waiting: Mutex<Option<Waiting>>,
 }
+
+type Waiting = Vec<oneshot::Sender<Result<Action, LoadError>>>;
 
 /// What one who asks for an Action is given.
 pub(crate) enum Asked {
@@ -160,16 +162,21 @@ impl Place {
         self.code.swap(None).map(Action)
     }
 
-    /// Tells all who wait what has become of the load.
-    pub(super) fn tell(&self, loaded: &Result<Action, LoadError>) {
-        let waiting = self.waiting().take();
-        for told in waiting.into_iter().flatten() {
+    /// Tells all who wait what has become of the load. Whoever is told has all of it: nothing of the load is left behind.
+    pub(super) fn tell(place: Arc<Self>, loaded: Result<Action, LoadError>) {
+        let mut waiting = place.waiting().take().unwrap_or_default();
+        drop(place);
+        let last = waiting.pop();
+        for told in waiting {
             // Who has left isn't told.
             let _ = told.send(loaded.clone());
         }
+        if let Some(last) = last {
+            let _ = last.send(loaded);
+        }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Option<Vec<oneshot::Sender<Result<Action, LoadError>>>>> {
+    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -177,5 +184,41 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.shelf.forget(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::HostLimits;
+    use crate::shelf::{Components, Shelf, ShelfSettings};
+    use crate::{Loader, Runtime, Settings};
+    use vestibule_test_artifacts::LOOPS_FOR_EVER;
+
+    struct Registry;
+
+    #[async_trait::async_trait]
+    impl Components for Registry {
+        async fn fetch(&self, _tenant: &TenantId, _digest: &ComponentDigest) -> Result<Option<bytes::Bytes>, String> {
+            Ok(Some(bytes::Bytes::from_static(LOOPS_FOR_EVER)))
+        }
+    }
+
+    #[tokio::test]
+    async fn that_an_action_takes_long_is_remembered_when_its_code_is_let_go() {
+        let settings = Settings { host_limits: HostLimits { sandboxes: 8, ..HostLimits::default() }, ..Settings::default() };
+        let runtime = Runtime::new(settings).unwrap();
+        let capabilities = runtime.load("loops", LOOPS_FOR_EVER).unwrap().capabilities().clone();
+        let shelf = Shelf::new(Loader::new(runtime, None, None), Arc::new(Registry), ShelfSettings::default());
+        let id = ActionId::new("loops", "1").unwrap();
+        let deployed = Deployed { id, digest: ComponentDigest::of(LOOPS_FOR_EVER), capabilities };
+        let shelved = shelf.shelve(&"acme".parse().unwrap(), deployed);
+        assert!(!shelved.takes_long());
+        shelved.make_ready().await.unwrap();
+        shelved.has_taken(true);
+        drop(shelved.0.let_go());
+        assert!(!shelved.is_resident() && shelved.takes_long());
+        shelved.make_ready().await.unwrap();
+        assert!(shelved.is_resident() && shelved.takes_long());
     }
 }

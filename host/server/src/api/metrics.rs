@@ -12,7 +12,7 @@ use crate::error::ApiError;
 pub(crate) async fn all(State(app): State<App>) -> Result<Response, ApiError> {
     let text = app
         .metrics()
-        .text(app.runtime())
+        .text(&app)
         .map_err(|error| ApiError::internal(&format_args!("the metrics can't be written: {error}")))?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }

@@ -1,11 +1,13 @@
 //! The routes: one file for each group.
 
+mod actions;
 mod client_body;
 mod clients;
 mod discovery;
 mod health;
 pub(crate) mod logs;
 mod metrics;
+mod object;
 mod openapi;
 mod pages;
 mod post_login;
@@ -35,6 +37,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/api/v2/users/{id}/sessions", get(users::sessions).delete(users::delete_sessions))
         .route("/api/v2/clients", get(clients::list).post(clients::create))
         .route("/api/v2/clients/{id}", get(clients::read).patch(clients::update).delete(clients::delete))
+        .merge(actions::routes())
         .route("/api/v2/logs", get(logs::list))
         .route("/api/v2/logs/{id}", get(logs::read))
         .layer(middleware::from_fn_with_state(app.clone(), observe::limit_rate));

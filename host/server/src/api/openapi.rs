@@ -4,6 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::actions::{bindings, collection, component, deploy, executions, item, policy, secrets, trial, triggers, versions};
 use super::{clients, discovery, health, logs, metrics, post_login, session_end, sessions, token, users};
 
 #[derive(OpenApi)]
@@ -26,6 +27,29 @@ use super::{clients, discovery, health, logs, metrics, post_login, session_end, 
         clients::read,
         clients::update,
         clients::delete,
+        collection::list,
+        collection::create,
+        item::read,
+        item::update,
+        item::delete,
+        component::upload,
+        component::download,
+        component::download_version,
+        secrets::set,
+        secrets::remove,
+        deploy::draft,
+        deploy::version,
+        trial::run,
+        versions::list,
+        versions::read,
+        triggers::list,
+        bindings::list,
+        bindings::replace,
+        executions::list,
+        executions::read,
+        policy::read,
+        policy::replace,
+        policy::delete,
         logs::list,
         logs::read,
         token::issue_token,

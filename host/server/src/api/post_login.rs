@@ -5,11 +5,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use vestibule::model::event::EVENT_BYTES;
-use vestibule::model::{Event, Timestamp};
+use vestibule::model::Event;
 
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::{ApiError, ErrorBody};
+use crate::executions::Executed;
 use crate::login::{Answer, login};
 use crate::request::{Caller, body};
 
@@ -45,15 +46,20 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, headers: HeaderM
     let tenant = caller.may(&[Scope::RunPostLogin])?;
     let json = body(request, EVENT_BYTES).await?;
     let event = Event::from_json(&json).map_err(|error| ApiError::invalid_body(error.to_string()))?;
+    let user = event.user.id.clone();
     let started = std::time::SystemTime::now();
-    let answer = login(tenant, event, app.runtime(), app.store(), Timestamp::now()).await?;
+    let answer = login(tenant, event, app.runtime(), app.store(), started.into()).await?;
     let (json, is_repeated) = match answer {
-        Answer::Now { outcome, json } => {
+        Answer::Now { outcome, json, execution } => {
             app.metrics().login(&tenant.settings.id, &outcome);
             if outcome.session.revoked.is_some() {
                 app.ended().notify_one();
             }
             app.traces().login(&headers, &tenant.settings.id, &outcome, started);
+            if let Some(id) = execution {
+                let tenant = tenant.settings.id.clone();
+                app.executions().tell(Executed { id, tenant, user, outcome, started: started.into() });
+            }
             (json, false)
         }
         Answer::Repeated(json) => (json, true),

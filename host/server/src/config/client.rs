@@ -80,19 +80,30 @@ pub enum Scope {
     UpdateClients,
     /// `delete:clients`: to delete applications.
     DeleteClients,
+    /// `read:actions`: to read Actions, their versions and bindings, and executions.
+    ReadActions,
+    /// `create:actions`: to create Actions.
+    CreateActions,
+    /// `update:actions`: to change, deploy and bind Actions.
+    UpdateActions,
+    /// `delete:actions`: to delete Actions.
+    DeleteActions,
+    /// `update:action_policy`: to say which capabilities Actions may use.
+    UpdateActionPolicy,
 }
 
 /// A text that is no scope of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "not a scope: `update:session`, `read:sessions`, `update:sessions`, `delete:sessions`, `run:post-login`, `read:logs`, `read:clients`, \
-     `create:clients`, `update:clients`, `delete:clients`"
+     `create:clients`, `update:clients`, `delete:clients`, `read:actions`, `create:actions`, `update:actions`, `delete:actions`, \
+     `update:action_policy`"
 )]
 pub struct ScopeError;
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::UpdateSession,
         Self::ReadSessions,
         Self::UpdateSessions,
@@ -103,6 +114,11 @@ impl Scope {
         Self::CreateClients,
         Self::UpdateClients,
         Self::DeleteClients,
+        Self::ReadActions,
+        Self::CreateActions,
+        Self::UpdateActions,
+        Self::DeleteActions,
+        Self::UpdateActionPolicy,
     ];
 
     /// As tokens have it.
@@ -118,6 +134,11 @@ impl Scope {
             Self::CreateClients => "create:clients",
             Self::UpdateClients => "update:clients",
             Self::DeleteClients => "delete:clients",
+            Self::ReadActions => "read:actions",
+            Self::CreateActions => "create:actions",
+            Self::UpdateActions => "update:actions",
+            Self::DeleteActions => "delete:actions",
+            Self::UpdateActionPolicy => "update:action_policy",
         }
     }
 }

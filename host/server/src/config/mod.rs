@@ -1,6 +1,7 @@
 //! The configuration: `vestibule.toml`, read and checked as a whole. Whoever has a [`Configuration`] has one that is right.
 
 mod action;
+mod actions;
 mod client;
 mod host;
 mod lifetime;
@@ -19,6 +20,7 @@ use toml::de::DeTable;
 use vestibule::model::TenantId;
 
 pub use action::{ActionSettings, ComponentSource};
+pub use actions::{ExecutionSettings, RegistrySettings, SecretsKey};
 pub use client::{ClientSettings, Credentials, IssuerSettings, KeySource, Scope, ScopeError};
 pub use host::{HostName, HostNameError, ListenSettings, LogFormat, StoreSettings, TlsSettings};
 pub use lifetime::{KeepSettings, Lifetime, LifetimeError};
@@ -65,6 +67,12 @@ pub struct Configuration {
     pub keep: KeepSettings,
     /// How applications are told that a session has ended.
     pub logout: DeliverySettings,
+    /// What deployed Actions may take.
+    pub actions: RegistrySettings,
+    /// How executions are kept.
+    pub executions: ExecutionSettings,
+    /// Where the keys of deployed Actions' secrets are.
+    pub secrets_key: SecretsKey,
     /// The tenants.
     pub tenants: BTreeMap<TenantId, TenantSettings>,
 }
@@ -113,10 +121,26 @@ fn read(file: &Section<'_>) -> Option<Configuration> {
     let log = host::log(file);
     let traces = file.parsed::<url::Url>("traces").map(|url| url.value);
     let keep = KeepSettings::read(file);
+    let registry = actions::registry(file);
+    let executions = actions::executions(file);
+    let secrets_key = actions::secrets_key(file, &state);
     let delivery = logout::delivery(file);
     let connector = delivery.as_ref().map(|(_, connector)| &**connector);
     let tenants = tenant::tenants(file, &sandbox, connector);
     file.finish();
     let (logout, _) = delivery?;
-    Some(Configuration { listen: listen?, state, store: store?, sandbox, log, traces, keep, logout, tenants })
+    Some(Configuration {
+        listen: listen?,
+        state,
+        store: store?,
+        sandbox,
+        log,
+        traces,
+        keep,
+        logout,
+        actions: registry,
+        executions,
+        secrets_key: secrets_key?,
+        tenants,
+    })
 }

@@ -252,6 +252,11 @@ impl<'s> Member<'_, 's> {
         Some(Read { value: text?, span: self.value.span() })
     }
 
+    /// Whatever stands there, as JSON.
+    pub(super) fn json(&self) -> Read<serde_json::Value> {
+        Read { value: json(self.value.get_ref()), span: self.value.span() }
+    }
+
     /// As it stands in the file where it is a text or a number.
     pub(super) fn amount(&self) -> Option<Read<String>> {
         let text = match self.value.get_ref() {

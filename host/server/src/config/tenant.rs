@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use vestibule::model::TenantId;
-use vestibule::{Connector, FlowLimits, Limits};
+use vestibule::{CapabilityPolicy, Connector, FlowLimits, Limits};
 
 use super::action::{self, ActionSettings};
+use super::actions;
 use super::client::{self, ClientSettings, IssuerSettings};
 use super::host::{HostName, or_unknown, tell};
 use super::lifetime::Lifetime;
@@ -22,6 +23,8 @@ pub struct TenantSettings {
     pub hosts: Vec<HostName>,
     /// Its post-login Actions, in the order in which they run.
     pub actions: Vec<ActionSettings>,
+    /// Which capabilities those Actions may use that are deployed to a server that runs.
+    pub capabilities: CapabilityPolicy,
     /// Lower limits for each of its Actions, and for those of one login together.
     pub limits: Limits,
     /// See `limits`.
@@ -146,6 +149,7 @@ fn read(
         logout: logout::token(tenant, &hosts),
         hosts,
         actions,
+        capabilities: actions::policy(tenant),
         limits,
         flow_limits,
         clients: client::clients(tenant, connector),

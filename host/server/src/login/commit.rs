@@ -7,7 +7,7 @@ use vestibule::model::event::{Session as EventSession, SessionTimes};
 use vestibule::model::outcome::Decision;
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule_sessions::{
-    Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, Session, SessionChange, SessionLogin, TransactionId,
+    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, Session, SessionChange, SessionLogin, TransactionId,
     UsedSession,
 };
 
@@ -34,6 +34,7 @@ pub(super) fn of(
     event: &Event,
     outcome: &Outcome,
     transaction: Option<(TransactionId, std::sync::Arc<str>)>,
+    execution: Option<&ExecutionUid>,
     now: Timestamp,
 ) -> LoginCommit {
     let session = event.session.as_ref().and_then(|session| of_session(tenant, event, session, outcome, now));
@@ -42,7 +43,7 @@ pub(super) fn of(
         now,
         transaction,
         session,
-        log: vec![log_entry(tenant, event, outcome, now)],
+        log: vec![log_entry(tenant, event, outcome, execution, now)],
     }
 }
 
@@ -99,7 +100,13 @@ fn used(event: &Event, session: &EventSession, now: Timestamp) -> UsedSession {
 }
 
 /// What the tenant's log says of a login: who, where from, to which application, and how it ended. No e-mail address and no name.
-fn log_entry(tenant: &Tenant, event: &Event, outcome: &Outcome, now: Timestamp) -> NewLogEntry {
+fn log_entry(
+    tenant: &Tenant,
+    event: &Event,
+    outcome: &Outcome,
+    execution: Option<&ExecutionUid>,
+    now: Timestamp,
+) -> NewLogEntry {
     let mut body: BTreeMap<&str, Value> = BTreeMap::new();
     body.insert("client_id", event.client.id.as_str().into());
     body.insert("client_name", event.client.name.as_str().into());
@@ -117,6 +124,7 @@ fn log_entry(tenant: &Tenant, event: &Event, outcome: &Outcome, now: Timestamp) 
     if let Some(id) = event.transaction.as_ref().and_then(|transaction| transaction.id.as_deref()) {
         details.insert("transaction_id".to_owned(), id.into());
     }
+    details.extend(execution.map(|id| ("execution_id".to_owned(), id.to_string().into())));
     let kind = match &outcome.decision {
         Decision::Allow => LogKind::SuccessfulLogin,
         Decision::Deny { reason, action } => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule::{Context, Runtime};
-use vestibule_sessions::{Committed, Ended, KnownSession, Store, TransactionId};
+use vestibule_sessions::{Committed, Ended, ExecutionUid, KnownSession, Store, TransactionId};
 
 use crate::error::ApiError;
 use crate::tenant::Tenant;
@@ -22,6 +22,8 @@ pub(crate) enum Answer {
         outcome: Box<Outcome>,
         /// The same, as it is sent.
         json: Arc<str>,
+        /// Its execution's id; none where no Actions are bound.
+        execution: Option<ExecutionUid>,
     },
     /// It was sent before.
     Repeated(Arc<str>),
@@ -56,14 +58,18 @@ pub(crate) async fn login(
         KnownSession::Alive(kept) if kept.user != event.user.id => return Err(another_user()),
         KnownSession::Alive(kept) => commit::continue_with(&mut event, &kept),
     }
+    // Taken once: what is deployed meanwhile is for logins that begin later.
+    let running = tenant.running().ok_or_else(not_readable)?;
+    let execution = if running.has_actions { Some(ExecutionUid::random()?) } else { None };
     let mut event = Arc::new(event);
     let context = Context { now, ..Context::live() };
     for _ in 0..TRIES {
-        let outcome = runtime.run(&tenant.flow, Arc::clone(&event), &context).await?;
+        let outcome = runtime.run(&running.flow, Arc::clone(&event), &context).await?;
         let json = json(&outcome)?;
-        let commit = commit::of(tenant, &event, &outcome, transaction.clone().map(|id| (id, Arc::clone(&json))), now);
+        let answer = transaction.clone().map(|id| (id, Arc::clone(&json)));
+        let commit = commit::of(tenant, &event, &outcome, answer, execution.as_ref(), now);
         match store.commit_login(commit).await? {
-            Committed::Done { .. } => return Ok(Answer::Now { outcome: Box::new(outcome), json }),
+            Committed::Done { .. } => return Ok(Answer::Now { outcome: Box::new(outcome), json, execution }),
             Committed::Repeated { answer } => return Ok(Answer::Repeated(answer)),
             Committed::SessionEnded(ended) => return Err(session_ended(ended)),
             Committed::AnotherUser => return Err(another_user()),
@@ -81,6 +87,11 @@ pub(crate) async fn login(
         }
     }
     Err(ApiError::conflict("session_contended", "too many logins write to this session at one time; send it again"))
+}
+
+fn not_readable() -> ApiError {
+    let message = "the tenant's Actions can't be read now, and no login goes on without them; the server's log says why";
+    ApiError::unavailable("actions_unavailable", message, std::time::Duration::from_secs(1))
 }
 
 fn session_ended(ended: Ended) -> ApiError {

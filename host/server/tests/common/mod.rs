@@ -23,7 +23,8 @@ use vestibule_test_artifacts as artifacts;
 pub const EVENT: &str = include_str!("../../../../examples/events/organization-login.json");
 pub const SECRET: &str = "a secret of the tests";
 pub const ALL_SCOPES: &str = "run:post-login update:session read:sessions update:sessions delete:sessions read:logs \
-     read:clients create:clients update:clients delete:clients";
+     read:clients create:clients update:clients delete:clients read:actions create:actions update:actions delete:actions \
+     update:action_policy";
 
 pub struct Running {
     pub server: Option<Server>,

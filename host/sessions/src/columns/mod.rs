@@ -2,8 +2,10 @@
 //!
 //! Maps and lists are JSON in a text column: a row is written as a whole, so none of them is ever half of one login and half of another.
 
+mod action;
 mod client;
 mod delivery;
+mod registry;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,8 +18,13 @@ use crate::log::{LogEntry, LogKind, LogPosition};
 use crate::merge::Kept;
 use crate::session::{Ended, Initiator, Session, SessionClient};
 
+pub(crate) use self::action::{ACTION_COLUMNS, ActionRow, action_columns};
 pub(crate) use self::client::{ClientRow, client_columns, logout_settings};
 pub(crate) use self::delivery::{DeliveryRow, delivery_columns, due_receiver, error_text, outcome};
+pub(crate) use self::registry::{
+    BindingRow, ExecutionRow, SecretRow, VersionRow, binding_columns, execution_columns, flow_binding, policy, revision,
+    secret_columns, secret_info, tenant_of, unbuilt, version_columns,
+};
 
 /// The columns of a session, in the order in which they are selected and inserted. What stands before them is the tenant.
 macro_rules! session_columns {
@@ -187,6 +194,11 @@ fn cookie_of(text: &str) -> Result<CookieMode, StoreError> {
         .into_iter()
         .find(|cookie| cookie_text(*cookie) == text)
         .ok_or_else(|| corrupt(SESSION, "`cookie` is none that is known"))
+}
+
+/// A number that counts something, as it was kept.
+fn count(what: &'static str, column: &str, kept: i64) -> Result<u64, StoreError> {
+    u64::try_from(kept).map_err(|_| corrupt(what, &format!("`{column}` is below nought")))
 }
 
 fn corrupt(what: &'static str, reason: &str) -> StoreError {

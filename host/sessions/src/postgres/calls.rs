@@ -204,5 +204,6 @@ impl Store for PostgresStore {
     async fn close(&self) {
         // Whoever has a connection keeps it until the call is done.
         self.connections.pool.close();
+        self.notices.close().await;
     }
 }

@@ -29,12 +29,16 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 pub(super) struct Connections {
     pub(super) pool: Pool,
     pub(super) name: String,
+    /// Whether the database passes word on from one server to the others.
+    pub(super) tells: bool,
 }
 
 /// A connection. When it is dropped inside a transaction it is closed, and the database takes back what was not committed.
 pub(super) struct Lease {
     client: Option<Object>,
     is_in_transaction: bool,
+    /// Whether the database passes word on.
+    pub(super) tells: bool,
 }
 
 /// A statement that is sent together with the COMMIT.
@@ -68,7 +72,7 @@ impl Connections {
     pub(super) async fn lease(&self) -> Result<Lease, StoreError> {
         let unreachable = |reason: &str| StoreError::Unreachable { database: self.name.clone(), reason: reason.to_owned() };
         match self.pool.get().await {
-            Ok(client) => Ok(Lease { client: Some(client), is_in_transaction: false }),
+            Ok(client) => Ok(Lease { client: Some(client), is_in_transaction: false, tells: self.tells }),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(StoreError::Busy { retry_after: RETRY_AFTER }),
             Err(PoolError::Timeout(_)) => Err(unreachable("it does not answer")),
             Err(PoolError::Backend(error)) => match store_error(&self.name, &error) {
@@ -207,7 +211,7 @@ impl Drop for Lease {
 }
 
 /// Between half of it and all of it, so that those who were in each other's way are not again.
-fn jittered(wait: Duration) -> Duration {
+pub(super) fn jittered(wait: Duration) -> Duration {
     // Without random numbers all of them wait for as long.
     let random = getrandom::u32().unwrap_or(u32::MAX);
     wait / 2 + (wait / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))

@@ -12,6 +12,7 @@ mod logouts;
 mod migrate;
 mod outbox;
 mod place;
+mod registry;
 mod rows;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::lease::Connections;
 use self::place::Place;
+use self::registry::notices::{self, Notices};
 use crate::error::StoreError;
 
 /// How a [`PostgresStore`] uses its database.
@@ -47,6 +49,7 @@ impl Default for PostgresSettings {
 /// The store in PostgreSQL 15 or later, shared by as many hosts as there are.
 pub struct PostgresStore {
     connections: Connections,
+    notices: Notices,
 }
 
 impl PostgresStore {
@@ -60,18 +63,21 @@ impl PostgresStore {
     /// When the URL is wrong, the database can't be reached, or its schema is not one that this program knows.
     pub async fn connect(url: &str, settings: PostgresSettings) -> Result<Self, StoreError> {
         let Place { config, name, tls } = Place::read(url, &settings)?;
+        let tls = MakeRustlsConnect::new(tls);
         // A connection that has broken is known to its own task; to ask for it would be a trip more for each call.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config, MakeRustlsConnect::new(tls), recycling))
+        let pool = Pool::builder(Manager::from_config(config.clone(), tls.clone(), recycling))
             .max_size(settings.connections.max(1))
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(settings.wait))
             .create_timeout(Some(settings.connect))
             .build()
             .map_err(|error| StoreError::Failed { reason: error.to_string() })?;
-        let store = Self { connections: Connections { pool, name } };
-        migrate::migrate(&store.connections).await?;
-        Ok(store)
+        let mut connections = Connections { pool, name, tells: false };
+        migrate::migrate(&connections).await?;
+        connections.tells = notices::are_known(&connections).await?;
+        let notices = Notices::new(config, tls, connections.tells);
+        Ok(Self { connections, notices })
     }
 }
 

@@ -234,7 +234,7 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        self.writer.close().await;
-        self.readers.close().await;
+        self.database.close().await;
+        self.executions.close().await;
     }
 }

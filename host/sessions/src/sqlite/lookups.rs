@@ -133,7 +133,7 @@ mod tests {
     /// Lookups of one row that says 1.
     fn lookups(folder: &tempfile::TempDir) -> (Lookups, Connection) {
         let settings = SqliteSettings { readers: 1, ..SqliteSettings::default() };
-        let place = Place { path: folder.path().join("store.db"), settings };
+        let place = Place::of_sessions(&folder.path().join("store.db"), settings);
         let writer = place.open_writer().unwrap();
         writer.execute_batch("CREATE TABLE numbers (number INTEGER); INSERT INTO numbers VALUES (1)").unwrap();
         (Lookups::new(Pool::open(&place, 1).unwrap(), 1), writer)

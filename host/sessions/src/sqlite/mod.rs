@@ -4,6 +4,7 @@ mod calls;
 mod changes;
 mod checkpoints;
 mod clients;
+mod database;
 mod deliveries;
 mod errors;
 mod lists;
@@ -13,6 +14,7 @@ mod lookups;
 mod open;
 mod outbox;
 mod readers;
+mod registry;
 mod rows;
 mod writer;
 
@@ -21,10 +23,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::checkpoints::Checkpoints;
+use tokio::sync::Notify;
+
+use self::database::Database;
 use self::open::Place;
-use self::readers::Readers;
-use self::writer::Writer;
 use crate::error::StoreError;
 
 /// How a [`SqliteStore`] uses its machine.
@@ -68,34 +70,35 @@ impl Default for SqliteSettings {
 /// One thread writes. Calls that come while it waits for the disk are its next commit, so that many share one sync, and none waits for
 /// company. Reads go beside it. Several processes may open one file; they take turns at writing.
 pub struct SqliteStore {
-    writer: Writer,
-    readers: Readers,
-    place: Arc<Place>,
+    database: Database,
+    /// What became of runs: in a file of its own, so that writing it down holds up no login.
+    executions: Database,
+    /// Woken when a flow has changed.
+    flow_notice: Arc<Notify>,
 }
 
 impl SqliteStore {
-    /// Opens the database in this file, and makes it where there is none: readable by this user alone. Brings its schema up to date.
+    /// Opens the database in this file, and makes it where there is none: readable by this user alone. Brings its schema up to date. Beside
+    /// it, in the file that is called the same with `-executions` at its end, is what became of Actions' runs.
     ///
     /// It may wait for the disk.
     ///
     /// # Errors
-    /// When the file can't be opened or written to, or its schema is not one that this program knows.
+    /// When a file can't be opened or written to, or its schema is not one that this program knows.
     pub fn open(path: impl AsRef<Path>, settings: SqliteSettings) -> Result<Self, StoreError> {
-        let place = Arc::new(Place { path: path.as_ref().to_owned(), settings });
-        let mut connection = place.open_writer()?;
-        let checkpoints = Checkpoints::start(&place, &mut connection)?;
-        let writer = Writer::start(&place, connection, checkpoints)?;
-        Ok(Self { writer, readers: Readers::open(&place)?, place })
+        let path = path.as_ref();
+        let database = Database::open(Place::of_sessions(path, settings.clone()))?;
+        let executions = Database::open(Place::of_executions(path, settings))?;
+        Ok(Self { database, executions, flow_notice: Arc::default() })
     }
 
     /// Writes with what the job owns.
-    async fn write<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let place = Arc::clone(&self.place);
-        self.writer.run(move |connection| work(connection, Errors { place: &place })).await
+        self.database.write(work).await
     }
 
     /// Reads single rows with what the job owns.
@@ -104,8 +107,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let place = Arc::clone(&self.place);
-        self.readers.look_up(move |connection| work(connection, Errors { place: &place })).await
+        self.database.look_up(work).await
     }
 
     /// Reads many rows with what the job owns.
@@ -114,14 +116,13 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let place = Arc::clone(&self.place);
-        self.readers.list(move |connection| work(connection, Errors { place: &place })).await
+        self.database.list(work).await
     }
 }
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore").field("path", &self.place.path).finish_non_exhaustive()
+        f.debug_struct("SqliteStore").field("path", &self.database.place().path).finish_non_exhaustive()
     }
 }
 

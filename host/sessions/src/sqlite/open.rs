@@ -16,23 +16,59 @@ use crate::migrations::{Applied, Migration, missing};
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "sessions", sql: include_str!("../../migrations/sqlite/0001_sessions.sql") },
     Migration { number: 2, name: "logouts", sql: include_str!("../../migrations/sqlite/0002_logouts.sql") },
+    Migration { number: 3, name: "registry", sql: include_str!("../../migrations/sqlite/0003_registry.sql") },
 ];
+
+/// Of the file beside it.
+const EXECUTIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "executions",
+    sql: include_str!("../../migrations/sqlite_executions/0001_executions.sql"),
+}];
+
+/// The log of the file beside it is no larger: what is written there is small, and nobody waits for it.
+const EXECUTIONS_WAL_BYTES: u64 = 16 << 20;
+
+/// Memory for pages of the file beside it.
+const EXECUTIONS_CACHE_BYTES: usize = 4 << 20;
 
 /// How long somebody who waits for another process's lock sleeps between two looks. SQLite's own waiter sleeps longer with every look, up
 /// to 100 ms, and would never meet the moment between two batches of a writer that has always more to do.
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
 /// Statements that a connection keeps prepared: more than this crate has.
-const STATEMENTS: usize = 128;
+const STATEMENTS: usize = 192;
 
 /// Where the database is, and how to open it.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) path: PathBuf,
     pub(super) settings: SqliteSettings,
+    schema: &'static [Migration],
+    /// What SQLite waits for when it commits.
+    synchronous: &'static str,
 }
 
 impl Place {
+    /// Where all is but executions: what was acknowledged is on the disk.
+    pub(super) fn of_sessions(path: &Path, settings: SqliteSettings) -> Self {
+        Self { path: path.to_owned(), settings, schema: MIGRATIONS, synchronous: "FULL" }
+    }
+
+    /// Where executions are, beside that file. A crash of the machine may take the last of them.
+    pub(super) fn of_executions(path: &Path, settings: SqliteSettings) -> Self {
+        let mut path = path.as_os_str().to_owned();
+        path.push("-executions");
+        let settings = SqliteSettings {
+            readers: 1,
+            list_readers: 1,
+            cache_bytes: settings.cache_bytes.min(EXECUTIONS_CACHE_BYTES),
+            wal_bytes: settings.wal_bytes.min(EXECUTIONS_WAL_BYTES),
+            ..settings
+        };
+        Self { path: path.into(), settings, schema: EXECUTIONS, synchronous: "NORMAL" }
+    }
+
     /// As errors name it.
     pub(super) fn name(&self) -> String {
         self.path.display().to_string()
@@ -74,7 +110,7 @@ impl Place {
     /// A connection that copies the write-ahead log into the database.
     pub(super) fn open_checkpointer(&self) -> Result<Connection, StoreError> {
         let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(|error| self.error(&error))?;
+        connection.pragma_update(None, "synchronous", self.synchronous).map_err(|error| self.error(&error))?;
         Ok(connection)
     }
 
@@ -104,7 +140,7 @@ impl Place {
 
     fn prepare_writer(&self, connection: &Connection) -> rusqlite::Result<()> {
         self.use_write_ahead_log(connection)?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "synchronous", self.synchronous)?;
         // The log is copied by a thread of its own; see `checkpoints`.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         // The log's file is used again from its beginning, and keeps this much: writing over what is there is quicker than a file that grows.
@@ -151,7 +187,7 @@ impl Place {
             )
             .map_err(sql)?;
         let applied = applied(&transaction).map_err(sql)?;
-        for migration in missing(MIGRATIONS, &applied, &self.name())? {
+        for migration in missing(self.schema, &applied, &self.name())? {
             transaction.execute_batch(migration.sql).map_err(sql)?;
             transaction
                 .execute(

@@ -32,6 +32,7 @@ mod doubt;
 mod endings;
 mod faults_of_files;
 mod faults_of_servers;
+mod listening;
 mod log;
 mod logins;
 mod many_at_once;

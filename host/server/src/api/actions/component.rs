@@ -1,0 +1,106 @@
+//! `/api/v2/actions/actions/{id}/component`: what an Action is made of.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use vestibule::model::{ComponentDigest, TenantId, Timestamp};
+use vestibule_sessions::{ActionUid, VersionUid};
+
+use super::shapes::{self, Refused, RefusedBody};
+use super::{find, no_action, no_version, shown};
+use crate::app::App;
+use crate::config::Scope;
+use crate::error::ApiError;
+use crate::registry::build;
+use crate::request::{Caller, PathId, large_body};
+
+/// Uploads a component, and builds it: the answer comes when that has ended, well (`status` is `built`) or not (`failed`, with `errors`). The build
+/// goes on when the caller hangs up. Nothing runs it yet: that is what `deploy` is for.
+#[utoipa::path(
+    put,
+    path = "/api/v2/actions/actions/{id}/component",
+    operation_id = "upload_action_component",
+    tag = "actions",
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
+    request_body(content = Vec<u8>, content_type = "application/wasm", description = "The component, as `vestibule build` makes it."),
+    security(("token" = ["update:actions"])),
+    responses((status = 200, description = "The Action.", body = shapes::Action), Refused, RefusedBody)
+)]
+pub(crate) async fn upload(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ActionUid>,
+    headers: HeaderMap,
+    request: Body,
+) -> Result<Json<Value>, ApiError> {
+    let tenant = &caller.may(&[Scope::UpdateActions])?.settings.id;
+    find(&app, tenant, &id).await?;
+    let turn = app.registry().upload_turn().await?;
+    let limit = app.runtime().settings().host_limits.component_bytes;
+    let bytes = large_body(&headers, request, limit).await?;
+    if bytes.is_empty() {
+        return Err(ApiError::invalid_body("the body is empty; send the component that `vestibule build` makes"));
+    }
+    // It takes tens of milliseconds for a large one.
+    let hashing = tokio::task::spawn_blocking(move || (ComponentDigest::of(&bytes), bytes)).await;
+    let (digest, bytes) = hashing.map_err(|error| ApiError::internal(&error))?;
+    app.store().put_draft(tenant, &id, &digest, bytes, Timestamp::now()).await?.ok_or_else(no_action)?;
+    drop(turn);
+    build::build(&app, tenant, &id, &digest).await;
+    Ok(Json(shown::action(&find(&app, tenant, &id).await?)))
+}
+
+/// The component that was uploaded last.
+#[utoipa::path(
+    get,
+    path = "/api/v2/actions/actions/{id}/component",
+    operation_id = "get_action_component",
+    tag = "actions",
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
+    security(("token" = ["read:actions"])),
+    responses((status = 200, description = "Its bytes.", body = Vec<u8>, content_type = "application/wasm"), Refused)
+)]
+pub(crate) async fn download(State(app): State<App>, caller: Caller, PathId(id): PathId<ActionUid>) -> Result<Response, ApiError> {
+    let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
+    let action = find(&app, tenant, &id).await?;
+    let draft = action.draft.ok_or_else(no_component)?;
+    answer(&app, tenant, &draft.digest).await
+}
+
+/// A version's component.
+#[utoipa::path(
+    get,
+    path = "/api/v2/actions/actions/{id}/versions/{version}/component",
+    operation_id = "get_action_version_component",
+    tag = "actions",
+    params(
+        ("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+        ("version" = String, Path, description = "The version's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+    ),
+    security(("token" = ["read:actions"])),
+    responses((status = 200, description = "Its bytes.", body = Vec<u8>, content_type = "application/wasm"), Refused)
+)]
+pub(crate) async fn download_version(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ActionUid>,
+    PathId(version): PathId<VersionUid>,
+) -> Result<Response, ApiError> {
+    let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
+    let version = app.store().version(tenant, &id, &version).await?.ok_or_else(no_version)?;
+    answer(&app, tenant, &version.digest).await
+}
+
+async fn answer(app: &App, tenant: &TenantId, digest: &ComponentDigest) -> Result<Response, ApiError> {
+    let bytes: Bytes = app.store().component(tenant, digest).await?.ok_or_else(no_component)?;
+    let mut response = bytes.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/wasm"));
+    Ok(response)
+}
+
+fn no_component() -> ApiError {
+    ApiError::not_found("inexistent_component", "No component was uploaded yet; `PUT` one here.")
+}

@@ -1,0 +1,77 @@
+//! `/api/v2/actions/actions/{id}/versions`: what an Action was and is.
+
+use axum::Json;
+use axum::extract::{Query, State, rejection::QueryRejection};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use vestibule_sessions::{ActionUid, VersionUid};
+
+use super::shapes::{self, Refused};
+use super::{find, no_action, no_version, shown};
+use crate::api::pages::{before, how_many};
+use crate::app::App;
+use crate::config::Scope;
+use crate::error::ApiError;
+use crate::request::{Caller, PathId};
+
+/// Which page.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageQuery {
+    /// Which page, counted from nought.
+    pub(super) page: Option<usize>,
+    /// Rows on a page, 50 by default, 100 at most.
+    #[param(minimum = 1, maximum = 100)]
+    pub(super) per_page: Option<usize>,
+}
+
+/// An Action's versions, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v2/actions/actions/{id}/versions",
+    operation_id = "get_action_versions",
+    tag = "actions",
+    params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"), PageQuery),
+    security(("token" = ["read:actions"])),
+    responses((status = 200, description = "Versions.", body = shapes::ActionVersionPage), Refused)
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ActionUid>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
+    let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
+    let per_page = how_many("per_page", query.per_page)?;
+    let skip = before(query.page, per_page)?;
+    let action = find(&app, tenant, &id).await?;
+    let found = app.store().versions(tenant, &id, skip, per_page).await?.ok_or_else(no_action)?;
+    let versions: Vec<Value> = found.versions.iter().map(|version| shown::version(&action, version)).collect();
+    Ok(Json(json!({ "versions": versions, "total": found.total, "page": query.page.unwrap_or_default(), "per_page": per_page })))
+}
+
+/// A version.
+#[utoipa::path(
+    get,
+    path = "/api/v2/actions/actions/{id}/versions/{version}",
+    operation_id = "get_action_version",
+    tag = "actions",
+    params(
+        ("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+        ("version" = String, Path, description = "The version's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+    ),
+    security(("token" = ["read:actions"])),
+    responses((status = 200, description = "The version.", body = shapes::ActionVersion), Refused)
+)]
+pub(crate) async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ActionUid>,
+    PathId(version): PathId<VersionUid>,
+) -> Result<Json<Value>, ApiError> {
+    let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
+    let action = find(&app, tenant, &id).await?;
+    let version = app.store().version(tenant, &id, &version).await?.ok_or_else(no_version)?;
+    Ok(Json(shown::version(&action, &version)))
+}

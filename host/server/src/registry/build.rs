@@ -1,0 +1,154 @@
+//! Building what was uploaded: in a task of the server, in the compiler's own process, one component of a tenant at one time.
+//!
+//! A build that a crash has broken off is found by its lease, and built by whichever server comes first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, watch};
+use vestibule::model::{ComponentDigest, TenantId, Timestamp};
+use vestibule::{Built, Capabilities};
+use vestibule_sessions::{ActionUid, BuildError, BuildStatus, ComponentInfo, StoreError, StoredAction};
+
+use crate::app::App;
+
+/// How long a build's lease is beside the time that compiling may take: for reading the component, and for a machine that does much else.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often it is looked whether another server has ended a build.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often it is looked for builds that were broken off.
+const SWEEP: Duration = Duration::from_secs(10);
+/// So many of them at one time.
+const SWEPT: usize = 100;
+
+type Key = (TenantId, ActionUid, ComponentDigest);
+
+/// Builds that run and wait on this server.
+#[derive(Debug)]
+pub(crate) struct Builds {
+    turns: Semaphore,
+    /// Whoever uploads much waits behind themselves.
+    of_tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+    running: Mutex<HashMap<Key, watch::Receiver<()>>>,
+}
+
+impl Builds {
+    pub(super) fn new(compiles: usize) -> Self {
+        Self { turns: Semaphore::new(compiles.max(1)), of_tenants: Mutex::default(), running: Mutex::default() }
+    }
+
+    fn of_tenant(&self, tenant: &TenantId) -> Arc<Semaphore> {
+        let mut tenants = self.of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tenants.entry(tenant.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
+    }
+}
+
+/// Builds a draft, unless that is going on already, and waits for its end. The build goes on where nobody waits for it any more.
+pub(crate) async fn build(app: &App, tenant: &TenantId, action: &ActionUid, digest: &ComponentDigest) {
+    let mut ended = begin(app, (tenant.clone(), action.clone(), digest.clone()));
+    // Nothing is ever sent: the sender goes when the build has ended.
+    while ended.changed().await.is_ok() {}
+}
+
+fn begin(app: &App, key: Key) -> watch::Receiver<()> {
+    let builds = &app.registry().builds;
+    let mut running = builds.running.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = running.get(&key) {
+        return running.clone();
+    }
+    let (sender, ended) = watch::channel(());
+    running.insert(key.clone(), ended.clone());
+    let app = app.clone();
+    tokio::spawn(async move {
+        let (tenant, action, digest) = &key;
+        let built = until_ended(&app, tenant, action, digest).await;
+        if let Err(error) = built {
+            tracing::warn!(%tenant, %action, %error, "a build has been broken off; it is begun again");
+        }
+        app.registry().builds.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        drop(sender);
+    });
+    ended
+}
+
+/// Builds a draft, or waits for another server that does.
+async fn until_ended(app: &App, tenant: &TenantId, id: &ActionUid, digest: &ComponentDigest) -> Result<(), StoreError> {
+    loop {
+        let Some(action) = app.store().action(tenant, id).await? else { return Ok(()) };
+        if !is_unbuilt(&action, digest) {
+            return Ok(());
+        }
+        if build_now(app, &action, tenant, digest).await? {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn is_unbuilt(action: &StoredAction, digest: &ComponentDigest) -> bool {
+    let draft = action.draft.as_ref().filter(|draft| draft.digest == *digest);
+    draft.is_some_and(|draft| matches!(draft.status, BuildStatus::Pending | BuildStatus::Building))
+}
+
+/// Whether it was this server's to build.
+async fn build_now(app: &App, action: &StoredAction, tenant: &TenantId, digest: &ComponentDigest) -> Result<bool, StoreError> {
+    let builds = &app.registry().builds;
+    let of_tenant = builds.of_tenant(tenant);
+    // Neither is ever closed.
+    let _own_turn = of_tenant.acquire().await;
+    let _turn = builds.turns.acquire().await;
+    let now = Timestamp::now();
+    let until = now.plus(app.runtime().settings().host_limits.compile_time + LEASE);
+    if !app.store().begin_build(tenant, &action.id, digest, now, until).await? {
+        return Ok(false);
+    }
+    let Some(bytes) = app.store().component(tenant, digest).await? else { return Ok(true) };
+    let started = Instant::now();
+    let (loader, name, of) = (app.registry().loader.clone(), action.name.as_str().to_owned(), tenant.clone());
+    let built = tokio::task::spawn_blocking(move || loader.build(&of, &name, &bytes)).await;
+    let result = match built {
+        Ok(Ok(built)) => {
+            for fault in &built.faults {
+                tracing::warn!(%tenant, action = %action.name, %fault, "the compilation cache had to be passed by");
+            }
+            Ok(info(built))
+        }
+        Ok(Err(error)) => Err(vec![BuildError { id: error.kind().to_owned(), message: error.to_string() }]),
+        Err(broken) => {
+            tracing::error!(%tenant, action = %action.name, %broken, "a build has broken off");
+            Err(vec![BuildError {
+                id: "internal_error".to_owned(),
+                message: "the server has failed while it built this; its log says why".to_owned(),
+            }])
+        }
+    };
+    app.metrics().registry().build(if result.is_ok() { "built" } else { "failed" }, started.elapsed());
+    app.store().end_build(tenant, &action.id, digest, result, Timestamp::now()).await?;
+    Ok(true)
+}
+
+/// What is kept of a component: all that is read from itself.
+fn info(built: Built) -> ComponentInfo {
+    let Built { contract, capabilities, name, version, build, .. } = built;
+    let Capabilities { capabilities, plumbing } = capabilities;
+    let capabilities = capabilities.iter().map(ToString::to_string).collect();
+    ComponentInfo { contract, capabilities, plumbing, name, version, build }
+}
+
+/// Builds what a crash has left, until it is dropped.
+pub(crate) async fn sweep(app: App) {
+    let mut interval = tokio::time::interval(SWEEP);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        match app.store().unbuilt(Timestamp::now(), SWEPT).await {
+            Ok(left) => {
+                for key in left {
+                    drop(begin(&app, key));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "builds that were broken off can't be looked for; it is tried again"),
+        }
+    }
+}

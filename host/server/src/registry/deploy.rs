@@ -1,0 +1,188 @@
+//! Deploying: what a version may see and do, and that it is ready before logins run it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use vestibule::model::{ActionId, ComponentDigest, TenantId, Timestamp};
+use vestibule::{Capabilities, Capability, CapabilityPolicy, Deployed, LoadError};
+use vestibule_sessions::{
+    ActionName, ActionUid, BuildStatus, ComponentInfo, Deployed as Deployment, StoredAction, Version, VersionUid,
+};
+
+use super::settings::ORIGINS;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::tenant::Tenant;
+
+/// How often it is tried where others deploy the same Action at the same time.
+const TRIES: usize = 2;
+
+/// What is to run.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    /// What was uploaded last, as a new version.
+    Draft,
+    /// A version that is there.
+    Version {
+        /// Which.
+        id: VersionUid,
+        /// Whether the draft becomes the same.
+        update_draft: bool,
+    },
+}
+
+/// What is looked at before it runs.
+pub(super) struct Candidate<'a> {
+    pub(super) digest: &'a ComponentDigest,
+    pub(super) info: &'a ComponentInfo,
+}
+
+/// Deploys a draft or a version: the Action as it is then, and the version that runs.
+pub(crate) async fn deploy(
+    app: &App,
+    tenant: &Tenant,
+    id: &ActionUid,
+    wanted: Wanted,
+    accepts: bool,
+) -> Result<(StoredAction, Version), ApiError> {
+    let of = &tenant.settings.id;
+    for _ in 0..TRIES {
+        let action = app.store().action(of, id).await?.ok_or_else(no_action)?;
+        let older = match &wanted {
+            Wanted::Draft => None,
+            Wanted::Version { id: version, .. } => Some(app.store().version(of, id, version).await?.ok_or_else(no_version)?),
+        };
+        let candidate = match &older {
+            Some(version) => Candidate { digest: &version.digest, info: &version.info },
+            None => built(&action)?,
+        };
+        check_policy(app, tenant, &action.name, candidate.info).await?;
+        check_added(&action, candidate.info, accepts)?;
+        check_requests(&action, candidate.info)?;
+        let number = match &older {
+            Some(version) => version.number,
+            None => {
+                let newest = app.store().versions(of, id, 0, 1).await?.ok_or_else(no_action)?;
+                newest.versions.first().map_or(1, |newest| newest.number + 1)
+            }
+        };
+        make_ready(app, of, &action, number, &candidate).await?;
+        let (running, now) = (action.deployed.as_ref().map(|running| running.id.clone()), Timestamp::now());
+        let deployed = match &wanted {
+            Wanted::Draft => app.store().deploy_draft(of, id, candidate.digest, running, now).await?,
+            Wanted::Version { id: version, update_draft } => {
+                app.store().deploy_version(of, id, version, running, *update_draft, now).await?
+            }
+        };
+        match deployed {
+            Deployment::Deployed(action) => {
+                let action = *action;
+                app.registry().changed(app, of).await?;
+                let version = action.deployed.clone().ok_or_else(|| ApiError::internal(&"the store has deployed nothing"))?;
+                tracing::info!(tenant = %of, action = %action.name, version = version.number, "deployed");
+                return Ok((action, version));
+            }
+            Deployment::Absent => return Err(no_action()),
+            Deployment::NotBuilt => return Err(not_built()),
+            Deployment::Overtaken => {}
+        }
+    }
+    Err(ApiError::conflict("overtaken", "others deploy this Action at the same time; look at what runs now, and send it again"))
+}
+
+fn no_action() -> ApiError {
+    ApiError::not_found("inexistent_action", "The action does not exist.")
+}
+
+fn no_version() -> ApiError {
+    ApiError::not_found("inexistent_version", "The version of the action does not exist.")
+}
+
+fn not_built() -> ApiError {
+    ApiError::bad_request("not_built", "the component that was uploaded last is not built yet; wait until its `status` is `built`")
+}
+
+/// The draft, where it can be run.
+pub(super) fn built(action: &StoredAction) -> Result<Candidate<'_>, ApiError> {
+    let missing = "there is no component yet; upload one with `PUT /api/v2/actions/actions/{id}/component`";
+    let draft = action.draft.as_ref().ok_or_else(|| ApiError::bad_request("not_built", missing))?;
+    match (draft.status, &draft.info) {
+        (BuildStatus::Built, Some(info)) => Ok(Candidate { digest: &draft.digest, info }),
+        (BuildStatus::Failed, _) => {
+            let errors: Vec<&str> = draft.errors.iter().map(|error| error.message.as_str()).collect();
+            Err(ApiError::bad_request("build_failed", format!("the component can't be built: {}", errors.join("; "))))
+        }
+        _ => Err(not_built()),
+    }
+}
+
+/// Whether both policies, the operator's and the tenant's, let an Action of this name use what it wants.
+pub(crate) async fn check_policy(app: &App, tenant: &Tenant, name: &ActionName, info: &ComponentInfo) -> Result<(), ApiError> {
+    let own = tenants_policy(app, &tenant.settings.id).await?;
+    let capabilities = capabilities(info);
+    let refused: BTreeSet<String> = [&own, &tenant.settings.capabilities]
+        .into_iter()
+        .flat_map(|policy| policy.refused(name.as_str(), &capabilities))
+        .map(|capability| capability.to_string())
+        .collect();
+    if refused.is_empty() { Ok(()) } else { Err(ApiError::capabilities_refused(name.as_str(), refused.into_iter().collect())) }
+}
+
+/// The tenant's own policy; where it has none, everything is allowed.
+pub(crate) async fn tenants_policy(app: &App, tenant: &TenantId) -> Result<CapabilityPolicy, ApiError> {
+    let Some(kept) = app.store().policy(tenant).await? else { return Ok(CapabilityPolicy::default()) };
+    // One that can't be read allows nothing that it may have refused.
+    serde_json::from_value(Value::Object(kept.body))
+        .map_err(|error| ApiError::internal(&format_args!("the tenant's capability policy can't be read: {error}; set it anew")))
+}
+
+/// Whether it wants no more than the version that runs, or that was said to be right.
+fn check_added(action: &StoredAction, info: &ComponentInfo, accepts: bool) -> Result<(), ApiError> {
+    let Some(running) = action.deployed.as_ref().filter(|_| !accepts) else { return Ok(()) };
+    let added = capabilities(info).added_since(&capabilities(&running.info));
+    if added.is_empty() {
+        return Ok(());
+    }
+    let added = added.iter().map(ToString::to_string).collect();
+    Err(ApiError::capabilities_not_accepted(action.name.as_str(), added))
+}
+
+/// Whether an Action that sends requests has somewhere to send them: without that, each of its logins would fail.
+pub(crate) fn check_requests(action: &StoredAction, info: &ComponentInfo) -> Result<(), ApiError> {
+    let has_origins = action.settings.get(ORIGINS).and_then(Value::as_array).is_some_and(|origins| !origins.is_empty());
+    if has_origins || !capabilities(info).sends_requests() {
+        return Ok(());
+    }
+    let what = format!("{} sends HTTP requests, and its `allowed_origins` has none; name the origins that it may send to", action.name);
+    Err(ApiError::bad_request("requests_not_allowed", what))
+}
+
+/// Brings it into memory, compiled where that is needed, before any login may want it.
+async fn make_ready(
+    app: &App,
+    tenant: &TenantId,
+    action: &StoredAction,
+    number: u32,
+    candidate: &Candidate<'_>,
+) -> Result<(), ApiError> {
+    let id = ActionId::new(action.name.as_str(), &number.to_string()).map_err(|error| ApiError::internal(&error))?;
+    let deployed = deployed(id, candidate.digest, candidate.info);
+    app.registry().shelf.shelve(tenant, deployed).make_ready().await.map_err(|error: LoadError| {
+        tracing::warn!(%tenant, action = %action.name, %error, "an Action that was built can't be made ready");
+        ApiError::bad_request("build_failed", format!("the component can't be made ready on this server: {error}"))
+    })
+}
+
+/// What a component can see and do.
+fn capabilities(info: &ComponentInfo) -> Capabilities {
+    let read = |text: &String| {
+        let unknown = || Capability { interface: text.clone(), function: String::new() };
+        text.parse::<Capability>().unwrap_or_else(|_| unknown())
+    };
+    Capabilities { capabilities: info.capabilities.iter().map(read).collect(), plumbing: info.plumbing.clone() }
+}
+
+/// What the shelf is told of a component.
+pub(super) fn deployed(id: ActionId, digest: &ComponentDigest, info: &ComponentInfo) -> Deployed {
+    Deployed { id, digest: digest.clone(), capabilities: capabilities(info) }
+}

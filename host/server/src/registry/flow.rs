@@ -1,0 +1,161 @@
+//! From what is kept of a tenant's bindings to what logins run.
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+use vestibule::model::{ActionId, ComponentDigest, IdError, SecretError, Settings, TenantId};
+use vestibule::{Binding, Limits, LoadError, Shelf, Shelved};
+use vestibule_sessions::{FlowBinding, StoreError, StoredFlow};
+
+use super::deploy::deployed;
+use super::settings::RunSettings;
+use crate::sealing::{Place, SealError, SealingKeys};
+
+/// Why a tenant's flow can't be made.
+#[derive(Debug, Error)]
+pub(crate) enum FlowError {
+    /// The store has failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A component can't be made ready.
+    #[error("{action}: {error}")]
+    Load {
+        /// Which Action.
+        action: String,
+        /// What is wrong.
+        error: LoadError,
+    },
+    /// A secret can't be opened.
+    #[error("{action}: {error}")]
+    Secret {
+        /// Which Action.
+        action: String,
+        /// What is wrong.
+        error: SealError,
+    },
+    /// What is kept of it breaks a rule that it didn't break when it was written.
+    #[error("{action}: what is kept of it can't be used: {reason}")]
+    Kept {
+        /// Which Action.
+        action: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What of a tenant's flow is deployed, beside what the configuration declares.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// The store's revision of it.
+    pub(crate) revision: u64,
+    /// In their order.
+    pub(crate) bindings: Vec<Binding>,
+    shelved: Vec<(ComponentDigest, Shelved)>,
+}
+
+/// What a flow is made with.
+pub(super) struct Making<'a> {
+    pub(super) shelf: &'a Shelf,
+    pub(super) keys: &'a SealingKeys,
+    pub(super) limits: &'a Limits,
+}
+
+impl Making<'_> {
+    /// Makes a tenant's part. Nothing is loaded.
+    pub(super) fn part(&self, tenant: &TenantId, flow: StoredFlow) -> Result<Part, FlowError> {
+        let mut part = Part { revision: flow.revision, ..Part::default() };
+        for bound in &flow.bindings {
+            let action = format!("{}@{}", bound.name, bound.version.number);
+            let (binding, shelved) = self.binding(tenant, bound).map_err(|error| error.of(action))?;
+            part.shelved.push((bound.version.digest.clone(), shelved));
+            part.bindings.push(binding);
+        }
+        Ok(part)
+    }
+
+    fn binding(&self, tenant: &TenantId, bound: &FlowBinding) -> Result<(Binding, Shelved), Wrong> {
+        let id = ActionId::new(bound.name.as_str(), &bound.version.number.to_string())?;
+        let shelved = self.shelf.shelve(tenant, deployed(id, &bound.version.digest, &bound.version.info));
+        let secrets = self.secrets(tenant, bound)?;
+        let settings = RunSettings::read(&bound.settings, self.limits).map_err(Wrong::Kept)?;
+        Ok((binding(shelved.clone(), settings, secrets), shelved))
+    }
+
+    fn secrets(&self, tenant: &TenantId, bound: &FlowBinding) -> Result<Settings, Wrong> {
+        let sealed = bound.secrets.iter().map(|secret| (secret.name.as_str(), secret.key.as_str(), secret.sealed.as_slice()));
+        open(self.keys, tenant, &bound.action.to_string(), sealed)
+    }
+}
+
+/// Opens an Action's secrets.
+pub(super) fn open<'a>(
+    keys: &SealingKeys,
+    tenant: &TenantId,
+    action: &str,
+    sealed: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>,
+) -> Result<Settings, Wrong> {
+    let mut secrets = Settings::default();
+    for (name, key, bytes) in sealed {
+        let value = keys.open_secret(Place { tenant: tenant.as_str(), action, name }, key, bytes)?;
+        secrets.set(name, value.to_string())?;
+    }
+    Ok(secrets)
+}
+
+/// An Action with its settings and secrets, at its place.
+pub(super) fn binding(action: Shelved, settings: RunSettings, secrets: Settings) -> Binding {
+    let RunSettings { configuration, origins, limits, on_failure } = settings;
+    let binding =
+        Binding::new(action).secrets(secrets).configuration(configuration).allow_requests(origins).on_failure(on_failure);
+    match limits {
+        Some(limits) => binding.limits(limits),
+        None => binding,
+    }
+}
+
+impl Part {
+    /// Brings what the part before has not had into memory, compiled where that is needed.
+    pub(super) async fn make_ready(&self, before: Option<&Self>) -> Result<(), FlowError> {
+        let had: BTreeSet<&ComponentDigest> = before.iter().flat_map(|before| before.shelved.iter().map(|(digest, _)| digest)).collect();
+        for (digest, shelved) in &self.shelved {
+            if !had.contains(digest) {
+                let ready = shelved.make_ready().await;
+                ready.map_err(|error| FlowError::Load { action: shelved.id().to_string(), error })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with an Action, before it is said with which.
+pub(super) enum Wrong {
+    Secret(SealError),
+    Kept(String),
+}
+
+impl Wrong {
+    pub(super) fn of(self, action: String) -> FlowError {
+        match self {
+            Self::Secret(error) => FlowError::Secret { action, error },
+            Self::Kept(reason) => FlowError::Kept { action, reason },
+        }
+    }
+}
+
+impl From<SealError> for Wrong {
+    fn from(error: SealError) -> Self {
+        Self::Secret(error)
+    }
+}
+
+impl From<IdError> for Wrong {
+    fn from(error: IdError) -> Self {
+        Self::Kept(error.to_string())
+    }
+}
+
+impl From<SecretError> for Wrong {
+    fn from(error: SecretError) -> Self {
+        Self::Kept(error.to_string())
+    }
+}

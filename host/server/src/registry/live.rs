@@ -1,0 +1,177 @@
+//! What runs on this server: each tenant's deployed part, and how one takes the place of another.
+//!
+//! A tenant's flow is what the configuration declares, and then what is deployed. Both change while the server runs, and neither may overwrite the
+//! other: so a flow is put together under one lock, from the tenant as it is configured and from its part as it was read last. A login takes its
+//! tenant's flow once, and runs on it to its end.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use vestibule::model::TenantId;
+use vestibule_sessions::{StoreError, Trigger};
+
+use super::flow::{FlowError, Making, Part};
+use crate::app::App;
+use crate::tenant::Tenants;
+
+/// How long it is waited until a flow that couldn't be made is tried again: at first, and at most.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Tenants whose flows are made at one time.
+const AT_ONE_TIME: usize = 8;
+
+/// The deployed parts of all tenants.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    state: Mutex<State>,
+    /// One at a time makes a tenant's flow.
+    turns: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The tenants that are served, or are about to be.
+    wanted: HashSet<TenantId>,
+    /// None of a tenant whose flow could not be made yet: its logins are refused, since Actions that guard them would not run.
+    parts: HashMap<TenantId, Arc<Part>>,
+    failing: HashMap<TenantId, Failing>,
+    /// Whose flows are about to be read: whoever has changed something then needs not ask once more.
+    asked: HashSet<TenantId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    again: Instant,
+    wait: Duration,
+}
+
+impl Live {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self, tenant: &TenantId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(tenant.clone()).or_default())
+    }
+
+    /// Serves these tenants from now on, with the parts that they have. `store` lets requests see them.
+    pub(crate) fn serve(&self, tenants: Tenants, store: impl FnOnce(Arc<Tenants>)) {
+        let mut state = self.state();
+        let State { wanted, parts, failing, .. } = &mut *state;
+        *wanted = tenants.ids().cloned().collect();
+        parts.retain(|tenant, _| wanted.contains(tenant));
+        failing.retain(|tenant, _| wanted.contains(tenant));
+        for tenant in tenants.all() {
+            tenant.run_with(parts.get(&tenant.settings.id).map(|part| &**part));
+        }
+        store(Arc::new(tenants));
+    }
+
+    /// Those of these tenants that are served here, and those whose flows are to be tried again.
+    pub(super) fn due(&self, changed: Vec<TenantId>, now: Instant) -> Vec<TenantId> {
+        let mut state = self.state();
+        let State { wanted, failing, asked, .. } = &mut *state;
+        let again = failing.iter().filter(|(_, failing)| failing.again <= now).map(|(tenant, _)| tenant.clone());
+        let due: Vec<TenantId> = again.chain(changed.into_iter().filter(|tenant| wanted.contains(tenant))).collect();
+        due.into_iter().filter(|tenant| asked.insert(tenant.clone())).collect()
+    }
+
+    fn part(&self, tenant: &TenantId) -> Option<Arc<Part>> {
+        self.state().parts.get(tenant).cloned()
+    }
+
+    /// From here on a tenant's logins run with this.
+    fn switch(&self, app: &App, tenant: &TenantId, part: Part) {
+        let mut state = self.state();
+        if !state.wanted.contains(tenant) {
+            return;
+        }
+        let part = Arc::new(part);
+        if let Some(served) = app.tenant_of(tenant) {
+            served.run_with(Some(&part));
+        }
+        state.parts.insert(tenant.clone(), part);
+    }
+
+    /// Says how many tenants' flows can't be made.
+    fn note(&self, app: &App, tenant: &TenantId, has_failed: bool) {
+        let mut state = self.state();
+        if has_failed {
+            let before = state.failing.get(tenant).map(|failing| failing.wait);
+            let wait = before.map_or(FIRST_WAIT, |wait| (wait * 2).min(LONGEST_WAIT));
+            state.failing.insert(tenant.clone(), Failing { again: Instant::now() + wait, wait });
+        } else {
+            state.failing.remove(tenant);
+        }
+        app.metrics().registry().failing(state.failing.len());
+    }
+}
+
+/// Makes a tenant's flow as it is kept now, and lets logins run it. One that can't be made keeps the one before running, and is tried again.
+pub(super) async fn refresh(app: &App, tenant: &TenantId) -> Result<(), FlowError> {
+    let made = make(app, tenant, true).await;
+    app.registry().live().note(app, tenant, made.is_err());
+    if let Err(error) = &made {
+        tracing::error!(%tenant, %error, "the tenant's flow has changed and can't be made; the one before runs on, and it is tried again");
+    }
+    made
+}
+
+async fn make(app: &App, tenant: &TenantId, is_to_be_ready: bool) -> Result<(), FlowError> {
+    let deployments = app.registry();
+    let live = deployments.live();
+    let turn = live.turn(tenant);
+    let _turn = turn.lock().await;
+    live.state().asked.remove(tenant);
+    let started = Instant::now();
+    let stored = app.store().flow(tenant, Trigger::PostLogin).await?;
+    let before = live.part(tenant);
+    if before.as_ref().is_some_and(|before| before.revision == stored.revision) {
+        return Ok(());
+    }
+    let limits = &app.runtime().settings().limits;
+    let making = Making { shelf: &deployments.shelf, keys: &deployments.keys, limits };
+    let part = making.part(tenant, stored)?;
+    if is_to_be_ready {
+        part.make_ready(before.as_deref()).await?;
+    }
+    let (revision, actions) = (part.revision, part.bindings.len());
+    live.switch(app, tenant, part);
+    app.metrics().registry().switched(started.elapsed());
+    tracing::info!(%tenant, revision, actions, "the tenant's deployed Actions are live");
+    Ok(())
+}
+
+/// Reads the parts of tenants that are about to be served and aren't yet. Nothing of them is loaded: that is for the logins which need it.
+pub(crate) async fn prepare(app: &App, tenants: &Tenants) -> Result<u64, StoreError> {
+    let live = app.registry().live();
+    // From here on changes of these are looked at.
+    let new: HashSet<TenantId> = {
+        let mut state = live.state();
+        tenants.ids().filter(|tenant| state.wanted.insert((*tenant).clone())).cloned().collect()
+    };
+    let changes = app.store().flows_changed(0).await?;
+    let with_flows: HashSet<TenantId> = changes.tenants.into_iter().collect();
+    for tenant in new.difference(&with_flows) {
+        live.state().parts.entry(tenant.clone()).or_default();
+    }
+    let mut making = JoinSet::new();
+    for tenant in new.intersection(&with_flows).cloned() {
+        if making.len() >= AT_ONE_TIME {
+            making.join_next().await;
+        }
+        let app = app.clone();
+        making.spawn(async move {
+            let made = make(&app, &tenant, false).await;
+            app.registry().live().note(&app, &tenant, made.is_err());
+            if let Err(error) = made {
+                tracing::error!(%tenant, %error, "the tenant's deployed Actions can't be read; its logins are refused until they can");
+            }
+        });
+    }
+    while making.join_next().await.is_some() {}
+    Ok(changes.revision)
+}

@@ -1,0 +1,136 @@
+//! Components, and the drafts that they are at first.
+
+use bytes::Bytes;
+use vestibule_model::{ComponentDigest, TenantId, Timestamp};
+
+use super::super::errors::Trouble;
+use super::super::lease::Lease;
+use super::super::login::bytes;
+use super::super::rows::text;
+use super::{actions, turn};
+use crate::columns::{self, millis};
+use crate::registry::{BuildError, ComponentInfo, StoredAction};
+use crate::tokens::ActionUid;
+
+/// A component has many bytes, and the way to the database may be long: more time than a statement has.
+const WITH_TIME: &str = "SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
+
+const COMPONENT: &str = "SELECT bytes FROM components WHERE tenant = $1 AND digest = $2";
+const IS_KEPT: &str = "SELECT 1 FROM components WHERE tenant = $1 AND digest = $2";
+const KEEP: &str = "INSERT INTO components (tenant, digest, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+
+/// Of these, what no draft and no version names.
+const FORGET: &str = "DELETE FROM components WHERE tenant = $1 AND digest = ANY($2) \
+     AND NOT EXISTS (SELECT 1 FROM actions WHERE actions.tenant = $1 AND actions.draft_digest = components.digest) \
+     AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.tenant = $1 AND versions.digest = components.digest)";
+
+const UNBUILT: &str = "SELECT tenant, id, draft_digest FROM actions WHERE draft_status IN ('pending', 'building') \
+     AND (build_until IS NULL OR build_until <= $1) ORDER BY draft_updated_at, tenant, id LIMIT $2";
+
+pub(super) async fn component(lease: &Lease, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, Trouble> {
+    let select = lease.prepare(COMPONENT).await?;
+    match lease.client()?.query_opt(&select, &[&bytes(tenant), &digest.to_string().as_bytes()]).await? {
+        Some(row) => Ok(Some(Bytes::from(row.try_get::<_, Vec<u8>>(0)?))),
+        None => Ok(None),
+    }
+}
+
+/// Forgets those of these components that nothing names any longer. Nobody begins to name one meanwhile: that takes the tenant's turn.
+pub(super) async fn forget(lease: &Lease, tenant: &TenantId, digests: &[&[u8]]) -> Result<(), Trouble> {
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let forget = lease.prepare(FORGET).await?;
+    lease.client()?.execute(&forget, &[&bytes(tenant), &digests]).await?;
+    Ok(())
+}
+
+/// One attempt.
+pub(super) async fn put_draft(
+    mut lease: Lease,
+    tenant: &TenantId,
+    id: &ActionUid,
+    digest: &ComponentDigest,
+    component: &[u8],
+    now: Timestamp,
+) -> Result<Option<StoredAction>, Trouble> {
+    let Some(mut kept) = turn::begin(&mut lease, tenant, id).await? else {
+        lease.roll_back().await?;
+        return Ok(None);
+    };
+    let replaced = kept.row.draft_digest.take();
+    kept.row.put_draft(digest, component.len(), now);
+    let (owner, key) = (bytes(tenant), digest.to_string().into_bytes());
+    let is_kept = lease.prepare(IS_KEPT).await?;
+    if lease.client()?.query_opt(&is_kept, &[&owner, &key]).await?.is_none() {
+        let keep = lease.prepare(KEEP).await?;
+        lease.client()?.batch_execute(WITH_TIME).await?;
+        lease.client()?.execute(&keep, &[&owner, &key, &component]).await?;
+    }
+    actions::update(&lease, tenant, &kept.row).await?;
+    if let Some(replaced) = replaced {
+        forget(&lease, tenant, &[replaced.as_bytes()]).await?;
+    }
+    let changed = actions::written(&lease, tenant, id).await?;
+    turn::commit(lease, tenant, false).await?;
+    Ok(Some(changed))
+}
+
+/// One attempt.
+pub(super) async fn begin_build(
+    mut lease: Lease,
+    tenant: &TenantId,
+    id: &ActionUid,
+    digest: &ComponentDigest,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, Trouble> {
+    let kept = turn::begin(&mut lease, tenant, id).await?;
+    let Some(mut kept) = kept else {
+        lease.roll_back().await?;
+        return Ok(false);
+    };
+    if !kept.row.begin_build(digest, now, until) {
+        lease.roll_back().await?;
+        return Ok(false);
+    }
+    actions::update(&lease, tenant, &kept.row).await?;
+    turn::commit(lease, tenant, false).await?;
+    Ok(true)
+}
+
+/// One attempt.
+pub(super) async fn end_build(
+    mut lease: Lease,
+    tenant: &TenantId,
+    id: &ActionUid,
+    digest: &ComponentDigest,
+    built: &Result<ComponentInfo, Vec<BuildError>>,
+    now: Timestamp,
+) -> Result<Option<StoredAction>, Trouble> {
+    let Some(mut kept) = turn::begin(&mut lease, tenant, id).await? else {
+        lease.roll_back().await?;
+        return Ok(None);
+    };
+    if kept.row.end_build(digest, built, now) {
+        actions::update(&lease, tenant, &kept.row).await?;
+    }
+    let action = actions::written(&lease, tenant, id).await?;
+    turn::commit(lease, tenant, false).await?;
+    Ok(Some(action))
+}
+
+pub(super) async fn unbuilt(
+    lease: &Lease,
+    now: Timestamp,
+    take: usize,
+) -> Result<Vec<(TenantId, ActionUid, ComponentDigest)>, Trouble> {
+    let select = lease.prepare(UNBUILT).await?;
+    let rows = lease.client()?.query(&select, &[&millis(now), &columns::rows(take)]).await?;
+    rows.iter()
+        .map(|row| {
+            let [tenant, action, digest] = [text(row.try_get(0)?)?, text(row.try_get(1)?)?, text(row.try_get(2)?)?];
+            Ok(columns::unbuilt(&tenant, &action, &digest)?)
+        })
+        .collect()
+}

@@ -1,0 +1,13 @@
+//! Deployed Actions in PostgreSQL.
+
+mod actions;
+mod bindings;
+mod calls;
+mod components;
+mod executions;
+pub(super) mod notices;
+mod policies;
+mod rows;
+mod secrets;
+mod turn;
+mod versions;

@@ -1,0 +1,71 @@
+//! One file: the thread that writes to it, and the connections that read.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::Errors;
+use super::checkpoints::Checkpoints;
+use super::open::Place;
+use super::readers::Readers;
+use super::writer::Writer;
+use crate::error::StoreError;
+
+/// A database in a file.
+#[derive(Debug)]
+pub(super) struct Database {
+    writer: Writer,
+    readers: Readers,
+    place: Arc<Place>,
+}
+
+impl Database {
+    /// Makes it where there is none, and brings its schema up to date.
+    pub(super) fn open(place: Place) -> Result<Self, StoreError> {
+        let place = Arc::new(place);
+        let mut connection = place.open_writer()?;
+        let checkpoints = Checkpoints::start(&place, &mut connection)?;
+        let writer = Writer::start(&place, connection, checkpoints)?;
+        Ok(Self { writer, readers: Readers::open(&place)?, place })
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Writes with what the job owns.
+    pub(super) async fn write<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.place);
+        self.writer.run(move |connection| work(connection, Errors { place: &place })).await
+    }
+
+    /// Reads single rows with what the job owns.
+    pub(super) async fn look_up<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.place);
+        self.readers.look_up(move |connection| work(connection, Errors { place: &place })).await
+    }
+
+    /// Reads many rows with what the job owns.
+    pub(super) async fn list<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.place);
+        self.readers.list(move |connection| work(connection, Errors { place: &place })).await
+    }
+
+    /// Ends all work that has begun.
+    pub(super) async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}

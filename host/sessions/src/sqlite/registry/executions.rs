@@ -1,0 +1,110 @@
+//! What became of runs. They are in a database of their own, so that nobody who commits a login waits for them.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use vestibule_model::{TenantId, Timestamp};
+
+use super::rows::{execute, query};
+use crate::columns::{self, ExecutionRow, execution_columns, millis};
+use crate::error::StoreError;
+use crate::registry::{ActionName, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage, ExecutionStatus};
+use crate::sqlite::Errors;
+use crate::tokens::ExecutionUid;
+
+pub(super) fn record(connection: &Connection, errors: Errors<'_>, rows: &[ExecutionRow]) -> Result<(), StoreError> {
+    const RECORD: &str = "INSERT INTO executions (tenant, id, trigger_id, status, started_at, ended_at, actions, body) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (tenant, id) DO NOTHING";
+    for row in rows {
+        let values = params![
+            row.tenant,
+            row.id,
+            row.trigger_id,
+            row.status,
+            row.started_at,
+            row.ended_at,
+            row.actions,
+            row.body
+        ];
+        execute(connection, RECORD, values).map_err(errors.sql())?;
+    }
+    Ok(())
+}
+
+fn execution_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
+    Ok(ExecutionRow {
+        position: row.get(0)?,
+        tenant: row.get(1)?,
+        id: row.get(2)?,
+        trigger_id: row.get(3)?,
+        status: row.get(4)?,
+        started_at: row.get(5)?,
+        ended_at: row.get(6)?,
+        actions: row.get(7)?,
+        body: row.get(8)?,
+    })
+}
+
+pub(super) fn execution(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    id: &ExecutionUid,
+) -> Result<Option<Execution>, StoreError> {
+    const EXECUTION: &str = concat!("SELECT ", execution_columns!(), " FROM executions WHERE tenant = ?1 AND id = ?2");
+    let found = connection
+        .prepare_cached(EXECUTION)
+        .and_then(|mut select| select.query_row((tenant.as_str(), id.to_string()), execution_row).optional())
+        .map_err(errors.sql())?;
+    found.map(|row| row.read()).transpose()
+}
+
+pub(super) fn executions(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    filter: &ExecutionFilter,
+    after: Option<ExecutionCursor>,
+    take: usize,
+) -> Result<ExecutionPage, StoreError> {
+    // What is none asks for nothing.
+    const PAGE: &str = concat!(
+        "SELECT ",
+        execution_columns!(),
+        " FROM executions WHERE tenant = ?1 AND position < ?2 AND (?3 IS NULL OR status = ?3) \
+         AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(executions.actions) WHERE value = ?4)) \
+         ORDER BY position DESC LIMIT ?5"
+    );
+    let after = after.map_or(i64::MAX, |after| i64::try_from(after.0).unwrap_or(i64::MAX));
+    let (status, action) = (filter.status.map(ExecutionStatus::as_str), filter.action.as_ref().map(ActionName::as_str));
+    // One more than asked for tells whether there is another page.
+    let page = params![tenant.as_str(), after, status, action, columns::rows(take.saturating_add(1))];
+    let mut found = query(connection, PAGE, page, execution_row).map_err(errors.sql())?;
+    let is_more = found.len() > take;
+    found.truncate(take);
+    let last = found.last().filter(|_| is_more);
+    let next = last.map(|row| columns::revision(row.position).map(ExecutionCursor)).transpose()?;
+    Ok(ExecutionPage { executions: found.iter().map(ExecutionRow::read).collect::<Result<_, _>>()?, next })
+}
+
+pub(super) fn sweep(
+    connection: &Connection,
+    errors: Errors<'_>,
+    before: Timestamp,
+    each: u64,
+    at_most: usize,
+) -> Result<u64, StoreError> {
+    const OLD: &str = "DELETE FROM executions WHERE position IN \
+         (SELECT position FROM executions WHERE started_at < ?1 ORDER BY started_at LIMIT ?2)";
+    const BEYOND: &str = "SELECT tenant, count(*) - ?1 FROM executions GROUP BY tenant HAVING count(*) > ?1";
+    const OLDEST: &str = "DELETE FROM executions WHERE position IN \
+         (SELECT position FROM executions WHERE tenant = ?1 ORDER BY position LIMIT ?2)";
+    let mut swept = execute(connection, OLD, (millis(before), columns::rows(at_most))).map_err(errors.sql())?;
+    if swept < at_most {
+        let each = i64::try_from(each).unwrap_or(i64::MAX);
+        let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+        for (tenant, beyond) in query(connection, BEYOND, [each], row).map_err(errors.sql())? {
+            let limit = beyond.min(columns::rows(at_most - swept));
+            swept += execute(connection, OLDEST, (tenant, limit)).map_err(errors.sql())?;
+        }
+    }
+    Ok(swept as u64)
+}
