@@ -126,9 +126,11 @@ fn show(execution: &Execution) {
     let mut table = Table::default();
     table.row(["action", "result", "began", "fuel", "memory"]);
     for result in &execution.results {
-        let memory = megabytes(usize::try_from(result.peak_memory_bytes).unwrap_or(usize::MAX));
+        let fuel = result.fuel.map_or_else(|| "–".to_owned(), thousands);
+        let memory =
+            result.peak_memory_bytes.and_then(|bytes| usize::try_from(bytes).ok()).map_or_else(|| "–".to_owned(), megabytes);
         let how = result.result.as_deref().unwrap_or_default();
-        table.row([&called(result), how, &result.started_at, &thousands(result.fuel), &memory]);
+        table.row([&called(result), how, &result.started_at, &fuel, &memory]);
         if let Some(error) = &result.error {
             table.row(["", &format!("{}: {}", error.id, error.msg), "", "", ""]);
         }

@@ -190,10 +190,9 @@ pub(crate) struct ActionResult {
     #[serde(default)]
     pub(crate) started_at: String,
     pub(crate) result: Option<String>,
-    #[serde(default)]
-    pub(crate) fuel: u64,
-    #[serde(default)]
-    pub(crate) peak_memory_bytes: u64,
+    /// None where the server doesn't count it.
+    pub(crate) fuel: Option<u64>,
+    pub(crate) peak_memory_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) log: Vec<Value>,
 }

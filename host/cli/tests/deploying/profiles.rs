@@ -89,7 +89,7 @@ async fn a_wrong_secret_and_too_small_a_scope_are_told() {
     world.person.knows("acme", &url, "another secret", &[]);
     let wrong = world.refused(&["actions", "list"]);
     assert!(wrong.contains("gives client deployer no token") && !wrong.contains("another secret"), "{wrong}");
-    let add = ["profile", "add", "acme", "--url", url.as_str(), "--client-id", "platform"];
+    let add = ["profile", "add", "acme", "--url", url.as_str(), "--client-id", "reader"];
     assert_eq!(world.person.run_with_input(&add, SECRET).code, Some(0));
     let small = world.refused(&["actions", "list"]);
     assert!(small.contains("insufficient_scope") && small.contains("read:actions"), "{small}");

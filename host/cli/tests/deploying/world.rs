@@ -74,14 +74,16 @@ pub struct World {
     logins: std::cell::Cell<u32>,
 }
 
-/// The lines of a client `deployer` that may do all that this command asks for.
+/// The lines of a client `deployer` that may do all that this command asks for, and of one `reader` that may not.
 pub fn deployer() -> String {
     let hash = crate::common::vestibule_with_input(&["hash-secret"], SECRET);
-    format!(
-        "[[tenants.acme.clients]]\nclient_id = \"deployer\"\nsecret_hash = {:?}\nscopes = [\"read:actions\", \"create:actions\", \
-         \"update:actions\", \"delete:actions\", \"update:action_policy\", \"read:logs\"]\n",
-        hash.stdout.trim()
-    )
+    let client = |id: &str, scopes: &str| {
+        let hash = hash.stdout.trim();
+        format!("[[tenants.acme.clients]]\nclient_id = {id:?}\nsecret_hash = {hash:?}\nscopes = [{scopes}]\n")
+    };
+    let all =
+        "\"read:actions\", \"create:actions\", \"update:actions\", \"delete:actions\", \"update:action_policy\", \"read:logs\"";
+    client("deployer", all) + &client("reader", "\"read:logs\"")
 }
 
 impl World {
