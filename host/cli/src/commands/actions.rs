@@ -219,9 +219,9 @@ fn show(action: &Action) {
         table.row(["", &format!("{}: {}", error.id, error.msg)]);
     }
     if let Some(component) = action.running().or(action.component.as_ref()) {
-        let of = [component.name.as_deref(), component.version.as_deref(), component.contract.as_deref()];
-        let of: Vec<&str> = of.into_iter().flatten().collect();
-        table.row(["component", &format!("{} · {}", of.join(" "), size(component.size))]);
+        let of: Vec<&str> = [&component.name, &component.version].into_iter().flatten().map(String::as_str).collect();
+        let contract = component.contract.as_deref().unwrap_or_default();
+        table.row(["component", &format!("{} · {} · contract {contract}", of.join(" "), size(component.size))]);
         table.row(["sha256", &component.sha256]);
         several(&mut table, "capabilities", component.capabilities.iter().map(String::as_str));
     }
