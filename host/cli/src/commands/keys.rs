@@ -8,9 +8,9 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
 use clap::{Args, Subcommand, ValueEnum};
 use vestibule::model::{TenantId, Timestamp};
-use vestibule_server::keys::{KeyFolder, Purpose, SigningAlgorithm};
 use vestibule_server::sealing::SealingKeys;
 use vestibule_server::{Configuration, open_store};
+use vestibule_server::keys::{KeyFolder, Purpose, SigningAlgorithm};
 use zeroize::Zeroizing;
 
 use crate::table::Table;
