@@ -1,4 +1,5 @@
-//! The command `vestibule`: makes, tests, runs, inspects and builds Actions on the author's own machine, and serves logins on the operator's.
+//! The command `vestibule`: makes, tests, runs, inspects and builds Actions on the author's own machine, deploys them to a
+//! tenant's server, and serves logins on the operator's.
 //!
 //! Exit codes: 0 done, or the login is allowed; 1 something is wrong; 2 wrong arguments; 3 the login is denied; 4 the login failed.
 
@@ -8,8 +9,14 @@ mod actions;
 mod binding;
 mod case;
 mod commands;
+mod deploying;
+mod folder;
+mod input;
+mod json;
 mod loading;
 mod network;
+mod profiles;
+mod remote;
 mod seen;
 mod table;
 mod template;
@@ -39,6 +46,16 @@ The author's day:
   vestibule build --release                  build what is deployed
   vestibule limits                           see what it may use
 
+The tenant's:
+  vestibule profile add acme --url https://acme.example.com --client-id deployer
+                                             say where its server is; the client's secret comes by standard input
+  vestibule deploy . --tenant acme --bind    take an Action into the next login
+  vestibule actions rollback device-name --tenant acme
+                                             and back again
+  vestibule logs --tenant acme --follow      see what happens
+  vestibule export --tenant acme --to acme   write all Actions into a folder for git
+  vestibule apply acme --tenant acme         and make the server as the folder says
+
 The operator's:
   vestibule check --config vestibule.toml    check a server's configuration
   vestibule serve --config vestibule.toml    serve logins and sessions
@@ -52,7 +69,7 @@ struct Arguments {
     command: Command,
 }
 
-/// In the order of an author's day, and then the operator's.
+/// In the order of an author's day, then the tenant's, and then the operator's.
 #[derive(Debug, Subcommand)]
 enum Command {
     New(commands::new::New),
@@ -63,6 +80,17 @@ enum Command {
     Build(commands::build::Build),
     Trace(commands::trace::Trace),
     Limits(commands::limits::Limits),
+    Profile(commands::profiles::ProfileCommand),
+    Deploy(commands::deploy::Deploy),
+    Actions(commands::actions::Actions),
+    Bindings(commands::bindings::Bindings),
+    Secrets(commands::secrets::Secrets),
+    Policy(commands::policy::Policy),
+    Executions(commands::executions::Executions),
+    Logs(commands::logs::Logs),
+    Export(commands::export::Export),
+    #[command(alias = "import")]
+    Apply(commands::apply::Apply),
     Serve(commands::serve::Serve),
     Check(commands::check::Check),
     HashSecret(commands::hash_secret::HashSecret),
@@ -101,6 +129,16 @@ fn main() -> ExitCode {
         Command::Build(build) => build.execute(),
         Command::Trace(trace) => trace.execute(),
         Command::Limits(limits) => limits.execute(),
+        Command::Profile(profile) => profile.execute(),
+        Command::Deploy(deploy) => deploy.execute(),
+        Command::Actions(actions) => actions.execute(),
+        Command::Bindings(bindings) => bindings.execute(),
+        Command::Secrets(secrets) => secrets.execute(),
+        Command::Policy(policy) => policy.execute(),
+        Command::Executions(executions) => executions.execute(),
+        Command::Logs(logs) => logs.execute(),
+        Command::Export(export) => export.execute(),
+        Command::Apply(apply) => apply.execute(),
         Command::Serve(serve) => serve.execute(),
         Command::Check(check) => check.execute(),
         Command::HashSecret(hash) => hash.execute(),

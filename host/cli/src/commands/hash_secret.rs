@@ -1,13 +1,13 @@
 //! `vestibule hash-secret`: what stands in a configuration for a client's secret.
 
-use std::io::BufRead as _;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
 use clap::Args;
-use zeroize::Zeroizing;
+
+use crate::input;
 
 /// Hash a client's secret for the configuration
 ///
@@ -17,12 +17,7 @@ pub(crate) struct HashSecret {}
 
 impl HashSecret {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let mut line = Zeroizing::new(String::new());
-        std::io::stdin().lock().read_line(&mut line).context("can't read the secret from standard input")?;
-        let secret = line.trim_end_matches(['\r', '\n']);
-        if secret.is_empty() {
-            bail!("there is no secret on standard input; for instance: openssl rand -hex 32 | vestibule hash-secret");
-        }
+        let secret = input::secret("openssl rand -hex 32 | vestibule hash-secret")?;
         let hash = Argon2::default().hash_password(secret.as_bytes()).map_err(|error| anyhow!("can't hash it: {error}"))?;
         println!("{hash}");
         Ok(ExitCode::SUCCESS)

@@ -1,19 +1,30 @@
 //! One file for each subcommand.
 
+pub(crate) mod actions;
+pub(crate) mod apply;
+pub(crate) mod bindings;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod deploy;
 pub(crate) mod dev;
+pub(crate) mod executions;
+pub(crate) mod export;
 pub(crate) mod hash_secret;
 pub(crate) mod inspect;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod logouts;
+pub(crate) mod logs;
 pub(crate) mod new;
 mod picture;
+pub(crate) mod policy;
 mod profile;
+pub(crate) mod profiles;
 mod repeat;
 pub(crate) mod run;
+pub(crate) mod secrets;
 pub(crate) mod serve;
+mod settings;
 pub(crate) mod test;
 pub(crate) mod trace;

@@ -53,12 +53,19 @@ pub fn vestibule(arguments: &[&str]) -> Ran {
 
 /// The command, with a line on its standard input.
 pub fn vestibule_with_input(arguments: &[&str], line: &str) -> Ran {
-    use std::io::Write as _;
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments);
+    with_input(command, line)
+}
+
+/// What has become of a command that was given a line.
+pub fn with_input(mut command: Command, line: &str) -> Ran {
+    use std::io::Write as _;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command runs");
     let mut input = child.stdin.take().expect("it is piped");
-    writeln!(input, "{line}").expect("it reads a line");
+    // One that is content with its arguments reads nothing.
+    let _ = writeln!(input, "{line}");
     drop(input);
     of(child.wait_with_output().expect("the command ends"))
 }

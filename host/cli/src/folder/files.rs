@@ -1,0 +1,160 @@
+//! The folder's files: read and written by a handle of the folder, so that no name in it leads out.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use super::manifest::Manifest;
+
+const MANIFEST: &str = "actions.toml";
+const COMPONENTS: &str = "components";
+/// The largest component that is read, 64 MiB: more than any server takes.
+const LARGEST: u64 = 64 << 20;
+
+/// What the folder has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Folder {
+    pub(crate) manifest: Manifest,
+    /// By the Action's name.
+    pub(crate) components: BTreeMap<String, Bytes>,
+}
+
+/// Where an Action's component is written.
+pub(crate) fn component_file(action: &str) -> String {
+    format!("{COMPONENTS}/{action}.wasm")
+}
+
+impl Folder {
+    /// Reads all of it.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let folder =
+            Dir::open_ambient_dir(path, ambient_authority()).with_context(|| format!("can't open {}", path.display()))?;
+        let file = path.join(MANIFEST);
+        let text = folder
+            .read_to_string(MANIFEST)
+            .with_context(|| format!("can't read {}; `vestibule export` writes one", file.display()))?;
+        let manifest = Manifest::parse(&text).with_context(|| format!("{} is wrong", file.display()))?;
+        let mut components = BTreeMap::new();
+        for (name, entry) in &manifest.actions {
+            if let Some(component) = &entry.component {
+                let bytes =
+                    bytes(&folder, component).with_context(|| format!("can't read {component}, the component of {name}"))?;
+                components.insert(name.clone(), bytes);
+            }
+        }
+        Ok(Self { manifest, components })
+    }
+
+    /// Writes all of it. What an earlier one has left and this one doesn't have goes.
+    ///
+    /// # Errors
+    /// When something else is in the folder than an earlier one.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        self.try_write(path).with_context(|| format!("can't write the folder {}", path.display()))
+    }
+
+    fn try_write(&self, path: &Path) -> Result<()> {
+        std::fs::create_dir_all(path)?;
+        let folder = Dir::open_ambient_dir(path, ambient_authority())?;
+        let is_ours = folder.exists(MANIFEST);
+        let is_empty = |entry: std::io::Result<cap_std::fs::DirEntry>| {
+            entry.map(|entry| entry.file_name().to_string_lossy().starts_with('.'))
+        };
+        if !is_ours && !folder.entries()?.map(is_empty).collect::<std::io::Result<Vec<_>>>()?.into_iter().all(|hidden| hidden) {
+            bail!("it has other things in it, and no {MANIFEST}; choose another");
+        }
+        folder.create_dir_all(COMPONENTS)?;
+        let components = folder.open_dir(COMPONENTS)?;
+        for entry in components.entries()? {
+            let name = PathBuf::from(entry?.file_name());
+            let is_component = name.extension().is_some_and(|extension| extension == "wasm");
+            let stays = name.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| self.components.contains_key(stem));
+            if is_component && !stays {
+                components.remove_file(&name)?;
+            }
+        }
+        for (name, bytes) in &self.components {
+            replace(&components, &format!("{name}.wasm"), bytes)?;
+        }
+        replace(&folder, MANIFEST, self.manifest.text()?.as_bytes())?;
+        Ok(())
+    }
+}
+
+fn bytes(folder: &Dir, name: &str) -> Result<Bytes> {
+    let mut bytes = Vec::new();
+    folder.open(name)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        bail!("it has more than {LARGEST} bytes");
+    }
+    Ok(bytes.into())
+}
+
+/// Another file first, so that a crash leaves the one or the other.
+fn replace(folder: &Dir, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let new = format!(".{name}.new");
+    match folder.remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    folder.create(&new)?.write_all(bytes)?;
+    folder.rename(&new, folder, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(names: &[&str]) -> Folder {
+        let text: String =
+            names.iter().map(|name| format!("[actions.{name}]\ncomponent = \"components/{name}.wasm\"\n")).collect();
+        let components = names.iter().map(|name| ((*name).to_owned(), Bytes::from(name.as_bytes().to_vec()))).collect();
+        Folder { manifest: Manifest::parse(&text).unwrap(), components }
+    }
+
+    fn files(path: &Path) -> Vec<String> {
+        let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_what_was_there_before_goes() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("deep/acme");
+        folder(&["a", "b"]).write(&path).unwrap();
+        assert_eq!(Folder::read(&path).unwrap(), folder(&["a", "b"]));
+        std::fs::write(path.join("components/notes.txt"), "mine").unwrap();
+        folder(&["b", "c"]).write(&path).unwrap();
+        assert_eq!(Folder::read(&path).unwrap(), folder(&["b", "c"]));
+        assert_eq!(files(&path.join("components")), ["b.wasm", "c.wasm", "notes.txt"]);
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_left_alone_and_one_of_git_is_not_something_else() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".git")).unwrap();
+        folder(&["a"]).write(home.path()).unwrap();
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("thesis.tex"), "").unwrap();
+        let error = format!("{:#}", folder(&["a"]).write(other.path()).unwrap_err());
+        assert!(error.contains("other things in it") && files(other.path()) == ["thesis.tex"], "{error}");
+    }
+
+    #[test]
+    fn no_component_is_read_from_beyond_the_folder() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("secret"), "x").unwrap();
+        let path = home.path().join("acme");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join(MANIFEST), "[actions.a]\ncomponent = \"../secret\"\n").unwrap();
+        let error = format!("{:#}", Folder::read(&path).unwrap_err());
+        assert!(error.contains("can't read ../secret, the component of a"), "{error}");
+    }
+}
