@@ -56,7 +56,7 @@ mod tests {
     fn a_tenant_has_so_many_in_a_second_and_failed_logins_pass_before_others() {
         let budgets = Budgets::new(8);
         let (acme, globex): (TenantId, TenantId) = ("acme".parse().unwrap(), "globex".parse().unwrap());
-        let at = |milliseconds| Timestamp::from_millis(1_000_000 + milliseconds);
+        let at = |milliseconds: u64| Timestamp::from_millis(1_000_000 + milliseconds);
         let taken = |tenant, has_failed, now| (0..20).filter(|_| budgets.take(tenant, has_failed, now)).count();
         assert_eq!(taken(&acme, false, at(0)), 6);
         assert_eq!(taken(&acme, true, at(0)), 2, "a quarter is kept for those that have failed");
