@@ -27,7 +27,7 @@ def component(context, value):
 
 @schemathesis.deserializer("application/wasm")
 def bytes_of(context, response):
-    return response.content
+    return response.content.decode("latin-1")
 
 
 @schemathesis.hook
