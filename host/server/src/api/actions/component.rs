@@ -25,7 +25,7 @@ use crate::request::{Caller, PathId, large_body};
     operation_id = "upload_action_component",
     tag = "actions",
     params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
-    request_body(content = Vec<u8>, content_type = "application/wasm", description = "The component, as `vestibule build` makes it."),
+    request_body(content = shapes::ComponentBytes, content_type = "application/wasm", description = "The component, as `vestibule build` makes it."),
     security(("token" = ["update:actions"])),
     responses((status = 200, description = "The Action.", body = shapes::Action), Refused, RefusedBody)
 )]
@@ -62,7 +62,7 @@ pub(crate) async fn upload(
     tag = "actions",
     params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     security(("token" = ["read:actions"])),
-    responses((status = 200, description = "Its bytes.", body = Vec<u8>, content_type = "application/wasm"), Refused)
+    responses((status = 200, description = "Its bytes.", body = shapes::ComponentBytes, content_type = "application/wasm"), Refused)
 )]
 pub(crate) async fn download(
     State(app): State<App>,
@@ -86,7 +86,7 @@ pub(crate) async fn download(
         ("version" = String, Path, description = "The version's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ),
     security(("token" = ["read:actions"])),
-    responses((status = 200, description = "Its bytes.", body = Vec<u8>, content_type = "application/wasm"), Refused)
+    responses((status = 200, description = "Its bytes.", body = shapes::ComponentBytes, content_type = "application/wasm"), Refused)
 )]
 pub(crate) async fn download_version(
     State(app): State<App>,

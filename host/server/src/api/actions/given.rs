@@ -39,6 +39,9 @@ struct Body {
 #[derive(Deserialize)]
 struct GivenTrigger {
     id: String,
+    /// There is one of each.
+    #[serde(default, rename = "version")]
+    _version: String,
 }
 
 #[derive(Deserialize)]

@@ -52,6 +52,11 @@ pub(crate) enum RefusedChange {
     Conflict(ErrorBody),
 }
 
+/// A component's bytes.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(crate) struct ComponentBytes(Vec<u8>);
+
 /// The name of a trigger.
 #[derive(ToSchema)]
 #[serde(rename_all = "kebab-case")]
