@@ -17,6 +17,8 @@ use common::server::{Server, configuration};
 use common::{Ran, folder, vestibule};
 use serde_json::Value;
 use tempfile::TempDir;
+use vestibule::model::Timestamp;
+use vestibule_sessions::{ReceiverShare, SqliteSettings, SqliteStore, Store as _};
 
 /// Long enough for a machine that does much else; nothing depends on it but when a test that hangs is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,6 +105,12 @@ async fn what_was_given_up_is_listed_and_shown_and_sent_again_or_dropped() {
         (&1.into(), &"session-revoked".into(), &"given_up".into())
     );
 
+    let few = running.run(&["logouts", "list", "--json"], &["--take", "1"]);
+    assert!(few.stderr.contains("There are more than these"), "{}", few.stderr);
+    assert!(serde_json::from_str::<Vec<Value>>(&few.stdout).is_ok_and(|few| few.len() == 1), "{}", few.stdout);
+    let all = running.run(&["logouts", "list", "--json"], &["--take", "2"]);
+    assert!(!all.stderr.contains("There are more"), "{}", all.stderr);
+
     let dropped = running.done(&["logouts", "drop"], &[&one[..], &[of("sess_2")]].concat());
     assert!(dropped.contains("it is forgotten"), "{dropped}");
     let heard = hear(port);
@@ -124,7 +132,47 @@ async fn what_was_given_up_is_listed_and_shown_and_sent_again_or_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_was_made_or_imported_signs_after_the_signal_and_the_one_before_is_served() {
+async fn what_nobody_hears_any_more_is_not_sent_again_and_the_operator_is_told_why() {
+    let port = nobody();
+    let mut running = Running::start(port, ", give_up_after = \"1 s\"");
+    running.login_and_end("sess_1").await;
+    let id = running.waits_for("given-up", 1)[0]["id"].as_str().unwrap().to_owned();
+    let one = ["--tenant", "acme", &id];
+    let declared = std::fs::read_to_string(&running.file).unwrap();
+    let elsewhere = declared.replace("/logout?secret", "/elsewhere");
+    assert_ne!(declared, elsewhere);
+    let without = declared.rsplit_once("[[tenants.acme.clients]]").unwrap().0.to_owned();
+    for (configuration, why) in [(elsewhere, "client shop does not hear at this URL"), (without, "there is no client shop")] {
+        std::fs::write(&running.file, configuration).unwrap();
+        running.reload();
+        let ran = running.run(&["logouts", "retry"], &one);
+        assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+        assert!(ran.stderr.contains(why) && !ran.stderr.contains("secret"), "{}", ran.stderr);
+        assert_eq!(running.list(&["--state", "given-up"]).len(), 1, "it is as it was");
+    }
+    running.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_drops_what_a_server_has_in_hand_is_told_that_it_may_be_sent() {
+    let running = Running::start(nobody(), "");
+    running.login_and_end("sess_1").await;
+    // Another server of this database, which does not come back with it for a day.
+    let store = SqliteStore::open(running.file.with_file_name("state").join("vestibule.db"), SqliteSettings::default()).unwrap();
+    let tomorrow = Timestamp::now().plus(Duration::from_secs(86_400));
+    let due = store.due_receivers(tomorrow, 10).await.unwrap().remove(0);
+    let share = ReceiverShare { tenant: due.tenant, receiver: due.receiver, at_most: 10 };
+    let until = tomorrow.plus(Duration::from_secs(86_400));
+    let claimed = store.claim_deliveries(&[share], tomorrow, until).await.unwrap().claimed.remove(0);
+    store.close().await;
+    let dropped = running.done(&["logouts", "drop"], &["--tenant", "acme", &claimed.delivery.id.to_string()]);
+    assert!(dropped.contains("a server has it in hand, and may send it all the same"), "{dropped}");
+    assert!(running.list(&[]).is_empty());
+    running.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_made_is_served_before_it_signs_and_one_that_is_imported_signs_and_the_one_before_is_served() {
     let port = nobody();
     let heard = hear(port);
     let mut running = Running::start(port, "");
@@ -134,7 +182,13 @@ async fn a_key_that_was_made_or_imported_signs_after_the_signal_and_the_one_befo
     let rotated = running.done(&["keys", "rotate"], &tenant);
     let second = rotated.split(':').next().unwrap().to_owned();
     assert_ne!(first, second);
-    assert_eq!(kid(&running, &heard, "sess_2").await, first, "the server has not been told yet");
+    running.reload();
+    assert_eq!(kid(&running, &heard, "sess_2").await, first, "applications may not know the new one yet");
+    assert_eq!(published(&running).await.iter().filter(|known| [&first, &second].contains(known)).count(), 2);
+    let listed = running.done(&["keys", "list"], &tenant);
+    assert!(listed.lines().any(|line| line.contains(&second) && line.contains("it is to sign")), "{listed}");
+    let rotated = running.done(&["keys", "rotate", "--at-once"], &tenant);
+    let second = rotated.split(':').next().unwrap().to_owned();
     running.reload();
     assert_eq!(kid(&running, &heard, "sess_3").await, second);
 
@@ -151,10 +205,10 @@ async fn a_key_that_was_made_or_imported_signs_after_the_signal_and_the_one_befo
     }
     let listed = running.done(&["keys", "list"], &tenant);
     let listed: Vec<&str> = listed.lines().filter(|line| !line.trim().is_empty()).collect();
-    assert_eq!(listed.len(), 4, "{listed:?}");
-    for (line, words) in
-        listed[1..].iter().zip([["of-the-platform", "ES256", "it signs"], [&second, "RS256", "Z"], [&first, "RS256", "Z"]])
-    {
+    assert_eq!(listed.len(), 5, "{listed:?}");
+    let expected =
+        [["of-the-platform", "ES256", "it signs"], [&second, "RS256", "Z"], ["", "RS256", "Z"], [&first, "RS256", "Z"]];
+    for (line, words) in listed[1..].iter().zip(expected) {
         assert!(words.iter().all(|word| line.contains(word)), "{words:?} are not in {line:?}");
     }
     running.server.stop();

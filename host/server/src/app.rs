@@ -97,6 +97,11 @@ impl App {
         self.0.tenants.load().by_id(id)
     }
 
+    /// All tenants that are served.
+    pub(crate) fn tenants(&self) -> Vec<Arc<Tenant>> {
+        self.0.tenants.load().all().cloned().collect()
+    }
+
     /// Serves these tenants from now on. Requests that have begun go on with those that they began with.
     pub(crate) fn serve(&self, tenants: Tenants) {
         self.0.registry.live().serve(tenants, |tenants| self.0.tenants.store(tenants));

@@ -23,6 +23,7 @@ mod sweep;
 mod tenant;
 mod tokens;
 mod traces;
+mod unread;
 
 pub use config::Configuration;
 pub use server::{Parts, Server, StartError, open_store};

@@ -19,6 +19,7 @@ use vestibule_sessions::Backlog;
 
 use crate::app::App;
 use crate::registry::RegistryMetrics;
+use crate::tenant::Tenant;
 
 /// Seconds of a request: from what a lookup takes to what nobody waits for.
 const REQUEST_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.25, 1.0, 5.0];
@@ -30,6 +31,9 @@ const ATTEMPT_SECONDS: [f64; 7] = [0.005, 0.02, 0.1, 0.5, 2.0, 5.0, 10.0];
 const DELAY_SECONDS: [f64; 8] = [0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 3_600.0, 86_400.0];
 /// Bytes of a run's memory.
 const RUN_BYTES: [f64; 6] = [1_048_576.0, 2_097_152.0, 4_194_304.0, 16_777_216.0, 67_108_864.0, 1_073_741_824.0];
+
+/// What all deployed Actions of a tenant are called together; what each of them does is in the tenant's executions.
+const DEPLOYED: &str = "(deployed)";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
@@ -205,11 +209,14 @@ impl Metrics {
     }
 
     /// A login has come to this.
-    pub(crate) fn login(&self, tenant: &TenantId, outcome: &Outcome) {
-        let tenant = tenant.as_str();
+    pub(crate) fn login(&self, tenant: &Tenant, outcome: &Outcome) {
+        let declares = |name: &str| tenant.declares(name);
+        let tenant = tenant.settings.id.as_str();
         self.logins.get_or_create(&Decided { tenant: tenant.to_owned(), decision: decision(&outcome.decision) }).inc();
         for report in &outcome.actions {
-            let action = report.action.name();
+            // A tenant can call what it deploys as it likes, and as often: those names are no labels.
+            let name = report.action.name();
+            let action = if declares(name) { name } else { DEPLOYED };
             let result = report.result.name();
             self.runs.get_or_create(&Ran { tenant: tenant.to_owned(), action: action.to_owned(), result }).inc();
             if report.result != ActionResult::NotRun {

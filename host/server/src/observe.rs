@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::error::{ApiError, Cause};
 use crate::metrics::RouteName;
 use crate::request::{Caller, class, request_id};
+use crate::unread;
 
 /// The header that has a request's id, in both directions.
 const REQUEST_ID: &str = "x-request-id";
@@ -26,8 +27,12 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
     let id = given.filter(is_right).map_or_else(request_id, str::to_owned);
     let method = known(request.method());
     let route = RouteName(request.extensions().get::<MatchedPath>().cloned());
+    let (request, rest) = unread::watch(request);
     let mut response = next.run(request).await;
     let time = started.elapsed();
+    if let Some(rest) = rest {
+        rest.read_away().await;
+    }
     let status = response.status();
     tell(&id, method, &route, status, time, response.extensions().get::<Cause>());
     app.metrics().request(method, route, class(status), time);

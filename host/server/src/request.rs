@@ -151,7 +151,8 @@ pub(crate) async fn large_body(headers: &HeaderMap, mut body: Body, limit: usize
     let mut bytes = BytesMut::new();
     loop {
         let earned = Duration::from_millis(bytes.len() as u64 * 1_000 / BODY_RATE);
-        let frame = tokio::time::timeout_at(started + BODY_TIME + earned, body.frame()).await.map_err(|_| ApiError::too_slow())?;
+        let frame =
+            tokio::time::timeout_at(started + BODY_TIME + earned, body.frame()).await.map_err(|_| ApiError::too_slow())?;
         let Some(frame) = frame else { return Ok(bytes.freeze()) };
         let frame = frame.map_err(|_| ApiError::invalid_body("the body did not arrive as a whole"))?;
         // Trailers say nothing here.

@@ -18,6 +18,7 @@ use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, 
 use crate::api;
 use crate::app::{App, Made};
 use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
+use crate::keys::keep_up;
 use crate::logout::Logouts;
 use crate::registry;
 use crate::sealing::{SealError, SealingKeys};
@@ -106,7 +107,7 @@ pub struct Server {
     tls: Option<RustlsConfig>,
     handle: Handle<SocketAddr>,
     serving: JoinHandle<std::io::Result<()>>,
-    /// What looks for work of itself: sweeps, builds that were broken off, what others have deployed.
+    /// What looks for work of itself: sweeps, keys that have changed, builds that were broken off, what others have deployed.
     looking: Vec<JoinHandle<()>>,
     logouts: Logouts,
     streams: Streams,
@@ -133,7 +134,6 @@ impl Server {
             Some(url) => Traces::to(url).map_err(|error| StartError::Traces(error.to_string()))?,
             None => Traces::default(),
         };
-        declare_clients(&*store, &configuration).await?;
         let connector = Arc::new(Connector::new(&configuration.logout.http)?);
         let sealing = Arc::new(SealingKeys::open(&configuration.secrets_key)?);
         let app = App::new(Made {
@@ -156,10 +156,13 @@ impl Server {
         let listener = TcpListener::bind(wanted).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        // Only now: a server that can't listen has changed nothing.
+        declare_clients(&*store, &configuration).await?;
         let handle = Handle::new();
         let serving = serve(listener, tls.clone(), handle.clone(), &app).map_err(failed)?;
         let looking = vec![
             tokio::spawn(sweep(app.clone(), configuration.keep, configuration.executions)),
+            tokio::spawn(keep_up(app.clone())),
             tokio::spawn(registry::build::sweep(app.clone())),
             tokio::spawn(registry::watch(app.clone(), read)),
         ];
@@ -205,11 +208,11 @@ impl Server {
             certificate(settings).await?;
         }
         registry::prepare(&self.app, &tenants).await?;
-        declare_clients(&*self.store, &configuration).await?;
         if let (Some(tls), Some(settings)) = (&self.tls, &configuration.listen.tls) {
             let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;
             reloaded.map_err(|error| StartError::Certificate(error.to_string()))?;
         }
+        declare_clients(&*self.store, &configuration).await?;
         self.app.serve(tenants);
         self.streams.change(streams).await;
         self.configuration = configuration;

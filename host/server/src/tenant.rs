@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use cap_std::fs::Dir;
 use thiserror::Error;
-use vestibule::model::{SecretError, SessionLifetimes, Settings, TenantId, Timestamp};
+use tokio::sync::Semaphore;
+use vestibule::model::{ActionId, SecretError, SessionLifetimes, Settings, TenantId, Timestamp};
 use vestibule::{Binding, Flow, LoadError, Loader};
 
 use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, StreamName, TenantSettings};
@@ -15,6 +16,9 @@ use crate::keys::{KeyError, KeyRing, Purpose, SigningAlgorithm};
 use crate::rate::Rate;
 use crate::registry::Part;
 use crate::tokens::{Issuer, RemoteKeys, Verifier};
+
+/// Components of one tenant that arrive at one time: fewer than of all of them together.
+const UPLOADS: usize = 4;
 
 /// Where components come from: of a path in the configuration, its bytes and the name that it has where it doesn't say one itself.
 ///
@@ -118,6 +122,8 @@ pub(crate) struct Tenant {
     pub(crate) settings: TenantSettings,
     /// The Actions that its configuration declares, which run before those that are deployed.
     declared: Vec<Binding>,
+    /// Their names, which are the operator's own.
+    names: Vec<ActionId>,
     /// None where what is deployed can't be read: a login without the Actions that guard it is none.
     running: ArcSwapOption<Running>,
     /// Its own access tokens are signed by these.
@@ -126,6 +132,8 @@ pub(crate) struct Tenant {
     pub(crate) logout_keys: KeyRing,
     pub(crate) verifier: Verifier,
     pub(crate) rate: Rate,
+    /// Its components that arrive at one time.
+    pub(crate) uploads: Semaphore,
 }
 
 /// What a tenant's logins run. A login takes it once, and runs on it to its end.
@@ -195,10 +203,13 @@ impl Tenant {
     ) -> Result<Self, Vec<TenantError>> {
         let tenant = settings.id.clone();
         let mut errors = Vec::new();
-        let mut bindings = Vec::new();
+        let (mut bindings, mut names) = (Vec::new(), Vec::new());
         for action in &settings.actions {
             match binding(&tenant, action, loader, read) {
-                Ok(binding) => bindings.push(binding),
+                Ok((id, binding)) => {
+                    names.push(id);
+                    bindings.push(binding);
+                }
                 Err(error) => errors.push(error),
             }
         }
@@ -230,13 +241,20 @@ impl Tenant {
         issuers.push(Issuer::own(Arc::clone(&access_keys)));
         Ok(Self {
             declared: bindings,
+            names,
             running: ArcSwapOption::empty(),
             access_keys,
             logout_keys,
             verifier: Verifier::new(settings.hosts.clone(), issuers),
             rate: Rate::new(settings.rate),
+            uploads: Semaphore::new(UPLOADS),
             settings: settings.clone(),
         })
+    }
+
+    /// Whether the configuration declares an Action of this name.
+    pub(crate) fn declares(&self, name: &str) -> bool {
+        self.names.iter().any(|id| id.name() == name)
     }
 
     /// What a login runs that begins now.
@@ -264,7 +282,12 @@ impl Tenant {
     }
 }
 
-fn binding(tenant: &TenantId, settings: &ActionSettings, loader: &Loader, read: &ReadComponent) -> Result<Binding, TenantError> {
+fn binding(
+    tenant: &TenantId,
+    settings: &ActionSettings,
+    loader: &Loader,
+    read: &ReadComponent,
+) -> Result<(ActionId, Binding), TenantError> {
     let (line, path) = (settings.component.line, &settings.component.path);
     let (name, component) = read(path).map_err(|reason| TenantError::Component {
         tenant: tenant.clone(),
@@ -281,6 +304,7 @@ fn binding(tenant: &TenantId, settings: &ActionSettings, loader: &Loader, read: 
     if action.sends_requests() && settings.requests.is_empty() {
         return Err(TenantError::RequestsNotAllowed { tenant: tenant.clone(), line, action: action.id().to_string() });
     }
+    let id = action.id().clone();
     let unusable = |error| TenantError::Value { tenant: tenant.clone(), line, error };
     let mut secrets = Settings::default();
     for (name, reference) in &settings.secrets {
@@ -300,5 +324,5 @@ fn binding(tenant: &TenantId, settings: &ActionSettings, loader: &Loader, read: 
     if let Some(limits) = &settings.limits {
         binding = binding.limits(limits.clone());
     }
-    Ok(binding)
+    Ok((id, binding))
 }

@@ -40,6 +40,27 @@ async fn raw(running: &Running, head: &str, mut more: impl FnMut() -> Option<Vec
 }
 
 #[tokio::test]
+async fn a_connection_goes_on_where_an_answer_was_ready_before_its_requests_body_had_come() {
+    let running = start().await;
+    let mut connection = TcpStream::connect(running.server.as_ref().unwrap().address()).await.unwrap();
+    let mut answer = Vec::new();
+    for body in ["content-length: 2\r\n\r\n", "transfer-encoding: chunked\r\n\r\n"] {
+        let head = format!("POST /v1/sessions/sess_1/end HTTP/1.1\r\nhost: localhost\r\n{body}");
+        connection.write_all(head.as_bytes()).await.unwrap();
+        // That there is no token is known now.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let rest = if body.contains("chunked") { "2\r\n{}\r\n0\r\n\r\n" } else { "{}" };
+        connection.write_all(rest.as_bytes()).await.unwrap();
+        answer.clear();
+        while !answer.ends_with(b"}") {
+            assert!(connection.read_buf(&mut answer).await.unwrap() > 0, "it has hung up");
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_that_never_ends_is_ended() {
     let running = start().await;
     let once = |text: &str| {

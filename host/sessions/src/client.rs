@@ -203,6 +203,17 @@ pub enum ClientCreated {
     Exists,
 }
 
+/// What has become of a client that was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientDeleted {
+    /// It is gone.
+    Deleted,
+    /// It isn't there.
+    Absent,
+    /// The configuration declares it. Nothing has changed.
+    Declared,
+}
+
 /// Some of a tenant's clients.
 #[derive(Clone, Debug, Default)]
 pub struct ClientPage {

@@ -4,6 +4,7 @@
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
 use crate::client::{LogoutUrl, Receiver};
+use crate::columns::DeliveryRow;
 use crate::ids::ClientId;
 use crate::log::NewLogEntry;
 use crate::session::Initiator;
@@ -40,7 +41,7 @@ pub struct Delivery {
     pub due_at: Timestamp,
     /// Whether somebody has it in hand, or has not come back with it.
     pub is_claimed: bool,
-    /// What was wrong with the last attempt.
+    /// What was wrong with the last attempt that somebody has come back from; none where nobody has.
     pub last_error: Option<String>,
     /// What is to become of it.
     pub state: DeliveryState,
@@ -104,6 +105,15 @@ pub struct Claimed {
     pub claim: Claim,
 }
 
+/// What has become of deliveries that were due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The caller's.
+    pub claimed: Vec<Claimed>,
+    /// How many others nobody has to send any more: they were dropped, or given up. Behind them more may be due.
+    pub set_aside: usize,
+}
+
 /// A delivery that somebody has in hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held<'a> {
@@ -142,6 +152,11 @@ pub enum AttemptResult {
         /// What was wrong.
         error: String,
     },
+    /// It was not made, and is tried then. What was wrong with the one before stays.
+    Postponed {
+        /// When.
+        due_at: Timestamp,
+    },
     /// The application does not want it. It is kept for operators to look at.
     Refused {
         /// What was said.
@@ -165,30 +180,44 @@ pub struct DeliveryCursor {
     pub id: DeliveryId,
 }
 
+/// A delivery whose row can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Whose, as it stands there.
+    pub tenant: String,
+    /// Which, as it stands there.
+    pub id: String,
+    /// What is wrong with it.
+    pub error: String,
+}
+
 /// Some of the deliveries.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryPage {
     /// The oldest first.
     pub deliveries: Vec<Delivery>,
+    /// Those among them that can't be read.
+    pub unreadable: Vec<Unreadable>,
     /// Where the next page begins; none where this is the last.
     pub next: Option<DeliveryCursor>,
 }
 
 impl DeliveryPage {
     /// So many of what was found, in any order; one more than that says that there is another page.
-    pub(crate) fn of(mut deliveries: Vec<Delivery>, take: usize) -> Self {
-        deliveries.sort_by_key(Delivery::cursor);
-        let is_more = deliveries.len() > take;
-        deliveries.truncate(take);
-        let next = deliveries.last().filter(|_| is_more).map(Delivery::cursor);
-        Self { deliveries, next }
-    }
-}
-
-impl Delivery {
-    /// Its place among the others.
-    pub fn cursor(&self) -> DeliveryCursor {
-        DeliveryCursor { created_at: self.created_at, tenant: self.tenant.clone(), id: self.id }
+    pub(crate) fn of(mut rows: Vec<DeliveryRow>, take: usize) -> Self {
+        rows.sort_by(|one, other| one.place().cmp(&other.place()));
+        let is_more = rows.len() > take;
+        rows.truncate(take);
+        // A row without a place that can be read comes again on the next page.
+        let next = rows.iter().rev().find_map(DeliveryRow::cursor).filter(|_| is_more);
+        let mut page = Self { next, ..Self::default() };
+        for row in rows {
+            match row.read() {
+                Ok(delivery) => page.deliveries.push(delivery),
+                Err(error) => page.unreadable.push(Unreadable { tenant: row.tenant, id: row.id, error: error.to_string() }),
+            }
+        }
+        page
     }
 }
 

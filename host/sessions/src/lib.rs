@@ -19,11 +19,12 @@ mod store;
 mod tokens;
 
 pub use client::{
-    Client, ClientCreated, ClientPage, ClientSource, LogoutInitiators, LogoutSettings, LogoutUrl, LogoutUrlError, Receiver,
+    Client, ClientCreated, ClientDeleted, ClientPage, ClientSource, LogoutInitiators, LogoutSettings, LogoutUrl, LogoutUrlError,
+    Receiver,
 };
 pub use delivery::{
-    AttemptResult, Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare,
-    Settled,
+    AttemptResult, Backlog, Claimed, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held,
+    ReceiverShare, Settled, Unreadable,
 };
 pub use error::StoreError;
 pub use ids::{ClientId, TransactionId};

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+use vestibule_model::Timestamp;
 
 use crate::client::{LogoutSettings, LogoutUrl};
-use crate::columns::{self, DeliveryRow};
+use crate::columns::{self, ClientRow, DeliveryRow};
 use crate::error::StoreError;
 use crate::log::LogKind;
 use crate::session::{Ended, Initiator, Session, SessionClient};
@@ -121,7 +122,7 @@ pub(crate) fn owed(ended: &[EndedSession], subscriptions: &Subscriptions, now: i
                 Some(Subscription::Unreadable) => is_unreadable = true,
             }
         }
-        owed.log.push(line(session, owed.deliveries.len() - before, is_unreadable));
+        owed.log.push(line(session, owed.deliveries.len() - before, is_unreadable, now));
     }
     Ok(owed)
 }
@@ -154,10 +155,12 @@ fn delivery(
     })
 }
 
-fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool) -> LogRow {
+/// It is dated by when it is written: an end that is found long after the session's time was over is as new to whoever reads the log as any.
+fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool, now: i64) -> LogRow {
     let mut details = Map::new();
     details.insert("initiator".into(), json!(session.initiator));
     details.insert("deliveries".into(), json!(deliveries));
+    details.insert("ended_at".into(), json!(Timestamp::from_millis(session.ended_at.unsigned_abs()).to_string()));
     if is_unreadable {
         details.insert("error".into(), json!("what its applications want to hear can't be read from the database"));
     }
@@ -165,13 +168,48 @@ fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool) -> LogRo
     body.insert("session_id".into(), json!(session.id));
     body.insert("user_id".into(), json!(session.user_id));
     body.insert("details".into(), Value::Object(details));
-    LogRow { tenant: session.tenant.clone(), date: session.ended_at, kind: LogKind::Logout.as_str(), body: columns::body(&body) }
+    LogRow { tenant: session.tenant.clone(), date: now, kind: LogKind::Logout.as_str(), body: columns::body(&body) }
+}
+
+/// What the log says of a delivery that is given up because it can't be read: what an attempt's line says, as far as it is known.
+pub(crate) fn unreadable(row: &DeliveryRow, error: &str, now: i64) -> LogRow {
+    let details = json!({
+        "logout_id": row.id,
+        "initiator": row.initiator,
+        "receiver": row.receiver,
+        "attempt": row.attempts,
+        "result": crate::DeliveryState::GivenUp.as_str(),
+    });
+    let mut body = Map::new();
+    body.insert("client_id".into(), json!(row.client_id));
+    body.insert("session_id".into(), json!(row.session_id));
+    body.insert("user_id".into(), json!(row.user_id));
+    body.insert("description".into(), json!(error));
+    body.insert("details".into(), details);
+    LogRow { tenant: row.tenant.clone(), date: now, kind: LogKind::LogoutFailed.as_str(), body: columns::body(&body) }
+}
+
+/// A URL that a client hears at no longer. What is pending for it is dropped when the client's change is on disk, for as long as the client
+/// is as it was left: what comes after another change is none of this one's.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    pub(crate) client: String,
+    /// The column with its settings; none where it has none, or is gone.
+    pub(crate) settings: Option<String>,
+    pub(crate) url: LogoutUrl,
+}
+
+impl Lost {
+    /// Deliveries that are dropped in one transaction, at most: some 50 ms, in which others wait.
+    pub(crate) const AT_ONE_TIME: usize = 2_000;
 }
 
 /// The URLs that a client hears at no longer.
-pub(crate) fn lost<'a>(before: Option<&'a LogoutSettings>, after: Option<&LogoutSettings>) -> BTreeSet<&'a LogoutUrl> {
-    let kept = after.map(LogoutSettings::each_url).unwrap_or_default();
-    let mut lost = before.map(LogoutSettings::each_url).unwrap_or_default();
-    lost.retain(|url| !kept.contains(url));
-    lost
+pub(crate) fn lost(before: &ClientRow, after: Option<&ClientRow>) -> Vec<Lost> {
+    let (heard, hears) = (before.settings(), after.and_then(ClientRow::settings));
+    let kept = hears.as_ref().map(LogoutSettings::each_url).unwrap_or_default();
+    let lost: BTreeSet<&LogoutUrl> = heard.as_ref().map(LogoutSettings::each_url).unwrap_or_default();
+    let settings = after.and_then(|after| after.logout.clone());
+    let lost = lost.difference(&kept);
+    lost.map(|url| Lost { client: before.id.clone(), settings: settings.clone(), url: (*url).clone() }).collect()
 }

@@ -1,26 +1,25 @@
 //! The store: one trait for both databases.
 
-use std::fmt;
-
 use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
-use crate::client::{Client, ClientCreated, ClientPage};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::delivery::{
-    Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
+    Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
 };
 use crate::error::StoreError;
 use crate::ids::{ClientId, TransactionId};
 use crate::log::{LogEntry, LogPosition};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
+use crate::registry::Registry;
 use crate::session::{Initiator, Session};
 use crate::tokens::{DeliveryId, Holder};
 
-/// Where sessions, transactions and the tenant's log are kept. When a call that changes something returns `Ok`, it is on disk.
+/// Where sessions, transactions and the tenant's log are kept, beside the deployed Actions. When a call that changes something returns `Ok`, it is on disk.
 ///
 /// Everything is told the time, and asks no clock. A session whose time is over has ended for every call, whether it has been swept or not.
 #[async_trait]
-pub trait Store: crate::registry::Registry + fmt::Debug + Send + Sync + 'static {
+pub trait Store: Registry {
     /// What a login begins with: its transaction's answer, and its session. One consistent view of both.
     async fn before_login(
         &self,
@@ -87,11 +86,12 @@ pub trait Store: crate::registry::Registry + fmt::Debug + Send + Sync + 'static 
     /// Makes this of a client, where it is there and has this revision: whoever has read it and changed it has not been overtaken by
     /// another. Whether it was. The new one has the next revision, and the `created_at` of what is kept.
     ///
-    /// What is pending for a URL at which it hears no longer is dropped. Other initiators are for sessions that end later.
+    /// What is pending for a URL at which it hears no longer is dropped after that, some at a time; what is left when that breaks off is
+    /// dropped when it is claimed. Other initiators are for sessions that end later.
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError>;
 
-    /// Deletes a client, and drops what is pending for it. Whether it was there.
-    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError>;
+    /// Deletes a client of the Management API, and drops what is pending for it, as a change does. One that the configuration declares stays.
+    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientDeleted, StoreError>;
 
     /// Makes these the clients that the operator's configuration declares, whatever their `source` and times say: creates and changes
     /// them, and deletes those that it declares no longer. A client of the Management API with the same id becomes the configuration's.
@@ -106,12 +106,7 @@ pub trait Store: crate::registry::Registry + fmt::Debug + Send + Sync + 'static 
     /// for whoever comes. Each counts one attempt more. Nobody else has them at the same time.
     ///
     /// What goes to a URL at which its client hears no longer is dropped instead.
-    async fn claim_deliveries(
-        &self,
-        shares: &[ReceiverShare],
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError>;
+    async fn claim_deliveries(&self, shares: &[ReceiverShare], now: Timestamp, until: Timestamp) -> Result<Claims, StoreError>;
 
     /// Writes down how attempts have ended, each with its line of the log, in one transaction. Of each, whether it was the caller's: where
     /// another has claimed it since, or it was dropped, nothing is written, and no line.
@@ -132,7 +127,7 @@ pub trait Store: crate::registry::Registry + fmt::Debug + Send + Sync + 'static 
     /// One delivery.
     async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
 
-    /// Makes a delivery pending and due now, with its attempts counted from nought; what somebody has in hand is theirs no longer. Whether it was
+    /// Makes a delivery pending and due now, as if it had never been tried; what somebody has in hand is theirs no longer. Whether it was
     /// there.
     async fn retry_delivery(&self, tenant: &TenantId, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
 

@@ -87,7 +87,11 @@ uuid! {
 pub struct Claim(u128);
 
 impl Claim {
-    pub(crate) fn random() -> Result<Self, StoreError> {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn random() -> Result<Self, StoreError> {
         random().map(Self)
     }
 }

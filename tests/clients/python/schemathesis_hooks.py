@@ -16,6 +16,7 @@ ORIGIN = f"https://{os.environ['VESTIBULE_DOMAIN']}"
 CERTIFICATE = os.environ["VESTIBULE_CERTIFICATE"]
 SECRET = os.environ["VESTIBULE_SECRET"]
 NUMBERS = itertools.count(1)
+ANY_ACTION = "00000000-0000-4000-8000-000000000000"
 
 
 @schemathesis.hook
@@ -26,6 +27,8 @@ def before_call(context, case, kwargs):
         authenticate(case.body)
     elif case.path_parameters.get("id") == "sess_new":
         case.path_parameters["id"] = new_session()
+    elif case.path_parameters.get("id") == ANY_ACTION:
+        case.path_parameters["id"] = an_action()
 
 
 def complete(event):
@@ -58,6 +61,19 @@ def new_session():
     headers = {"authorization": f"Bearer {token()}"}
     requests.post(f"{ORIGIN}/v1/post-login", json=event, headers=headers, verify=CERTIFICATE).raise_for_status()
     return event["session"]["id"]
+
+
+def an_action():
+    """The id of an Action that is there."""
+    headers = {"authorization": f"Bearer {token()}"}
+    actions = f"{ORIGIN}/api/v2/actions/actions"
+    listed = requests.get(f"{actions}?per_page=1", headers=headers, verify=CERTIFICATE).json()["actions"]
+    if listed:
+        return listed[0]["id"]
+    body = {"name": f"made-{next(NUMBERS)}", "supported_triggers": [{"id": "post-login"}]}
+    created = requests.post(actions, json=body, headers=headers, verify=CERTIFICATE)
+    created.raise_for_status()
+    return created.json()["id"]
 
 
 @functools.cache

@@ -5,20 +5,20 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
+use cap_std::fs::Dir;
 use clap::{Args, Subcommand, ValueEnum};
 use vestibule::model::{TenantId, Timestamp};
+use vestibule_server::keys::{Begin, KeyFolder, KeyInfo, Purpose, SigningAlgorithm};
 use vestibule_server::sealing::SealingKeys;
 use vestibule_server::{Configuration, open_store};
-use vestibule_server::keys::{KeyFolder, Purpose, SigningAlgorithm};
 use zeroize::Zeroizing;
 
 use crate::table::Table;
 
 /// See, rotate and import the keys that a tenant's tokens are signed by, and rotate those that secrets are sealed by
 ///
-/// They are in the state folder; servers of one database share it. A server takes up what was changed at SIGHUP. The key before is served until
-/// no token of it can live.
+/// They are in the state folder; servers of one database share it, and take up what has changed within a minute. A new key is served at once, and
+/// signs when no application can have an older key set at hand. The key before is served until no token of it can live.
 #[derive(Debug, Args)]
 pub(crate) struct Keys {
     #[command(subcommand)]
@@ -29,13 +29,17 @@ pub(crate) struct Keys {
 enum What {
     /// Show the keys that count
     List(Which),
-    /// Make a new key, which signs from the next SIGHUP on
+    /// Make a new key, which signs in a quarter of an hour
     Rotate {
         #[command(flatten)]
         which: Which,
         /// By what it signs; the tenant's `logout.algorithm`, and ES256 for access tokens, where this is missing
         #[arg(long, value_name = "RS256 or ES256")]
         algorithm: Option<SigningAlgorithm>,
+        /// Sign by it as soon as a server has read it, when the key before is not to be trusted any more. Applications that have an older key set
+        /// at hand refuse what it signs
+        #[arg(long)]
+        at_once: bool,
     },
     /// Make a new key for the secrets of deployed Actions, and seal all of them by it
     ///
@@ -80,23 +84,44 @@ enum For {
 }
 
 impl Which {
-    fn open(&self) -> Result<(KeyFolder, SigningAlgorithm)> {
+    /// The folder of all keys, and by what this one's tokens are signed.
+    fn read(&self) -> Result<(PathBuf, SigningAlgorithm)> {
         let configuration = Configuration::read(&self.config)?;
         let Some(tenant) = configuration.tenants.get(&self.tenant) else {
             bail!("{} has no tenant {}", self.config.display(), self.tenant);
         };
-        let folder = configuration.state.join("keys");
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        let made = Dir::create_ambient_dir_all(&configuration.state, ambient_authority())
-            .and_then(|()| Dir::open_ambient_dir(&configuration.state, ambient_authority()))
-            .and_then(|state| state.create_dir_with("keys", &builder).and_then(|()| state.open_dir("keys")));
-        let keys = made.with_context(|| format!("can't use the folder {}", folder.display()))?;
-        let (purpose, algorithm) = match self.purpose {
-            For::Logout => (Purpose::Logout, tenant.logout.algorithm),
-            For::Access => (Purpose::Access, SigningAlgorithm::Es256),
+        let algorithm = match self.purpose {
+            For::Logout => tenant.logout.algorithm,
+            For::Access => SigningAlgorithm::Es256,
         };
-        Ok((KeyFolder::of(&keys, &self.tenant, purpose)?, algorithm))
+        Ok((configuration.state.join("keys"), algorithm))
+    }
+
+    fn purpose(&self) -> Purpose {
+        match self.purpose {
+            For::Logout => Purpose::Logout,
+            For::Access => Purpose::Access,
+        }
+    }
+
+    /// The keys that are there; none where no server has started yet.
+    fn existing(&self, purpose: Purpose) -> Result<Option<KeyFolder>> {
+        let (folder, _) = self.read()?;
+        match Dir::open_ambient_dir(&folder, ambient_authority()) {
+            Ok(keys) => Ok(KeyFolder::existing(&keys, &self.tenant, purpose)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("can't use the folder {}", folder.display())),
+        }
+    }
+
+    /// The keys, for one more: their folder is made where it isn't there, for this user alone.
+    fn open(&self) -> Result<(KeyFolder, SigningAlgorithm)> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let (folder, algorithm) = self.read()?;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        let opened = made.and_then(|()| Dir::open_ambient_dir(&folder, ambient_authority()));
+        let keys = opened.with_context(|| format!("can't use the folder {}", folder.display()))?;
+        Ok((KeyFolder::of(&keys, &self.tenant, self.purpose())?, algorithm))
     }
 }
 
@@ -106,16 +131,25 @@ impl Keys {
         match self.what {
             What::List(which) => {
                 let mut table = Table::default();
-                table.row(["key id", "algorithm", "since", "served until"]);
-                for key in which.open()?.0.list(now)? {
-                    let until = key.served_until.map_or_else(|| "it signs".to_owned(), |until| until.to_string());
-                    table.row([&key.id, key.algorithm.as_str(), &key.created_at.to_string(), &until]);
+                table.row(["key id", "algorithm", "signs from", "served until"]);
+                let keys = match which.existing(which.purpose())? {
+                    Some(folder) => folder.list(now)?,
+                    None => Vec::new(),
+                };
+                for key in keys {
+                    let until = match key.served_until {
+                        Some(until) => until.to_string(),
+                        None if key.signs_from <= now => "it signs".to_owned(),
+                        None => "it is to sign".to_owned(),
+                    };
+                    table.row([&key.id, key.algorithm.as_str(), &key.signs_from.to_string(), &until]);
                 }
                 print!("{table}");
             }
-            What::Rotate { which, algorithm } => {
+            What::Rotate { which, algorithm, at_once } => {
                 let (folder, usual) = which.open()?;
-                told(&folder.rotate(algorithm.unwrap_or(usual), now)?.id);
+                let begin = if at_once { Begin::AtOnce } else { Begin::WhenKnown };
+                told(&folder.rotate(algorithm.unwrap_or(usual), begin, now)?);
             }
             What::RotateSecrets { config } => rotate_secrets(&Configuration::read(&config)?)?,
             What::Import { which, pem, key_id } => {
@@ -124,7 +158,13 @@ impl Keys {
                 }
                 let read = std::fs::read_to_string(&pem).map(Zeroizing::new);
                 let text = read.with_context(|| format!("can't read {}", pem.display()))?;
-                told(&which.open()?.0.import(&text, key_id, now)?.id);
+                // One key set has both.
+                if let (Some(id), Some(access)) = (&key_id, which.existing(Purpose::Access)?)
+                    && access.list(now)?.iter().any(|key| key.id == *id)
+                {
+                    bail!("a key of this tenant's access tokens has the id {id} already; import it by another one");
+                }
+                told(&which.open()?.0.import(&text, key_id, now)?);
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -147,6 +187,9 @@ fn rotate_secrets(configuration: &Configuration) -> Result<()> {
     Ok(())
 }
 
-fn told(id: &str) {
-    println!("{id}: it signs when the server has started or got SIGHUP; the key before is served for two days more");
+fn told(key: &KeyInfo) {
+    let KeyInfo { id, signs_from, .. } = key;
+    println!(
+        "{id}: servers read it within a minute, and it signs from {signs_from} on; the key before is served for two days more"
+    );
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use vestibule::model::{TenantId, Timestamp};
 use vestibule_server::{Configuration, open_store};
-use vestibule_sessions::{Delivery, DeliveryId, DeliveryState, Store};
+use vestibule_sessions::{Backlog, Delivery, DeliveryId, DeliveryPage, DeliveryState, Store, Unreadable};
 
 use crate::table::{Table, thousands};
 
@@ -100,14 +100,18 @@ impl What {
                 let store = place.open().await?;
                 let page = store.deliveries(tenant.as_ref(), state.map(Into::into), None, take).await?;
                 if json {
-                    println!("{}", serde_json::to_string_pretty(&page.deliveries.iter().map(shown).collect::<Value>())?);
+                    let all = page.deliveries.iter().map(shown).chain(page.unreadable.iter().map(unreadable));
+                    println!("{}", serde_json::to_string_pretty(&all.collect::<Value>())?);
+                    if page.next.is_some() {
+                        eprintln!("There are more than these: see --take");
+                    }
                 } else {
-                    print!("{}", listed(&page.deliveries));
+                    print!("{}", listed(&page));
                     if page.next.is_some() {
                         println!("   and more: see --take");
                     }
                     let backlog = store.delivery_backlog().await?;
-                    println!("   to be sent, of all tenants: {}", thousands(backlog.pending));
+                    println!("   to be sent, of all tenants: {}", counted(backlog));
                 }
                 store.close().await;
             }
@@ -120,15 +124,19 @@ impl What {
             }
             Self::Retry(one) => {
                 let store = one.place.open().await?;
-                let was_there = store.retry_delivery(&one.tenant, one.id, Timestamp::now()).await?;
+                let was_there = one.retry(&*store).await;
                 store.close().await;
-                one.done(was_there, "it is due now")?;
+                one.done(was_there?, "it is due now")?;
             }
             Self::Drop(one) => {
                 let store = one.place.open().await?;
+                // One that can't be read is dropped like any other.
+                let found = store.delivery(&one.tenant, one.id).await.unwrap_or_default();
                 let was_there = store.drop_delivery(&one.tenant, one.id).await?;
                 store.close().await;
-                one.done(was_there, "it is forgotten")?;
+                let in_hand = "it is forgotten; but a server has it in hand, and may send it all the same";
+                let is_in_hand = found.is_some_and(|found| found.is_claimed);
+                one.done(was_there, if is_in_hand { in_hand } else { "it is forgotten" })?;
             }
         }
         Ok(())
@@ -149,6 +157,27 @@ impl One {
         )
     }
 
+    /// Makes it due, where its application still hears at its URL: what else is due is dropped, and nobody is told. Whether it was there.
+    async fn retry(&self, store: &dyn Store) -> Result<bool> {
+        let Some(found) = store.delivery(&self.tenant, self.id).await? else { return Ok(false) };
+        // Where nobody can read what it wants to hear, it is sent.
+        if let Ok(client) = store.client(&self.tenant, &found.client).await {
+            let Some(client) = client else {
+                bail!("{}: there is no client {} any more, so nobody would be told; drop it", self.id, found.client);
+            };
+            if !client.logout.is_some_and(|logout| logout.urls.contains(&found.url)) {
+                bail!(
+                    "{}: client {} does not hear at this URL of {} any more, so nobody would be told; drop it, or give the \
+                     client its URL back",
+                    self.id,
+                    found.client,
+                    found.receiver
+                );
+            }
+        }
+        Ok(store.retry_delivery(&self.tenant, self.id, Timestamp::now()).await?)
+    }
+
     fn done(&self, was_there: bool, what: &str) -> Result<()> {
         if !was_there {
             bail!("{}", self.missing());
@@ -158,10 +187,16 @@ impl One {
     }
 }
 
-fn listed(deliveries: &[Delivery]) -> Table {
+/// Nobody counts a backlog to its end.
+fn counted(backlog: Backlog) -> String {
+    let more = if backlog.pending >= Backlog::MOST { " or more" } else { "" };
+    format!("{}{more}", thousands(backlog.pending))
+}
+
+fn listed(page: &DeliveryPage) -> Table {
     let mut table = Table::default();
     table.row(["id", "tenant", "client", "session", "state", "attempts", "next attempt", "last error"]);
-    for delivery in deliveries {
+    for delivery in &page.deliveries {
         let next = match delivery.state {
             DeliveryState::Pending => delivery.due_at.to_string(),
             _ => String::new(),
@@ -177,7 +212,15 @@ fn listed(deliveries: &[Delivery]) -> Table {
             delivery.last_error.as_deref().unwrap_or_default(),
         ]);
     }
+    for Unreadable { tenant, id, error } in &page.unreadable {
+        table.row([id.as_str(), tenant, "", "", "unreadable", "", "", error]);
+    }
     table
+}
+
+/// One whose row can't be read: enough to drop it.
+fn unreadable(Unreadable { tenant, id, error }: &Unreadable) -> Value {
+    json!({ "id": id, "tenant": tenant, "state": "unreadable", "last_error": error })
 }
 
 /// All that is known, but for the URL's path and the metadata's values, which may be nobody's business.
@@ -199,4 +242,15 @@ fn shown(delivery: &Delivery) -> Value {
         "last_error": delivery.last_error,
         "finished_at": delivery.finished_at.map(|at| at.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backlog_that_nobody_has_counted_to_its_end_is_so_many_or_more() {
+        let told = |pending| counted(Backlog { pending, oldest: None });
+        assert_eq!([told(0), told(99_999), told(100_000)], ["0", "99,999", "100,000 or more"]);
+    }
 }

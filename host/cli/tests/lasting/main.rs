@@ -12,6 +12,7 @@ mod cluster;
 mod common;
 
 mod callers;
+#[allow(dead_code, reason = "the tests of deployments use the rest")]
 mod servers;
 
 use std::collections::BTreeMap;

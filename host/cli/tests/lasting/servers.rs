@@ -1,6 +1,6 @@
 //! Servers in folders of their own, which can be killed and started again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use vestibule_test_artifacts as artifacts;
@@ -49,6 +49,11 @@ impl Place {
         let other = tempfile::tempdir().unwrap();
         copy(self.folder.path(), other.path());
         Self { folder: other }
+    }
+
+    /// A file of its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     pub(crate) fn start(&self) -> Server {

@@ -35,7 +35,7 @@ use room::Room;
 /// How much memory compiled code may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShelfSettings {
-    /// Bytes of all tenants' Actions together: 512 MiB by default, some fifteen hundred Actions in Rust. What runs may be beyond it until it
+    /// Bytes of all tenants' Actions together: 512 MiB by default, some two thousand Actions in Rust. What runs may be beyond it until it
     /// has ended.
     pub bytes: u64,
     /// Bytes of one tenant's: 128 MiB by default. An Action that takes more by itself is loaded for each login anew.

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use vestibule::model::Timestamp;
-use vestibule_sessions::{Client, ClientCreated, ClientId, ClientSource};
+use vestibule_sessions::{Client, ClientCreated, ClientDeleted, ClientId, ClientSource};
 
 use super::SMALL_BODY;
 use super::client_body::{Given, shown};
@@ -249,12 +249,10 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn delete(State(app): State<App>, caller: Caller, PathId(id): PathId<ClientId>) -> Result<StatusCode, ApiError> {
     let tenant = caller.may(&[Scope::DeleteClients])?;
-    let found = app.store().client(&tenant.settings.id, &id).await?;
-    if found.is_some_and(|client| client.source == ClientSource::Configuration) {
-        return Err(declared());
+    match app.store().delete_client(&tenant.settings.id, &id).await? {
+        ClientDeleted::Deleted | ClientDeleted::Absent => Ok(StatusCode::NO_CONTENT),
+        ClientDeleted::Declared => Err(declared()),
     }
-    app.store().delete_client(&tenant.settings.id, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 fn declared() -> ApiError {

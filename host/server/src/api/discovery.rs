@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::json;
+use vestibule::model::Timestamp;
 
 use crate::app::App;
 use crate::request::Host;
@@ -21,7 +22,7 @@ use crate::request::Host;
     )
 )]
 pub(crate) async fn key_set(Host { tenant, .. }: Host) -> impl IntoResponse {
-    let keys: Vec<_> = tenant.access_keys.public().chain(tenant.logout_keys.public()).collect();
+    let keys: Vec<_> = tenant.access_keys.public().into_iter().chain(tenant.logout_keys.public()).collect();
     ([(header::CACHE_CONTROL, "public, max-age=300")], Json(json!({ "keys": keys })))
 }
 
@@ -46,7 +47,7 @@ pub(crate) async fn configuration(State(app): State<App>, Host { tenant, authori
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [tenant.logout_keys.signing().algorithm.as_str()],
+        "id_token_signing_alg_values_supported": [tenant.logout_keys.signing(Timestamp::now()).algorithm.as_str()],
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
     }))

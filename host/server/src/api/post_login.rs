@@ -4,8 +4,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use vestibule::model::event::EVENT_BYTES;
 use vestibule::model::Event;
+use vestibule::model::event::EVENT_BYTES;
 
 use crate::app::App;
 use crate::config::Scope;
@@ -51,7 +51,7 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, headers: HeaderM
     let answer = login(tenant, event, app.runtime(), app.store(), started.into()).await?;
     let (json, is_repeated) = match answer {
         Answer::Now { outcome, json, execution } => {
-            app.metrics().login(&tenant.settings.id, &outcome);
+            app.metrics().login(tenant, &outcome);
             if outcome.session.revoked.is_some() {
                 app.ended().notify_one();
             }

@@ -134,7 +134,7 @@ pub(crate) async fn issue_token(
         },
     };
     let issuer = format!("{scheme}://{authority}/");
-    let granted = issue(tenant.access_keys.signing(), &issuer, &audience, &id, &wanted, Timestamp::now())
+    let granted = issue(&tenant.access_keys.signing(Timestamp::now()), &issuer, &audience, &id, &wanted, Timestamp::now())
         .map_err(|error| ApiError::internal(&format_args!("a token can't be signed: {error}")))?;
     let body = TokenBody {
         access_token: granted.token,

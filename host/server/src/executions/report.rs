@@ -1,9 +1,9 @@
 //! From a login's outcome to what is kept of it.
 
 use serde_json::{Map, Value, json};
+use vestibule::model::Outcome;
 use vestibule::model::Timestamp;
 use vestibule::model::outcome::{ActionReport, ActionResult, Decision, LogLine};
-use vestibule::model::Outcome;
 use vestibule_sessions::{Execution, ExecutionStatus, Trigger};
 
 use super::Executed;
@@ -32,7 +32,16 @@ pub(super) fn execution(executed: Executed) -> Execution {
     body.insert("decision".to_owned(), crate::metrics::decision(&outcome.decision).into());
     body.insert("user_id".to_owned(), user.as_str().into());
     body.extend(outcome.session.id.as_ref().map(|session| ("session_id".to_owned(), session.as_str().into())));
-    Execution { tenant, id, trigger: Trigger::PostLogin, status: status(&outcome), started_at: started, ended_at: at, actions, body }
+    Execution {
+        tenant,
+        id,
+        trigger: Trigger::PostLogin,
+        status: status(&outcome),
+        started_at: started,
+        ended_at: at,
+        actions,
+        body,
+    }
 }
 
 /// Whether the flow has come to its end: as a whole, with an Action that has failed, or not, since an Action has stopped it.

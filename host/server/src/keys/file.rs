@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKey
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use jsonwebtoken::jwk::ThumbprintHash;
 use serde::{Deserialize, Serialize};
 use vestibule::model::Timestamp;
 use zeroize::Zeroizing;
@@ -20,6 +21,7 @@ pub(super) struct KeyFile {
     id: String,
     algorithm: SigningAlgorithm,
     pub(super) created_at: Timestamp,
+    pub(super) signs_from: Timestamp,
     pem: Zeroizing<String>,
 }
 
@@ -28,13 +30,15 @@ pub(super) struct KeyFile {
 struct Written {
     key_id: String,
     created_at: Timestamp,
+    /// From its first moment on, where it doesn't say.
+    signs_from: Option<Timestamp>,
     /// PEM.
     private_key: Zeroizing<String>,
 }
 
 impl KeyFile {
     /// A key that is new.
-    pub(super) fn made(algorithm: SigningAlgorithm, now: Timestamp) -> Result<Self, KeyError> {
+    pub(super) fn made(algorithm: SigningAlgorithm, now: Timestamp, signs_from: Timestamp) -> Result<Self, KeyError> {
         let failed = |reason: String| KeyError::Made { reason };
         let der = match algorithm {
             SigningAlgorithm::Rs256 => {
@@ -49,18 +53,29 @@ impl KeyFile {
         let base64 = Zeroizing::new(STANDARD.encode(&*der));
         let pem = Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", &*lines(&base64)));
         let key = SigningKey::from_pem(&pem, None).map_err(failed)?;
-        Ok(Self { id: key.id, algorithm, created_at: now, pem })
+        Ok(Self { id: key.id, algorithm, created_at: now, signs_from, pem })
     }
 
     /// A key that somebody has.
     pub(super) fn imported(pem: &str, id: Option<String>, now: Timestamp) -> Result<Self, KeyError> {
         let key = SigningKey::from_pem(pem, id.as_deref()).map_err(|reason| KeyError::Import { reason })?;
-        Ok(Self { id: key.id, algorithm: key.algorithm, created_at: now, pem: Zeroizing::new(pem.to_owned()) })
+        let pem = Zeroizing::new(pem.to_owned());
+        Ok(Self { id: key.id, algorithm: key.algorithm, created_at: now, signs_from: now, pem })
+    }
+
+    /// Whether both are one key, whatever they are called.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let public = |file: &Self| {
+            let thumbprint = |key: SigningKey| key.public.thumbprint(ThumbprintHash::SHA256).ok();
+            SigningKey::from_pem(&file.pem, None).ok().and_then(thumbprint)
+        };
+        public(self).is_some_and(|key| public(other) == Some(key))
     }
 
     pub(super) fn info(&self) -> KeyInfo {
-        let Self { id, algorithm, created_at, .. } = self;
-        KeyInfo { id: id.clone(), algorithm: *algorithm, created_at: *created_at, served_until: None }
+        let Self { id, algorithm, created_at, signs_from, .. } = self;
+        let (created_at, signs_from) = (*created_at, *signs_from);
+        KeyInfo { id: id.clone(), algorithm: *algorithm, created_at, signs_from, served_until: None }
     }
 
     pub(super) fn key(&self) -> Result<SigningKey, KeyError> {
@@ -81,8 +96,9 @@ impl KeyFile {
 
     /// The file appears as a whole, or not at all.
     fn link(&self, folder: &Dir, file: &str) -> std::io::Result<()> {
-        let Self { id, created_at, pem, .. } = self;
-        let written = Written { key_id: id.clone(), created_at: *created_at, private_key: pem.clone() };
+        let Self { id, created_at, signs_from, pem, .. } = self;
+        let (created_at, signs_from) = (*created_at, Some(*signs_from));
+        let written = Written { key_id: id.clone(), created_at, signs_from, private_key: pem.clone() };
         let text = Zeroizing::new(serde_json::to_vec_pretty(&written)?);
         let draft = format!(".{}", crate::request::random_id());
         let mut options = OpenOptions::new();
@@ -90,18 +106,24 @@ impl KeyFile {
         let mut open = folder.open_with(&draft, &options)?;
         let linked = open.write_all(&text).and_then(|()| open.sync_all()).and_then(|()| folder.hard_link(&draft, folder, file));
         let removed = folder.remove_file(&draft);
-        linked.and(removed)
+        linked.and(removed)?;
+        // What has signed is there also when the power has failed.
+        folder.open(".")?.sync_all()
+    }
+
+    /// The names of the keys' files, in their order.
+    pub(super) fn names(folder: &Dir, name: &str) -> Result<Vec<String>, KeyError> {
+        let mut names = Vec::new();
+        for entry in folder.entries().map_err(|error| wrong(name, "", error))? {
+            let file = entry.map_err(|error| wrong(name, "", error))?.file_name();
+            names.extend(file.to_str().filter(|file| file.ends_with(".json")).map(str::to_owned));
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 
     pub(super) fn read_all(folder: &Dir, name: &str) -> Result<Vec<Self>, KeyError> {
-        let entries = folder.entries().map_err(|error| wrong(name, "", error))?;
-        let mut files = Vec::new();
-        for entry in entries {
-            let file = entry.map_err(|error| wrong(name, "", error))?.file_name();
-            let Some(file) = file.to_str().filter(|file| file.ends_with(".json")) else { continue };
-            files.push(Self::read(folder, name, file)?);
-        }
-        Ok(files)
+        Self::names(folder, name)?.iter().map(|file| Self::read(folder, name, file)).collect()
     }
 
     fn read(folder: &Dir, name: &str, file: &str) -> Result<Self, KeyError> {
@@ -117,7 +139,8 @@ impl KeyFile {
             serde_json::from_slice(&text).map_err(|_| wrong(name, file, "it is no key's file of this program"))?;
         let key = SigningKey::from_pem(&written.private_key, Some(&written.key_id));
         let key = key.map_err(|reason| wrong(name, file, reason))?;
-        Ok(Self { id: key.id, algorithm: key.algorithm, created_at: written.created_at, pem: written.private_key })
+        let Written { created_at, signs_from, private_key: pem, .. } = written;
+        Ok(Self { id: key.id, algorithm: key.algorithm, created_at, signs_from: signs_from.unwrap_or(created_at), pem })
     }
 }
 

@@ -1,26 +1,30 @@
 //! The keys that a tenant's tokens are signed by: made at first start, kept in files that this user alone can read, and taken turns with.
 //!
-//! Each tenant has a ring of them for each [`Purpose`]. The newest key signs. Those before it are served, and tokens of them accepted, until
-//! none of these can live any more.
+//! Each tenant has a ring of them for each [`Purpose`]. A new key is served at once, and signs when nobody can have an older key set at hand.
+//! Those before it are served, and tokens of them accepted, until none of these can live any more.
 
 mod file;
 mod key;
+mod ring;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
-use jsonwebtoken::jwk::Jwk;
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
 use thiserror::Error;
 use vestibule::model::{TenantId, Timestamp};
 
 use file::KeyFile;
 pub(crate) use key::SigningKey;
+pub(crate) use ring::{KeyRing, keep_up};
 
-/// How long a key is served beside the one that came after it: longer than any token lives, and than a server takes to be told.
+/// How long a key is served beside the one that signs in its place: longer than any token lives.
 const OVERLAP: Duration = Duration::from_secs(48 * 3_600);
+
+/// How long a new key is served before it signs: until all servers have read it, and key sets that were fetched before are out of date. An
+/// application that doesn't know a token's key refuses the token for good.
+const LEAD: Duration = Duration::from_secs(15 * 60);
 
 /// Why there is no key to sign with.
 #[derive(Debug, Error)]
@@ -51,6 +55,22 @@ pub enum KeyError {
     Import {
         /// What is wrong; never the key.
         reason: String,
+    },
+    /// Another key has the id already: nobody could tell which of them a token means.
+    #[error("another key has the id {id} already; give it another one, or remove the key's file once no token of it can live")]
+    Taken {
+        /// The id.
+        id: String,
+    },
+    /// The folder is another user's, who could not read what was written into it.
+    #[error("{folder} belongs to user {owner}, and this is user {user}: do it as the user whom the server runs as")]
+    Owner {
+        /// The folder, in the state folder.
+        folder: String,
+        /// Whose it is.
+        owner: u32,
+        /// Who asks.
+        user: u32,
     },
     /// A key can't be made.
     #[error("no key can be made: {reason}")]
@@ -126,8 +146,19 @@ pub struct KeyInfo {
     pub algorithm: SigningAlgorithm,
     /// When it was made or imported.
     pub created_at: Timestamp,
-    /// Until when it is served; none of the one that signs.
+    /// From when on it signs.
+    pub signs_from: Timestamp,
+    /// Until when it is served; none of the one that signs, and of those that are to sign.
     pub served_until: Option<Timestamp>,
+}
+
+/// When a new key begins to sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// In a quarter of an hour, when all that check its tokens can know it.
+    WhenKnown,
+    /// Now: the key before is not to be trusted any more, or everybody knows the new one already.
+    AtOnce,
 }
 
 /// A tenant's keys for one purpose, in a folder of their own.
@@ -144,7 +175,7 @@ impl KeyFolder {
     /// # Errors
     /// When it can't be used.
     pub fn of(keys: &Dir, tenant: &TenantId, purpose: Purpose) -> Result<Self, KeyError> {
-        let name = format!("{tenant}.{}", purpose.as_str());
+        let name = Self::name(tenant, purpose);
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
         let opened = keys.create_dir_with(&name, &builder).and_then(|()| keys.open_dir(&name));
@@ -152,106 +183,101 @@ impl KeyFolder {
         Ok(Self { folder, name })
     }
 
-    /// Makes a new key, which signs from the next time on that the keys are read.
+    /// The folder, in that of all keys; none where it isn't there.
+    ///
+    /// # Errors
+    /// When it can't be used.
+    pub fn existing(keys: &Dir, tenant: &TenantId, purpose: Purpose) -> Result<Option<Self>, KeyError> {
+        let name = Self::name(tenant, purpose);
+        match keys.open_dir(&name) {
+            Ok(folder) => Ok(Some(Self { folder, name })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(KeyError::File { file: format!("keys/{name}"), reason: error.to_string() }),
+        }
+    }
+
+    fn name(tenant: &TenantId, purpose: Purpose) -> String {
+        format!("{tenant}.{}", purpose.as_str())
+    }
+
+    /// Makes a new key.
     ///
     /// # Errors
     /// When it can't be made or written.
-    pub fn rotate(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<KeyInfo, KeyError> {
-        self.add(KeyFile::made(algorithm, now)?)
+    pub fn rotate(&self, algorithm: SigningAlgorithm, begin: Begin, now: Timestamp) -> Result<KeyInfo, KeyError> {
+        let signs_from = match begin {
+            Begin::WhenKnown => now.plus(LEAD),
+            Begin::AtOnce => now,
+        };
+        self.add(KeyFile::made(algorithm, now, signs_from)?, now)
     }
 
-    /// Takes in a key that somebody has already: PEM, PKCS#8, or PKCS#1 for RSA. It signs from the next time on that the keys are read.
-    /// Without an id of its own it gets its thumbprint (RFC 7638).
+    /// Takes in a key that somebody has already: PEM, PKCS#8, or PKCS#1 for RSA. It signs at once, since those who check its tokens know it
+    /// already. Without an id of its own it gets its thumbprint (RFC 7638).
     ///
     /// # Errors
-    /// When it is no key that can sign here, or can't be written.
+    /// When it is no key that can sign here, when another key has its id, or when it can't be written.
     pub fn import(&self, pem: &str, id: Option<String>, now: Timestamp) -> Result<KeyInfo, KeyError> {
-        self.add(KeyFile::imported(pem, id, now)?)
+        self.add(KeyFile::imported(pem, id, now)?, now)
     }
 
-    fn add(&self, key: KeyFile) -> Result<KeyInfo, KeyError> {
+    fn add(&self, key: KeyFile, now: Timestamp) -> Result<KeyInfo, KeyError> {
+        self.check_owner()?;
         let info = key.info();
+        if self.read(now)?.iter().any(|kept| kept.info().id == info.id && !kept.is_same(&key)) {
+            return Err(KeyError::Taken { id: info.id });
+        }
         key.write(&self.folder, &self.name, &format!("{}.json", info.created_at.as_millis()))?;
         Ok(info)
     }
 
-    /// All keys that count, the newest first: the one that signs, and those whose tokens may still live.
+    /// Whoever writes a file that the server can't read stops the server at its next start.
+    fn check_owner(&self) -> Result<(), KeyError> {
+        let metadata = self.folder.dir_metadata();
+        let metadata =
+            metadata.map_err(|error| KeyError::File { file: format!("keys/{}", self.name), reason: error.to_string() })?;
+        let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+        if owner == user {
+            return Ok(());
+        }
+        Err(KeyError::Owner { folder: format!("keys/{}", self.name), owner, user })
+    }
+
+    /// All keys that count, the newest first: those that are to sign, the one that signs, and those whose tokens may still live.
     ///
     /// # Errors
     /// When one of them can't be read.
     pub fn list(&self, now: Timestamp) -> Result<Vec<KeyInfo>, KeyError> {
-        let files = self.read(now)?;
-        let newer = std::iter::once(None).chain(files.iter().map(|file| Some(file.created_at)));
-        let infos = files.iter().zip(newer).map(|(file, newer)| KeyInfo { served_until: newer.map(served_until), ..file.info() });
+        let mut signing_since = None;
+        let infos = self.read(now)?.into_iter().map(|file| {
+            let info = KeyInfo { served_until: signing_since.map(served_until), ..file.info() };
+            if info.signs_from <= now {
+                signing_since = Some(info.signs_from);
+            }
+            info
+        });
         Ok(infos.collect())
     }
 
     fn read(&self, now: Timestamp) -> Result<Vec<KeyFile>, KeyError> {
         let mut files = KeyFile::read_all(&self.folder, &self.name)?;
         files.sort_by_key(|file| std::cmp::Reverse(file.created_at));
-        let mut newer = None;
-        files.retain(|file| newer.replace(file.created_at).is_none_or(|newer| served_until(newer) > now));
+        // One that was taken in again is the one that was taken in last.
+        let mut known = std::collections::HashSet::new();
+        files.retain(|file| known.insert(file.info().id));
+        let mut newer: Option<Timestamp> = None;
+        files.retain(|file| {
+            let is_served = newer.is_none_or(|newer| served_until(newer) > now);
+            newer = Some(newer.map_or(file.signs_from, |newer| newer.min(file.signs_from)));
+            is_served
+        });
         Ok(files)
     }
 }
 
-/// Until when the key before one that was made then is served.
-fn served_until(newer: Timestamp) -> Timestamp {
-    newer.plus(OVERLAP)
-}
-
-/// A tenant's keys for one purpose.
-#[derive(Debug)]
-pub(crate) struct KeyRing {
-    /// The newest first; never empty.
-    signing: Arc<SigningKey>,
-    older: Vec<SigningKey>,
-}
-
-impl KeyRing {
-    /// Reads the keys; one is made where there is none.
-    ///
-    /// # Errors
-    /// When one of them can't be used, or can't be made.
-    pub(crate) fn kept_in(
-        keys: &Dir,
-        tenant: &TenantId,
-        purpose: Purpose,
-        algorithm: SigningAlgorithm,
-        now: Timestamp,
-    ) -> Result<Self, KeyError> {
-        let folder = KeyFolder::of(keys, tenant, purpose)?;
-        let mut files = folder.read(now)?;
-        if files.is_empty() {
-            // Where another server makes one at the same moment, it is that one's or ours, and the same for both.
-            KeyFile::made(algorithm, now)?.write_first(&folder.folder, &folder.name)?;
-            files = folder.read(now)?;
-        }
-        let mut keys = files.iter().map(KeyFile::key);
-        let none =
-            || KeyError::File { file: format!("keys/{}", folder.name), reason: "the key that was made is gone".to_owned() };
-        let signing = keys.next().ok_or_else(none)??;
-        Ok(Self { signing: Arc::new(signing), older: keys.collect::<Result<_, _>>()? })
-    }
-
-    /// The key that signs.
-    pub(crate) fn signing(&self) -> &Arc<SigningKey> {
-        &self.signing
-    }
-
-    /// The key with this id.
-    pub(crate) fn find(&self, id: &str) -> Option<&SigningKey> {
-        self.all().find(|key| key.id == id)
-    }
-
-    /// The public halves, as a key set has them.
-    pub(crate) fn public(&self) -> impl Iterator<Item = &Jwk> {
-        self.all().map(|key| &key.public)
-    }
-
-    fn all(&self) -> impl Iterator<Item = &SigningKey> {
-        std::iter::once(&*self.signing).chain(&self.older)
-    }
+/// Until when a key is served in whose place another one signs from then on.
+fn served_until(signs_from: Timestamp) -> Timestamp {
+    signs_from.plus(OVERLAP)
 }
 
 #[cfg(test)]
@@ -269,6 +295,10 @@ mod tests {
         KeyRing::kept_in(dir, &tenant.parse().unwrap(), Purpose::Logout, SigningAlgorithm::Rs256, at(hours))
     }
 
+    fn signing(ring: &KeyRing, hours: u64) -> String {
+        ring.signing(at(hours)).id.clone()
+    }
+
     fn at(hours: u64) -> Timestamp {
         Timestamp::from_millis(1_764_000_000_000 + hours * 3_600_000)
     }
@@ -277,9 +307,9 @@ mod tests {
     fn a_key_is_made_once_and_kept_for_its_user_alone() {
         use std::os::unix::fs::PermissionsExt as _;
         let (folder, dir) = folder();
-        let first = ring(&dir, "acme", 0).unwrap().signing.id.clone();
-        assert_eq!(ring(&dir, "acme", 1).unwrap().signing.id, first);
-        assert_ne!(ring(&dir, "globex", 1).unwrap().signing.id, first);
+        let first = signing(&ring(&dir, "acme", 0).unwrap(), 0);
+        assert_eq!(signing(&ring(&dir, "acme", 1).unwrap(), 1), first);
+        assert_ne!(signing(&ring(&dir, "globex", 1).unwrap(), 1), first);
         let file = folder.path().join("acme.logout/first.json");
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -290,21 +320,48 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_key_signs_and_the_one_before_is_served_until_no_token_of_it_can_live() {
+    fn a_new_key_is_served_before_it_signs_and_the_one_before_until_no_token_of_it_can_live() {
         let (_folder, dir) = folder();
-        let first = ring(&dir, "acme", 0).unwrap().signing.id.clone();
+        let running = ring(&dir, "acme", 0).unwrap();
+        let first = signing(&running, 0);
         let keys = KeyFolder::of(&dir, &"acme".parse().unwrap(), Purpose::Logout).unwrap();
-        let second = keys.rotate(SigningAlgorithm::Es256, at(10)).unwrap().id;
-        let rotated = ring(&dir, "acme", 57).unwrap();
-        assert_eq!((&rotated.signing.id, rotated.public().count()), (&second, 2));
-        assert!(rotated.find(&first).is_some());
-        let listed = keys.list(at(57)).unwrap();
-        assert_eq!(
-            listed.iter().map(|key| (key.id.as_str(), key.served_until)).collect::<Vec<_>>(),
-            [(second.as_str(), None), (first.as_str(), Some(at(58)))]
-        );
-        let later = ring(&dir, "acme", 58).unwrap();
-        assert_eq!((later.find(&first).is_none(), later.public().count()), (true, 1));
+        assert!(!running.refresh(at(10)).unwrap(), "nothing has changed");
+        let second = keys.rotate(SigningAlgorithm::Es256, Begin::WhenKnown, at(10)).unwrap().id;
+        assert_eq!(signing(&running, 10), first, "it has not been read");
+        assert!(running.refresh(at(10)).unwrap());
+        assert_eq!((signing(&running, 10), running.public().len()), (first.clone(), 2), "it is served, and does not sign yet");
+        assert_eq!(signing(&running, 11), second, "whoever runs on changes over by the clock");
+        let listed = |hours| keys.list(at(hours)).unwrap().into_iter().map(|key| (key.id, key.served_until)).collect::<Vec<_>>();
+        let until = at(58).plus(LEAD);
+        assert_eq!(listed(10), [(second.clone(), None), (first.clone(), None)]);
+        assert_eq!(listed(11), [(second.clone(), None), (first.clone(), Some(until))]);
+        assert!(!running.refresh(at(58)).unwrap() && running.find(&first).is_some());
+        assert!(running.refresh(at(59)).unwrap(), "its time is over");
+        assert_eq!((running.find(&first).is_none(), running.public().len()), (true, 1));
+    }
+
+    #[test]
+    fn a_key_that_is_not_to_be_trusted_any_more_signs_no_longer_at_once() {
+        let (_folder, dir) = folder();
+        let first = signing(&ring(&dir, "acme", 0).unwrap(), 0);
+        let keys = KeyFolder::of(&dir, &"acme".parse().unwrap(), Purpose::Logout).unwrap();
+        let second = keys.rotate(SigningAlgorithm::Rs256, Begin::AtOnce, at(1)).unwrap().id;
+        assert_ne!(first, second);
+        assert_eq!(signing(&ring(&dir, "acme", 1).unwrap(), 1), second);
+    }
+
+    #[test]
+    fn an_id_names_one_key_and_one_that_is_taken_in_again_is_there_once() {
+        let (_folder, dir) = folder();
+        let keys = KeyFolder::of(&dir, &"acme".parse().unwrap(), Purpose::Logout).unwrap();
+        let pem = || rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
+        let (one, other) = (pem(), pem());
+        keys.import(&one, Some("platform".into()), at(0)).unwrap();
+        keys.import(&other, None, at(1)).unwrap();
+        assert!(matches!(keys.import(&other, Some("platform".into()), at(2)), Err(KeyError::Taken { .. })));
+        keys.import(&one, Some("platform".into()), at(3)).unwrap();
+        let ring = ring(&dir, "acme", 3).unwrap();
+        assert_eq!((signing(&ring, 3).as_str(), ring.public().len()), ("platform", 2));
     }
 
     #[test]
@@ -317,7 +374,7 @@ mod tests {
         let unnamed = keys.import(&pem, None, at(1)).unwrap();
         assert_eq!(unnamed.id.len(), 43, "its thumbprint");
         let ring = ring(&dir, "acme", 2).unwrap();
-        assert_eq!((&ring.signing.id, ring.public().count()), (&unnamed.id, 2));
+        assert_eq!((signing(&ring, 2), ring.public().len()), (unnamed.id, 2));
         for wrong in ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
             assert!(matches!(keys.import(wrong, None, at(3)), Err(KeyError::Import { .. })), "{wrong:?}");
         }

@@ -7,8 +7,8 @@ use vestibule::model::event::{Session as EventSession, SessionTimes};
 use vestibule::model::outcome::Decision;
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule_sessions::{
-    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, Session, SessionChange, SessionLogin, TransactionId,
-    UsedSession,
+    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, Session, SessionChange, SessionLogin,
+    TransactionId, UsedSession,
 };
 
 use crate::tenant::Tenant;
@@ -100,13 +100,7 @@ fn used(event: &Event, session: &EventSession, now: Timestamp) -> UsedSession {
 }
 
 /// What the tenant's log says of a login: who, where from, to which application, and how it ended. No e-mail address and no name.
-fn log_entry(
-    tenant: &Tenant,
-    event: &Event,
-    outcome: &Outcome,
-    execution: Option<&ExecutionUid>,
-    now: Timestamp,
-) -> NewLogEntry {
+fn log_entry(tenant: &Tenant, event: &Event, outcome: &Outcome, execution: Option<&ExecutionUid>, now: Timestamp) -> NewLogEntry {
     let mut body: BTreeMap<&str, Value> = BTreeMap::new();
     body.insert("client_id", event.client.id.as_str().into());
     body.insert("client_name", event.client.name.as_str().into());

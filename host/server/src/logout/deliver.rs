@@ -11,9 +11,9 @@ use hyper::body::Bytes;
 use tokio::sync::mpsc;
 use url::Url;
 use vestibule::model::Timestamp;
-use vestibule_sessions::{Claimed, Delivery, Held, Settled, StoreError};
+use vestibule_sessions::{Claimed, Claims, Delivery, Held, Settled, StoreError};
 
-use super::attempt::Attempted;
+use super::attempt::{Attempted, Obstacle};
 use super::lanes::{Key, Lanes, Next, Taken};
 use super::token::LogoutToken;
 use crate::app::App;
@@ -48,18 +48,18 @@ impl Deliverer {
     /// Claims until it is closed.
     pub(super) async fn claim_until_closed(self: Arc<Self>) {
         while !self.lanes().is_closed() {
-            let claimed = self.claim().await.unwrap_or_else(|error| {
+            let taken = self.claim().await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "logout tokens that are due can't be claimed; it is tried again");
                 0
             });
-            if claimed == 0 {
+            if taken == 0 {
                 // Somebody has ended a session, or settled a delivery; or it is time to look anyway.
                 let _ = tokio::time::timeout(EVERY, self.app.ended().notified()).await;
             }
         }
     }
 
-    /// How many deliveries were claimed.
+    /// How many deliveries were claimed, or set aside: behind those there may be more.
     async fn claim(self: &Arc<Self>) -> Result<usize, StoreError> {
         let now = Timestamp::now();
         let busy = self.lanes().busy(now);
@@ -71,8 +71,8 @@ impl Deliverer {
         if shares.is_empty() {
             return Ok(0);
         }
-        let claimed = self.app.store().claim_deliveries(&shares, now, now.plus(LEASE)).await?;
-        let count = claimed.len();
+        let Claims { claimed, set_aside } = self.app.store().claim_deliveries(&shares, now, now.plus(LEASE)).await?;
+        let count = claimed.len() + set_aside;
         let workers = self.lanes().add(claimed);
         for key in workers {
             tokio::spawn(Arc::clone(self).work(key));
@@ -104,12 +104,11 @@ impl Deliverer {
     async fn send(&self, claimed: Claimed, open: &mut Option<Connection>) -> Taken {
         let Claimed { delivery, claim } = claimed;
         let (began, now) = (Instant::now(), Timestamp::now());
-        let is_too_late = delivery.attempts > 1 && delivery.created_at.plus(self.give_up_after) <= now;
-        let attempted = if is_too_late {
+        let attempted = if Attempted::is_too_late(&delivery, self.give_up_after, now) {
             Attempted::too_late(&delivery)
         } else {
             match self.app.tenant_of(&delivery.tenant) {
-                None => Attempted::not_possible("the tenant is not in this server's configuration".to_owned(), now),
+                None => Attempted::not_possible(Obstacle::NoTenant, now),
                 Some(tenant) => self.post(&tenant, &delivery, open).await,
             }
         };
@@ -134,11 +133,11 @@ impl Deliverer {
             metadata: delivery.metadata.as_ref(),
         };
         let now = Timestamp::now();
-        let token = match token.sign(tenant.logout_keys.signing(), now) {
+        let token = match token.sign(&tenant.logout_keys.signing(now), now) {
             Ok(token) => token,
             Err(error) => {
                 tracing::error!(tenant = %delivery.tenant, %error, "a logout token can't be signed");
-                return Attempted::not_possible("this server can't sign logout tokens".to_owned(), now);
+                return Attempted::not_possible(Obstacle::NoSignature, now);
             }
         };
         // Base64url and dots: nothing in a token has to be escaped in a form.

@@ -17,6 +17,9 @@ const ALL_IN_HAND: usize = 4_096;
 /// Deliveries in hand of one tenant's receivers: a tenant whose receivers all hang leaves the others as much again.
 const TENANTS_IN_HAND: usize = ALL_IN_HAND / 2;
 
+/// The longest that an attempt takes.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
 /// Whose lane it is.
 pub(super) type Key = (TenantId, Receiver);
 
@@ -140,11 +143,16 @@ impl Lanes {
         let is_closed = self.is_closed;
         let Some(lane) = self.lanes.get_mut(key) else { return Next::End(Vec::new()) };
         let goes_on = !is_closed && lane.workers <= lane.parallel && lane.circuit.state(now) != State::Open;
-        if goes_on && let Some(claimed) = lane.waiting.pop_front() {
+        // Another server may send it when its lease is over: it is sent while there is time for that, or not by this one.
+        let in_time = |claimed: &Claimed| claimed.delivery.due_at > now.plus(ATTEMPT);
+        if goes_on && let Some(claimed) = lane.waiting.pop_front_if(|claimed| in_time(claimed)) {
             return Next::Send(Box::new(claimed));
         }
         lane.workers -= 1;
-        let unsent: Vec<Claimed> = if lane.workers == 0 { lane.waiting.drain(..).collect() } else { Vec::new() };
+        let all = std::mem::take(&mut lane.waiting);
+        let is_last = lane.workers == 0;
+        let (kept, unsent): (Vec<_>, Vec<_>) = all.into_iter().partition(|claimed| !is_last && in_time(claimed));
+        lane.waiting = kept.into();
         lane.in_hand -= unsent.len();
         self.in_hand -= unsent.len();
         // What is known of a receiver that has never failed is not worth to be kept.
@@ -196,6 +204,7 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vestibule_sessions::{Claim, Delivery, DeliveryId, DeliveryState, Initiator};
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_millis(seconds * 1_000)
@@ -204,6 +213,31 @@ mod tests {
     fn due(tenant: &str, receiver: &str) -> DueReceiver {
         let url: vestibule_sessions::LogoutUrl = format!("https://{receiver}/").parse().unwrap();
         DueReceiver { tenant: tenant.parse().unwrap(), receiver: url.receiver(), oldest_due: at(0) }
+    }
+
+    /// A delivery that is ours until then.
+    fn claimed(receiver: &str, until: Timestamp) -> Claimed {
+        let url: vestibule_sessions::LogoutUrl = format!("https://{receiver}/").parse().unwrap();
+        let delivery = Delivery {
+            tenant: "acme".parse().unwrap(),
+            id: DeliveryId::random().unwrap(),
+            client: "shop".parse().unwrap(),
+            session: "sess_1".parse().unwrap(),
+            user: "auth0|1".parse().unwrap(),
+            receiver: url.receiver(),
+            url,
+            initiator: Initiator::RpLogout,
+            ended_at: at(0),
+            metadata: None,
+            created_at: at(0),
+            attempts: 1,
+            due_at: until,
+            is_claimed: true,
+            last_error: None,
+            state: DeliveryState::Pending,
+            finished_at: None,
+        };
+        Claimed { delivery, claim: Claim::random().unwrap() }
     }
 
     fn given(shares: &[ReceiverShare]) -> Vec<(&str, &str, usize)> {
@@ -239,6 +273,20 @@ mod tests {
         assert_eq!(lanes.busy(at(0)), TENANTS_IN_HAND / IN_HAND, "so many more are looked at");
         let shares = lanes.shares(hanging().chain([due("quiet", "shop.example")]).collect(), at(0));
         assert_eq!(given(&shares), [("quiet", "https://shop.example:443", IN_HAND)]);
+    }
+
+    #[test]
+    fn what_another_server_may_send_by_then_is_given_back_and_not_sent() {
+        let mut lanes = Lanes::default();
+        let key = (due("acme", "shop.example").tenant, due("acme", "shop.example").receiver);
+        let (kept, over) = (claimed("shop.example", at(120)), claimed("shop.example", at(60)));
+        let workers = lanes.add(vec![kept.clone(), over, kept]);
+        assert_eq!(workers, std::slice::from_ref(&key));
+        assert!(matches!(lanes.next(&key, at(0)), Next::Send(_)));
+        lanes.done(&key, Taken::Answered, at(50));
+        let Next::End(unsent) = lanes.next(&key, at(50)) else { panic!("ten seconds are left, and an attempt may take as long") };
+        assert_eq!((unsent.len(), lanes.in_hand()), (1, 1));
+        assert!(matches!(lanes.next(&key, at(50)), Next::Send(_)), "there is time for the other one");
     }
 
     #[test]

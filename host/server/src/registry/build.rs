@@ -46,7 +46,7 @@ impl Builds {
 
 /// Builds a draft, unless that is going on already, and waits for its end. The build goes on where nobody waits for it any more.
 pub(crate) async fn build(app: &App, tenant: &TenantId, action: &ActionUid, digest: &ComponentDigest) {
-    let mut ended = begin(app, (tenant.clone(), action.clone(), digest.clone()));
+    let mut ended = begin(app, (tenant.clone(), *action, *digest));
     // Nothing is ever sent: the sender goes when the build has ended.
     while ended.changed().await.is_ok() {}
 }

@@ -67,7 +67,7 @@ pub(crate) async fn deploy(
             }
         };
         make_ready(app, of, &action, number, &candidate).await?;
-        let (running, now) = (action.deployed.as_ref().map(|running| running.id.clone()), Timestamp::now());
+        let (running, now) = (action.deployed.as_ref().map(|running| running.id), Timestamp::now());
         let deployed = match &wanted {
             Wanted::Draft => app.store().deploy_draft(of, id, candidate.digest, running, now).await?,
             Wanted::Version { id: version, update_draft } => {
@@ -99,7 +99,10 @@ fn no_version() -> ApiError {
 }
 
 fn not_built() -> ApiError {
-    ApiError::bad_request("not_built", "the component that was uploaded last is not built yet; wait until its `status` is `built`")
+    ApiError::bad_request(
+        "not_built",
+        "the component that was uploaded last is not built yet; wait until its `status` is `built`",
+    )
 }
 
 /// The draft, where it can be run.
@@ -153,7 +156,8 @@ pub(crate) fn check_requests(action: &StoredAction, info: &ComponentInfo) -> Res
     if has_origins || !capabilities(info).sends_requests() {
         return Ok(());
     }
-    let what = format!("{} sends HTTP requests, and its `allowed_origins` has none; name the origins that it may send to", action.name);
+    let what =
+        format!("{} sends HTTP requests, and its `allowed_origins` has none; name the origins that it may send to", action.name);
     Err(ApiError::bad_request("requests_not_allowed", what))
 }
 
@@ -184,5 +188,5 @@ fn capabilities(info: &ComponentInfo) -> Capabilities {
 
 /// What the shelf is told of a component.
 pub(super) fn deployed(id: ActionId, digest: &ComponentDigest, info: &ComponentInfo) -> Deployed {
-    Deployed { id, digest: digest.clone(), capabilities: capabilities(info) }
+    Deployed { id, digest: *digest, capabilities: capabilities(info) }
 }

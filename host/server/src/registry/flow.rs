@@ -67,7 +67,7 @@ impl Making<'_> {
         for bound in &flow.bindings {
             let action = format!("{}@{}", bound.name, bound.version.number);
             let (binding, shelved) = self.binding(tenant, bound).map_err(|error| error.of(action))?;
-            part.shelved.push((bound.version.digest.clone(), shelved));
+            part.shelved.push((bound.version.digest, shelved));
             part.bindings.push(binding);
         }
         Ok(part)
@@ -116,7 +116,8 @@ pub(super) fn binding(action: Shelved, settings: RunSettings, secrets: Settings)
 impl Part {
     /// Brings what the part before has not had into memory, compiled where that is needed.
     pub(super) async fn make_ready(&self, before: Option<&Self>) -> Result<(), FlowError> {
-        let had: BTreeSet<&ComponentDigest> = before.iter().flat_map(|before| before.shelved.iter().map(|(digest, _)| digest)).collect();
+        let had: BTreeSet<&ComponentDigest> =
+            before.iter().flat_map(|before| before.shelved.iter().map(|(digest, _)| digest)).collect();
         for (digest, shelved) in &self.shelved {
             if !had.contains(digest) {
                 let ready = shelved.make_ready().await;

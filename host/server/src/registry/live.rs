@@ -151,7 +151,8 @@ pub(crate) async fn prepare(app: &App, tenants: &Tenants) -> Result<u64, StoreEr
     // From here on changes of these are looked at.
     let new: HashSet<TenantId> = {
         let mut state = live.state();
-        tenants.ids().filter(|tenant| state.wanted.insert((*tenant).clone())).cloned().collect()
+        state.wanted.extend(tenants.ids().cloned());
+        tenants.ids().filter(|tenant| !state.parts.contains_key(*tenant)).cloned().collect()
     };
     let changes = app.store().flows_changed(0).await?;
     let with_flows: HashSet<TenantId> = changes.tenants.into_iter().collect();
@@ -159,11 +160,11 @@ pub(crate) async fn prepare(app: &App, tenants: &Tenants) -> Result<u64, StoreEr
         live.state().parts.entry(tenant.clone()).or_default();
     }
     let mut making = JoinSet::new();
-    for tenant in new.intersection(&with_flows).cloned() {
+    for tenant in new.intersection(&with_flows) {
         if making.len() >= AT_ONE_TIME {
             making.join_next().await;
         }
-        let app = app.clone();
+        let (app, tenant) = (app.clone(), tenant.clone());
         making.spawn(async move {
             let made = make(&app, &tenant, false).await;
             app.registry().live().note(&app, &tenant, made.is_err());

@@ -37,7 +37,12 @@ pub(crate) struct RegistryMetrics {
 impl RegistryMetrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let builds = Family::<Came, Histogram>::new_with_constructor(|| Histogram::new(BUILD_SECONDS));
-        registry.register_with_unit("action_build_duration", "Builds of components by their result", Unit::Seconds, builds.clone());
+        registry.register_with_unit(
+            "action_build_duration",
+            "Builds of components by their result",
+            Unit::Seconds,
+            builds.clone(),
+        );
         let switches = Histogram::new(SWITCH_SECONDS);
         let help = "Time from reading a tenant's changed flow until logins run it";
         registry.register_with_unit("flow_switch_duration", help, Unit::Seconds, switches.clone());
@@ -46,7 +51,8 @@ impl RegistryMetrics {
             registry.register(name, help, gauge.clone());
             gauge
         };
-        let failing = gauge(registry, "flows_failing", "Tenants whose changed flow can't be made; the one before runs, if there was one");
+        let failing =
+            gauge(registry, "flows_failing", "Tenants whose changed flow can't be made; the one before runs, if there was one");
         let executions = Family::<Came, Counter>::default();
         let help = "Executions by what has become of them: kept, over_budget, queue_full, not_written";
         registry.register("executions", help, executions.clone());
@@ -81,7 +87,7 @@ impl RegistryMetrics {
     /// What is in memory.
     pub(crate) fn shelf(&self, stats: &ShelfStats) {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        set(&self.resident, stats.resident as u64);
+        set(&self.resident, stats.resident);
         set(&self.resident_bytes, stats.resident_bytes);
         set(&self.loads, stats.loads);
         set(&self.compiled, stats.compiled);

@@ -15,7 +15,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use vestibule::model::TenantId;
 use vestibule::{Loader, Shelf, ShelfSettings};
 use vestibule_sessions::Store;
@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::config::RegistrySettings;
 use crate::error::ApiError;
 use crate::sealing::SealingKeys;
+use crate::tenant::Tenant;
 use build::Builds;
 use components::OfStore;
 pub(crate) use flow::Part;
@@ -86,8 +87,9 @@ impl Deployments {
     ///
     /// # Errors
     /// When too many send one at this time.
-    pub(crate) async fn upload_turn(&self) -> Result<SemaphorePermit<'_>, ApiError> {
-        let turn = tokio::time::timeout(UPLOAD_PATIENCE, self.uploads.acquire()).await;
+    pub(crate) async fn upload_turn<'a>(&'a self, tenant: &'a Tenant) -> Result<[SemaphorePermit<'a>; 2], ApiError> {
+        let turns = async { Ok([tenant.uploads.acquire().await?, self.uploads.acquire().await?]) };
+        let turn: Result<Result<_, AcquireError>, _> = tokio::time::timeout(UPLOAD_PATIENCE, turns).await;
         let busy =
             || ApiError::unavailable("too_busy", "too many components are uploaded at one time; try again", UPLOAD_PATIENCE);
         turn.map_err(|_| busy())?.map_err(|_| busy())

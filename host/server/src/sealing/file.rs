@@ -84,7 +84,9 @@ impl SealingKeys {
     pub(crate) fn begin(&self) -> Result<Sealing, SealError> {
         let shared = match &self.source {
             Reference::Environment(_) => None,
-            Reference::File(file) => self.lock(file)?.map(|lock| lock.lock_shared().map(|()| lock)).transpose().map_err(at(file))?,
+            Reference::File(file) => {
+                self.lock(file)?.map(|lock| lock.lock_shared().map(|()| lock)).transpose().map_err(at(file))?
+            }
         };
         Ok(Sealing { ring: self.read_again()?, _shared: shared })
     }
@@ -242,7 +244,11 @@ mod tests {
         assert_ne!(old.key, new.key);
         other.change(|ring| Ok(ring.first_alone())).unwrap();
         assert_eq!(&*keys.open_secret(HERE, &new.key, &new.bytes).unwrap(), "now");
-        assert_eq!(&*keys.open_secret(HERE, &old.key, &old.bytes).unwrap(), "before", "it was read before the rotation has ended");
+        assert_eq!(
+            &*keys.open_secret(HERE, &old.key, &old.bytes).unwrap(),
+            "before",
+            "it was read before the rotation has ended"
+        );
         assert_eq!(keys.begin().unwrap().seal(HERE, "next").unwrap().key, new.key);
     }
 

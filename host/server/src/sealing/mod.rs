@@ -43,7 +43,9 @@ pub enum SealError {
     #[error("the keys of secrets: {0}")]
     Reference(#[from] ReferenceError),
     /// What stands there is no key.
-    #[error("the keys of secrets in {place}: {what}; a key is the base64 of 32 random bytes, as `openssl rand -base64 32` makes it")]
+    #[error(
+        "the keys of secrets in {place}: {what}; a key is the base64 of 32 random bytes, as `openssl rand -base64 32` makes it"
+    )]
     Malformed {
         /// The file or the variable.
         place: String,

@@ -33,7 +33,7 @@ impl Key {
     }
 
     fn of(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
-        let hash = Sha256::new_with_prefix(ID_DOMAIN).chain_update(&*bytes).finalize();
+        let hash = Sha256::new_with_prefix(ID_DOMAIN).chain_update(bytes.as_slice()).finalize();
         let mut id = String::new();
         for byte in &hash[..8] {
             // Writing into a text does not fail.
@@ -89,9 +89,10 @@ impl Ring {
 
     /// As it is read.
     pub(super) fn text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::from("# Secrets of Actions are sealed by the first key, and opened by all of them.\n"));
+        let mut text =
+            Zeroizing::new(String::from("# Secrets of Actions are sealed by the first key, and opened by all of them.\n"));
         for key in &self.keys {
-            let base64 = Zeroizing::new(STANDARD.encode(&*key.bytes));
+            let base64 = Zeroizing::new(STANDARD.encode(key.bytes.as_slice()));
             text.push_str(&base64);
             text.push('\n');
         }

@@ -25,7 +25,10 @@ async fn each_login_leaves_an_execution_that_its_log_names(database: Database) {
     let statuses: Vec<&Value> = all["executions"].as_array().unwrap().iter().map(|execution| &execution["status"]).collect();
     assert_eq!(statuses, ["partial", "canceled", "final"], "the newest first: {all}");
     let failed = &all["executions"][0];
-    assert_eq!((&failed["trigger_id"], &failed["session_id"], &failed["decision"]), (&json!("post-login"), &json!("s3"), &json!("allow")));
+    assert_eq!(
+        (&failed["trigger_id"], &failed["session_id"], &failed["decision"]),
+        (&json!("post-login"), &json!("s3"), &json!("allow"))
+    );
     let result = &failed["results"][0];
     assert_eq!((&result["action_name"], &result["version"], &result["result"]), (&json!("fails"), &json!("1"), &json!("failed")));
     assert_eq!(result["error"]["id"], "panicked", "{result}");
@@ -36,7 +39,8 @@ async fn each_login_leaves_an_execution_that_its_log_names(database: Database) {
     assert_eq!(logs[3]["details"]["execution_id"], Value::Null, "{logs}");
     assert!(!all.to_string().contains("alice"), "no personal data is in it: {all}");
     // By what is asked for.
-    let of = |page: &Value| page["executions"].as_array().unwrap().iter().map(|found| found["session_id"].clone()).collect::<Vec<_>>();
+    let of =
+        |page: &Value| page["executions"].as_array().unwrap().iter().map(|found| found["session_id"].clone()).collect::<Vec<_>>();
     assert_eq!(of(&running.get("executions?status=canceled").await), ["s2"]);
     assert_eq!(of(&running.get("executions?action=allows").await), ["s1"]);
     let first = running.get("executions?take=2").await;
@@ -62,7 +66,7 @@ in_both!(what_was_told_is_written_before_the_server_ends);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_over_its_budget_is_counted_and_its_logins_go_on() {
-    let running = Database::Sqlite.start("[executions]\nper_second = 1\n", "").await;
+    let running = Database::Sqlite.start("executions = { per_second = 1 }", "").await;
     running.run("denies", artifacts::DENIES, json!({})).await;
     let logins = 40;
     for number in 0..logins {

@@ -93,7 +93,8 @@ async fn what_is_deployed_runs_after_a_new_start_and_is_loaded_when_it_is_needed
         let line = text.lines().find(|line| line.starts_with("vestibule_shelf_loads ")).unwrap().to_owned();
         line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
     };
-    let metrics = || async { running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap() };
+    let metrics =
+        || async { running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap() };
     assert_eq!(loads(&metrics().await), 0, "nothing is loaded for a tenant that nobody logs in to");
     assert_eq!(running.version_that_ran(1).await.1["decision"], "deny");
     assert_eq!(loads(&metrics().await), 1);
@@ -108,7 +109,12 @@ async fn declared_actions_run_before_deployed_ones_and_a_reload_keeps_both() {
     let mut running = crate::common::start_in(folder, &declared).await;
     running.run("gate", artifacts::DENIES, json!({})).await;
     let names = |outcome: &Value| {
-        outcome["actions"].as_array().unwrap().iter().map(|action| action["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        outcome["actions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|action| action["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let both = ["organization-session-metadata", "gate"];
     assert_eq!(names(&running.login(&event("s1", "t1")).await), both);
@@ -171,7 +177,10 @@ async fn actions_are_listed_by_name_and_by_what_is_asked_for() {
         page["actions"].as_array().unwrap().iter().map(|action| action["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let all = running.get("actions").await;
-    assert_eq!((names(&all), &all["total"], &all["page"], &all["per_page"]), (vec!["a".into(), "b".into(), "c".into()], &json!(3), &json!(0), &json!(50)));
+    assert_eq!(
+        (names(&all), &all["total"], &all["page"], &all["per_page"]),
+        (vec!["a".into(), "b".into(), "c".into()], &json!(3), &json!(0), &json!(50))
+    );
     assert_eq!(names(&running.get("actions?page=1&per_page=2").await), ["c"]);
     assert_eq!(names(&running.get("actions?deployed=true").await), ["b"]);
     assert_eq!(names(&running.get("actions?deployed=false&triggerId=post-login").await), ["a", "c"]);

@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use vestibule_test_artifacts as artifacts;
 
-use crate::world::{Actions as _, Database, start};
 use crate::in_both;
+use crate::world::{Actions as _, Database, start};
 
 const NOBODY: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
@@ -121,7 +121,7 @@ async fn each_scope_is_asked_for_what_is_its_own() {
 }
 
 async fn a_tenant_has_so_many_actions_and_no_more(database: Database) {
-    let running = database.start("[actions]\neach = 2\n", "").await;
+    let running = database.start("actions = { each = 2 }", "").await;
     for name in ["a", "b"] {
         running.create(name, json!({})).await;
     }

@@ -60,7 +60,11 @@ async fn a_secret_reaches_its_action_and_stands_in_no_answer_and_no_file(databas
     }
     answers.push(running.answer(running.request(Method::GET, "/api/v2/logs")).await.1);
     answers.push(running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap().into());
-    let wrong = [json!({ "secrets": [[VALUE]] }), json!({ "secrets": VALUE }), json!({ "secrets": [{ "name": VALUE, "value": [VALUE] }] })];
+    let wrong = [
+        json!({ "secrets": [[VALUE]] }),
+        json!({ "secrets": VALUE }),
+        json!({ "secrets": [{ "name": VALUE, "value": [VALUE] }] }),
+    ];
     for body in wrong {
         answers.push(running.send(Method::PATCH, &format!("actions/{id}"), body).await.1);
     }
@@ -95,13 +99,14 @@ in_both!(a_secret_reaches_its_action_and_stands_in_no_answer_and_no_file);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_was_copied_to_another_action_does_not_open_and_what_ran_goes_on() {
     let running = Database::Sqlite.start("", "").await;
-    let victim = running.run("victim", artifacts::READS_A_SECRET, json!({ "secrets": [{ "name": "API_KEY", "value": VALUE }] })).await;
+    let victim =
+        running.run("victim", artifacts::READS_A_SECRET, json!({ "secrets": [{ "name": "API_KEY", "value": VALUE }] })).await;
     let thief = running.create("thief", json!({ "secrets": [{ "name": "API_KEY", "value": "x" }] })).await;
     running.upload(&thief, artifacts::READS_A_SECRET).await;
     running.deploy(&thief).await;
     let database = rusqlite::Connection::open(running.folder.path().join("kept.db")).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
-    let (table, action) = ("action_secrets", "action_id");
+    let (table, action) = ("secrets", "action_id");
     let copied = database.execute(
         &format!("UPDATE {table} SET sealed = (SELECT sealed FROM {table} WHERE {action} = ?1) WHERE {action} = ?2"),
         [&victim, &thief],

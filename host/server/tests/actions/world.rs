@@ -30,10 +30,7 @@ pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
 pub fn configuration(first: &str, more: &str) -> String {
     let mut text = common::configuration(more);
     for tenant in ["acme", "globex"] {
-        text = text.replace(
-            &format!("[[tenants.{tenant}.actions]]\ncomponent = \"organization-session-metadata.wasm\"\n"),
-            "",
-        );
+        text = text.replace(&format!("[[tenants.{tenant}.actions]]\ncomponent = \"organization-session-metadata.wasm\"\n"), "");
     }
     assert!(!text.contains(".wasm"), "the other tests' configuration has changed: {text}");
     format!("{first}\n{text}")
@@ -149,8 +146,7 @@ impl Actions for Running {
     }
 
     async fn bind(&self, names: &[&str]) {
-        let bindings: Vec<Value> =
-            names.iter().map(|name| json!({ "ref": { "type": "action_name", "value": name } })).collect();
+        let bindings: Vec<Value> = names.iter().map(|name| json!({ "ref": { "type": "action_name", "value": name } })).collect();
         let (status, answer) = self.send(Method::PATCH, "triggers/post-login/bindings", json!({ "bindings": bindings })).await;
         assert_eq!(status, 200, "{answer}");
     }

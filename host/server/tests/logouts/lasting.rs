@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use vestibule_sessions::DeliveryState;
+use vestibule::model::Timestamp;
+use vestibule_sessions::{DeliveryState, Initiator, ReceiverShare, Store as _};
 
 use crate::receivers::{Answer, Receiver, nobody, says};
 use crate::settings::verified;
-use crate::world::{Setup, World, deliveries};
+use crate::world::{Setup, World, deliveries, store};
 
 /// What the end of a server may take: requests, attempts, and the store, one after the other.
 const GRACE: Duration = Duration::from_secs(60);
@@ -44,6 +45,32 @@ async fn what_is_pending_is_sent_after_a_new_start() {
     let receiver = Receiver::at(port, says("200 OK")).await;
     let world = World::start_in(folder, &setup).await;
     assert_eq!(receiver.hears_of("sess_1").await.claim("jti"), line["details"]["logout_id"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_claimed_and_never_sent_is_sent_however_late_it_is() {
+    let receiver = Receiver::start(says("200 OK")).await;
+    let setup = Setup { logout: ", give_up_after = \"1 s\"", ..Setup::default() }.application("shop", &receiver.url());
+    let world = World::start(&setup).await;
+    world.login("sess_1", "shop").await;
+    let folder = world.stop().await;
+    // As servers leave it that were down for longer than it is tried, and then crashed before they had sent it, again and again.
+    let (store, acme) = (store(&folder), "acme".parse().unwrap());
+    let long_ago = Timestamp::from_millis(Timestamp::now().as_millis() - 3_600_000);
+    assert!(store.end(&acme, &"sess_1".parse().unwrap(), Initiator::RpLogout, long_ago).await.unwrap());
+    for seconds in 0..3 {
+        let now = long_ago.plus(Duration::from_secs(seconds));
+        let due = store.due_receivers(now, 10).await.unwrap().remove(0);
+        let share = ReceiverShare { tenant: due.tenant, receiver: due.receiver, at_most: 10 };
+        let claims = store.claim_deliveries(&[share], now, now.plus(Duration::from_secs(1))).await.unwrap();
+        assert_eq!(claims.claimed.len(), 1);
+    }
+    store.close().await;
+    let world = World::start_in(folder, &setup).await;
+    receiver.hears_of("sess_1").await;
+    let line = world.line("sess_1", "shop").await;
+    assert_eq!((&line["type"], &line["details"]["attempt"]), (&"sslo".into(), &4.into()), "{line}");
     world.stop().await;
 }
 

@@ -217,7 +217,7 @@ impl World {
     }
 }
 
-fn store(folder: &TempDir) -> SqliteStore {
+pub(crate) fn store(folder: &TempDir) -> SqliteStore {
     SqliteStore::open(folder.path().join("state/vestibule.db"), SqliteSettings::default()).unwrap()
 }
 

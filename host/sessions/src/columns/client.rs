@@ -59,6 +59,11 @@ impl ClientRow {
         self.name == new.name && self.body == new.body && self.logout == new.logout && self.source == new.source
     }
 
+    /// Whether the configuration has the say.
+    pub(crate) fn is_declared(&self) -> bool {
+        self.source == ClientSource::Configuration.as_str()
+    }
+
     /// What it wants to hear. What can't be read is nothing.
     pub(crate) fn settings(&self) -> Option<LogoutSettings> {
         self.logout.as_deref().and_then(|logout| logout_settings(logout).ok())

@@ -4,7 +4,7 @@ use vestibule_model::TenantId;
 
 use super::{corrupt, from_json, initiator_of, millis, timestamp};
 use crate::client::Receiver;
-use crate::delivery::{AttemptResult, Delivery, DeliveryState, DueReceiver};
+use crate::delivery::{AttemptResult, Delivery, DeliveryCursor, DeliveryState, DueReceiver};
 use crate::error::StoreError;
 
 /// The columns of a delivery, in the order in which they are selected and inserted.
@@ -44,6 +44,17 @@ pub(crate) struct DeliveryRow {
 }
 
 impl DeliveryRow {
+    /// Its place among the others.
+    pub(crate) fn place(&self) -> (i64, &str, &str) {
+        (self.created_at, &self.tenant, &self.id)
+    }
+
+    /// The same, for whoever goes on from there; none where it can't be read.
+    pub(crate) fn cursor(&self) -> Option<DeliveryCursor> {
+        let (created_at, tenant) = (timestamp(self.created_at).ok()?, self.tenant.parse().ok()?);
+        Some(DeliveryCursor { created_at, tenant, id: self.id.parse().ok()? })
+    }
+
     /// What the row holds.
     pub(crate) fn read(&self) -> Result<Delivery, StoreError> {
         Ok(Delivery {
@@ -77,13 +88,15 @@ pub(crate) fn due_receiver(tenant: &str, receiver: &str, oldest_due: i64) -> Res
     Ok(DueReceiver { tenant: tenant_of(tenant)?, receiver, oldest_due: timestamp(oldest_due)? })
 }
 
-/// What a result makes of a row that stays: its state, when it is due where that changes, and its error. None where the row goes.
-pub(crate) fn outcome(result: &AttemptResult) -> Option<(DeliveryState, Option<i64>, String)> {
+/// What a result makes of a row that stays: its state, and when it is due and its error where they change. None where the row goes.
+pub(crate) fn outcome(result: &AttemptResult) -> Option<(DeliveryState, Option<i64>, Option<String>)> {
+    let finished = |state, error| Some((state, None, Some(error_text(error))));
     match result {
         AttemptResult::Delivered => None,
-        AttemptResult::Retry { due_at, error } => Some((DeliveryState::Pending, Some(millis(*due_at)), error_text(error))),
-        AttemptResult::Refused { error } => Some((DeliveryState::Refused, None, error_text(error))),
-        AttemptResult::GivenUp { error } => Some((DeliveryState::GivenUp, None, error_text(error))),
+        AttemptResult::Retry { due_at, error } => Some((DeliveryState::Pending, Some(millis(*due_at)), Some(error_text(error)))),
+        AttemptResult::Postponed { due_at } => Some((DeliveryState::Pending, Some(millis(*due_at)), None)),
+        AttemptResult::Refused { error } => finished(DeliveryState::Refused, error),
+        AttemptResult::GivenUp { error } => finished(DeliveryState::GivenUp, error),
     }
 }
 

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
 use super::{PostgresStore, changes, clients, deliveries, lists, login, logouts, outbox};
-use crate::client::{Client, ClientCreated, ClientPage};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::delivery::{
-    Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
+    Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
 };
 use crate::error::StoreError;
 use crate::ids::{ClientId, TransactionId};
@@ -107,28 +107,29 @@ impl Store for PostgresStore {
     }
 
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError> {
-        self.connections.attempt(false, |lease| clients::replace(lease, tenant, &client)).await
+        let (is_done, lost) = self.connections.attempt(false, |lease| clients::replace(lease, tenant, &client)).await?;
+        clients::unsubscribe(&self.connections, tenant, lost).await;
+        Ok(is_done)
     }
 
-    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError> {
-        self.connections.attempt(false, |lease| clients::delete(lease, tenant, id)).await
+    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientDeleted, StoreError> {
+        let (deleted, lost) = self.connections.attempt(false, |lease| clients::delete(lease, tenant, id)).await?;
+        clients::unsubscribe(&self.connections, tenant, lost).await;
+        Ok(deleted)
     }
 
     async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError> {
         // What was declared already is not declared anew.
-        self.connections.attempt(true, |lease| clients::configure(lease, tenant, &clients, now)).await
+        let lost = self.connections.attempt(true, |lease| clients::configure(lease, tenant, &clients, now)).await?;
+        clients::unsubscribe(&self.connections, tenant, lost).await;
+        Ok(())
     }
 
     async fn due_receivers(&self, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, StoreError> {
         self.connections.attempt(true, |lease| async move { deliveries::due(&lease, now, at_most).await }).await
     }
 
-    async fn claim_deliveries(
-        &self,
-        shares: &[ReceiverShare],
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim_deliveries(&self, shares: &[ReceiverShare], now: Timestamp, until: Timestamp) -> Result<Claims, StoreError> {
         // What was claimed in an attempt whose answer was lost is due again when its lease is over.
         self.connections.attempt(true, |lease| deliveries::claim(lease, shares, now, until)).await
     }

@@ -6,14 +6,15 @@ use tokio::join;
 use tokio_postgres::Row;
 use vestibule_model::{TenantId, Timestamp};
 
+use super::changes::change;
 use super::errors::Trouble;
-use super::lease::{BEGIN, Lease};
+use super::lease::{BEGIN, Connections, Lease};
 use super::login::bytes;
 use super::rows::{Parameter, text};
-use crate::client::{Client, ClientCreated, ClientPage, LogoutSettings};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::columns::{self, ClientRow, client_columns};
 use crate::ids::ClientId;
-use crate::logout;
+use crate::logout::{self, Lost};
 
 const CLIENT: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = $1 AND id = $2");
 const CLIENT_FOR_UPDATE: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = $1 AND id = $2 FOR UPDATE");
@@ -37,8 +38,11 @@ const UPDATE: &str = "UPDATE clients SET name = $3, body = $4, logout = $5, sour
 const DELETE: &str = "DELETE FROM clients WHERE tenant = $1 AND id = $2";
 
 /// What an end writes at this very moment can't be seen; it is dropped when it is claimed.
-const DROP: &str =
-    "DELETE FROM deliveries WHERE state = 'pending' AND tenant = $1 AND receiver = $2 AND client_id = $3 AND url = $4";
+const DROP: &str = "WITH lost AS MATERIALIZED (SELECT tenant, id FROM deliveries \
+         WHERE state = 'pending' AND tenant = $1 AND receiver = $2 AND client_id = $3 AND url = $4 \
+         AND (SELECT logout FROM clients WHERE clients.tenant = $1 AND clients.id = $3) IS NOT DISTINCT FROM $5 \
+         ORDER BY due_at LIMIT $6 FOR UPDATE) \
+     DELETE FROM deliveries USING lost WHERE deliveries.tenant = lost.tenant AND deliveries.id = lost.id";
 
 pub(super) async fn client(lease: &Lease, tenant: &TenantId, id: &ClientId) -> Result<Option<Client>, Trouble> {
     let select = lease.prepare(CLIENT).await?;
@@ -76,31 +80,41 @@ pub(super) async fn create(mut lease: Lease, tenant: &TenantId, client: &Client)
     Ok(if is_new { ClientCreated::Created } else { ClientCreated::Exists })
 }
 
-/// One attempt.
-pub(super) async fn replace(mut lease: Lease, tenant: &TenantId, client: &Client) -> Result<bool, Trouble> {
+/// One attempt. Whether it was replaced, and where it hears no longer.
+pub(super) async fn replace(mut lease: Lease, tenant: &TenantId, client: &Client) -> Result<(bool, Vec<Lost>), Trouble> {
     let kept = kept(&mut lease, tenant, &client.id).await?;
     let Some(kept) = kept.filter(|kept| u64::try_from(kept.revision) == Ok(client.revision)) else {
         lease.roll_back().await?;
-        return Ok(false);
+        return Ok((false, Vec::new()));
     };
-    put(&lease, tenant, &kept, client).await?;
+    let lost = put(&lease, tenant, &kept, client).await?;
     lease.commit().await?;
-    Ok(true)
+    Ok((true, lost))
 }
 
-/// One attempt.
-pub(super) async fn delete(mut lease: Lease, tenant: &TenantId, id: &ClientId) -> Result<bool, Trouble> {
-    let Some(kept) = kept(&mut lease, tenant, id).await? else {
-        lease.roll_back().await?;
-        return Ok(false);
+/// One attempt. What has become of it, and where it heard.
+pub(super) async fn delete(mut lease: Lease, tenant: &TenantId, id: &ClientId) -> Result<(ClientDeleted, Vec<Lost>), Trouble> {
+    let deleted = match kept(&mut lease, tenant, id).await? {
+        Some(kept) if !kept.is_declared() => {
+            let lost = remove(&lease, tenant, &kept).await?;
+            lease.commit().await?;
+            return Ok((ClientDeleted::Deleted, lost));
+        }
+        Some(_) => ClientDeleted::Declared,
+        None => ClientDeleted::Absent,
     };
-    remove(&lease, tenant, &kept).await?;
-    lease.commit().await?;
-    Ok(true)
+    lease.roll_back().await?;
+    Ok((deleted, Vec::new()))
 }
 
-/// One attempt.
-pub(super) async fn configure(mut lease: Lease, tenant: &TenantId, clients: &[Client], now: Timestamp) -> Result<(), Trouble> {
+/// One attempt. Where clients hear no longer.
+pub(super) async fn configure(
+    mut lease: Lease,
+    tenant: &TenantId,
+    clients: &[Client],
+    now: Timestamp,
+) -> Result<Vec<Lost>, Trouble> {
+    let mut lost = Vec::new();
     let declared: BTreeMap<&str, &Client> = clients.iter().map(|client| (client.id.as_str(), client)).collect();
     let ids: Vec<&[u8]> = declared.keys().map(|id| id.as_bytes()).collect();
     let select = lease.prepare(DECLARED).await?;
@@ -111,18 +125,19 @@ pub(super) async fn configure(mut lease: Lease, tenant: &TenantId, clients: &[Cl
         kept.insert(row.id.clone(), row);
     }
     for row in kept.values().filter(|row| !declared.contains_key(row.id.as_str())) {
-        remove(&lease, tenant, row).await?;
+        lost.extend(remove(&lease, tenant, row).await?);
     }
     for (id, client) in declared {
         let client = client.clone().declared(now);
         match kept.get(id) {
             Some(kept) if kept.is_as_declared(&client) => {}
-            Some(kept) => put(&lease, tenant, kept, &client).await?,
+            Some(kept) => lost.extend(put(&lease, tenant, kept, &client).await?),
             None if insert(&lease, tenant, &ClientRow::new(&client)).await? => {}
             None => return Err(Trouble::Race),
         }
     }
-    lease.commit().await
+    lease.commit().await?;
+    Ok(lost)
 }
 
 async fn begin(lease: &mut Lease) -> Result<(), Trouble> {
@@ -171,8 +186,8 @@ async fn insert(lease: &Lease, tenant: &TenantId, row: &ClientRow) -> Result<boo
     Ok(lease.client()?.execute(&insert, &parameters).await? > 0)
 }
 
-/// Puts a client in place of what is kept.
-async fn put(lease: &Lease, tenant: &TenantId, kept: &ClientRow, client: &Client) -> Result<(), Trouble> {
+/// Puts a client in place of what is kept. Where it hears no longer.
+async fn put(lease: &Lease, tenant: &TenantId, kept: &ClientRow, client: &Client) -> Result<Vec<Lost>, Trouble> {
     let row = kept.replaced_by(client);
     let update = lease.prepare(UPDATE).await?;
     let parameters: [Parameter<'_>; 8] = [
@@ -186,23 +201,38 @@ async fn put(lease: &Lease, tenant: &TenantId, kept: &ClientRow, client: &Client
         &row.revision,
     ];
     lease.client()?.execute(&update, &parameters).await?;
-    unsubscribe(lease, tenant, kept, client.logout.as_ref()).await
+    Ok(logout::lost(kept, Some(&row)))
 }
 
-async fn remove(lease: &Lease, tenant: &TenantId, kept: &ClientRow) -> Result<(), Trouble> {
+/// Where it heard.
+async fn remove(lease: &Lease, tenant: &TenantId, kept: &ClientRow) -> Result<Vec<Lost>, Trouble> {
     let delete = lease.prepare(DELETE).await?;
     lease.client()?.execute(&delete, &[&bytes(tenant), &kept.id.as_bytes()]).await?;
-    unsubscribe(lease, tenant, kept, None).await
+    Ok(logout::lost(kept, None))
 }
 
-/// Drops what is pending for URLs at which a client hears no longer.
-async fn unsubscribe(lease: &Lease, tenant: &TenantId, kept: &ClientRow, after: Option<&LogoutSettings>) -> Result<(), Trouble> {
-    for url in logout::lost(kept.settings().as_ref(), after) {
-        let receiver = url.receiver();
-        let parameters: [Parameter<'_>; 4] =
-            [&bytes(tenant), &receiver.as_str().as_bytes(), &kept.id.as_bytes(), &url.as_str().as_bytes()];
-        let statement = lease.prepare(DROP).await?;
-        lease.client()?.execute(&statement, &parameters).await?;
+/// Drops what is pending for URLs at which clients hear no longer, in transactions of their own: a long backlog takes longer than a statement
+/// may. That the clients have changed is on disk: what an error leaves here is dropped when it is claimed.
+pub(super) async fn unsubscribe(connections: &Connections, tenant: &TenantId, lost: Vec<Lost>) {
+    let most = u64::try_from(Lost::AT_ONE_TIME).unwrap_or(u64::MAX);
+    for lost in &lost {
+        let mut dropped = most;
+        while dropped == most {
+            dropped = connections.attempt(true, |lease| drop_some(lease, tenant, lost)).await.unwrap_or_default();
+        }
     }
-    Ok(())
+}
+
+/// One attempt. How many were dropped.
+async fn drop_some(lease: Lease, tenant: &TenantId, lost: &Lost) -> Result<u64, Trouble> {
+    let (receiver, limit) = (lost.url.receiver(), columns::rows(Lost::AT_ONE_TIME));
+    let parameters: [Parameter<'_>; 6] = [
+        &bytes(tenant),
+        &receiver.as_str().as_bytes(),
+        &lost.client.as_bytes(),
+        &lost.url.as_str().as_bytes(),
+        &lost.settings,
+        &limit,
+    ];
+    change(lease, DROP, parameters).await
 }

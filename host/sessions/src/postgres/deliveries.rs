@@ -11,9 +11,9 @@ use super::lease::{BEGIN, Lease, Write};
 use super::login::bytes;
 use super::rows::{Parameter, delivery_row, text};
 use crate::columns::{self, body, due_receiver, error_text, millis, outcome};
-use crate::delivery::{Claimed, DueReceiver, Held, ReceiverShare, Settled};
+use crate::delivery::{Claimed, Claims, DueReceiver, Held, ReceiverShare, Settled};
 use crate::error::StoreError;
-use crate::logout::Subscription;
+use crate::logout::{self, Subscription};
 use crate::tokens::{Claim, DeliveryId};
 
 /// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next one's. What else waits behind the first is
@@ -41,8 +41,10 @@ const CLAIM: &str = "UPDATE deliveries SET claim = $3, due_at = $4, attempts = a
      FROM unnest($1::bytea[], $2::bytea[]) AS mine (tenant, id) WHERE deliveries.tenant = mine.tenant AND deliveries.id = mine.id";
 const DROP: &str = "DELETE FROM deliveries USING unnest($1::bytea[], $2::bytea[]) AS lost (tenant, id) \
      WHERE deliveries.tenant = lost.tenant AND deliveries.id = lost.id";
-const GIVE_UP: &str = "UPDATE deliveries SET state = 'given_up', finished_at = $3, last_error = bad.error, claim = NULL \
-     FROM unnest($1::bytea[], $2::bytea[], $4::text[]) AS bad (tenant, id, error) \
+const GIVE_UP: &str = "WITH bad AS MATERIALIZED (SELECT * FROM unnest($1::bytea[], $2::bytea[], $4::text[], $5::text[], $6::text[]) \
+         AS bad (tenant, id, error, kind, body)), \
+     lines AS (INSERT INTO log (tenant, date, kind, body) SELECT tenant, $3::bigint, kind, body FROM bad) \
+     UPDATE deliveries SET state = 'given_up', finished_at = $3::bigint, last_error = bad.error, claim = NULL FROM bad \
      WHERE deliveries.tenant = bad.tenant AND deliveries.id = bad.id";
 
 /// One statement: which of these are the caller's, what becomes of each, and the lines of the log. A row that goes has no state.
@@ -55,7 +57,7 @@ const SETTLE: &str = "WITH settled AS MATERIALIZED (SELECT * FROM unnest($1::byt
      gone AS (DELETE FROM deliveries USING held WHERE held.state IS NULL \
          AND deliveries.tenant = held.tenant AND deliveries.id = held.id), \
      kept AS (UPDATE deliveries SET claim = NULL, state = held.state, due_at = coalesce(held.due_at, deliveries.due_at), \
-         last_error = held.error, finished_at = CASE WHEN held.state = 'pending' THEN NULL ELSE $10::bigint END \
+         last_error = coalesce(held.error, deliveries.last_error), finished_at = CASE WHEN held.state = 'pending' THEN NULL ELSE $10::bigint END \
          FROM held WHERE held.state IS NOT NULL AND deliveries.tenant = held.tenant AND deliveries.id = held.id), \
      lines AS (INSERT INTO log (tenant, date, kind, body) SELECT tenant, date, kind, body FROM held WHERE kind IS NOT NULL) \
      SELECT place FROM held";
@@ -67,8 +69,8 @@ const RELEASE: &str = "WITH held AS MATERIALIZED (SELECT deliveries.tenant, deli
      UPDATE deliveries SET claim = NULL, due_at = $4, attempts = greatest(attempts - 1, 0) \
      FROM held WHERE deliveries.tenant = held.tenant AND deliveries.id = held.id";
 
-const RETRY: &str = "UPDATE deliveries SET state = 'pending', due_at = $3, attempts = 0, claim = NULL, finished_at = NULL \
-     WHERE tenant = $1 AND id = $2";
+const RETRY: &str = "UPDATE deliveries SET state = 'pending', due_at = $3, attempts = 0, claim = NULL, \
+     last_error = NULL, finished_at = NULL WHERE tenant = $1 AND id = $2";
 const FORGET: &str = "DELETE FROM deliveries WHERE tenant = $1 AND id = $2";
 
 pub(super) async fn due(lease: &Lease, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, Trouble> {
@@ -83,7 +85,7 @@ pub(super) async fn claim(
     shares: &[ReceiverShare],
     now: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Claimed>, Trouble> {
+) -> Result<Claims, Trouble> {
     // What a transaction has locked it does not skip: each receiver is asked for once.
     let mut asked: BTreeMap<(&[u8], &[u8]), i64> = BTreeMap::new();
     for ReceiverShare { tenant, receiver, at_most } in shares {
@@ -103,12 +105,12 @@ pub(super) async fn claim(
     let found = found?;
     if found.is_empty() {
         lease.roll_back().await?;
-        return Ok(Vec::new());
+        return Ok(Claims::default());
     }
 
     let claim = Claim::random()?;
     let (mut claimed, mut mine, mut lost, mut bad) = (Vec::new(), Keys::default(), Keys::default(), Keys::default());
-    let mut errors = Vec::new();
+    let (mut errors, mut lines) = (Vec::new(), Vec::new());
     for row in &found {
         let logout: Option<&str> = row.try_get(17)?;
         let mut row = delivery_row(row)?;
@@ -124,19 +126,24 @@ pub(super) async fn claim(
             }
             // Nobody can send it, and it must not be in the way of those that can be sent.
             Err(error) => {
-                errors.push(error_text(&error.to_string()));
+                let error = error_text(&error.to_string());
+                lines.push(logout::unreadable(&row, &error, now));
+                errors.push(error);
                 bad.add(row.tenant, row.id);
             }
         }
     }
     let (token, until) = (claim.to_string(), millis(until));
+    let kinds: Vec<_> = lines.iter().map(|line| line.kind).collect();
+    let bodies: Vec<_> = lines.iter().map(|line| line.body.as_str()).collect();
+    let given_up: Vec<Parameter<'_>> = vec![&bad.tenants, &bad.ids, &now, &errors, &kinds, &bodies];
     let writes = [
         Write::of(&lease, CLAIM, !mine.ids.is_empty(), vec![&mine.tenants, &mine.ids, &token, &until]).await?,
         Write::of(&lease, DROP, !lost.ids.is_empty(), vec![&lost.tenants, &lost.ids]).await?,
-        Write::of(&lease, GIVE_UP, !bad.ids.is_empty(), vec![&bad.tenants, &bad.ids, &now, &errors]).await?,
+        Write::of(&lease, GIVE_UP, !bad.ids.is_empty(), given_up).await?,
     ];
     lease.commit_after(&writes).await?;
-    Ok(claimed)
+    Ok(Claims { set_aside: found.len() - claimed.len(), claimed })
 }
 
 /// Rows by their keys.
@@ -155,10 +162,11 @@ impl Keys {
 
 /// One attempt.
 pub(super) async fn settle(mut lease: Lease, settled: &[Settled], now: Timestamp) -> Result<Vec<bool>, Trouble> {
-    // Each row is settled once.
+    // Each claim is settled once: of two of one row, the one that is not the caller's any more settles nothing.
     let mut seen = HashSet::new();
-    let places: Vec<usize> =
-        (0..settled.len()).filter(|place| settled.get(*place).is_some_and(|one| seen.insert((&one.tenant, one.id)))).collect();
+    let places: Vec<usize> = (0..settled.len())
+        .filter(|place| settled.get(*place).is_some_and(|one| seen.insert((&one.tenant, one.id, one.claim))))
+        .collect();
     let rows: Vec<&Settled> = places.iter().filter_map(|place| settled.get(*place)).collect();
 
     let tenants: Vec<_> = rows.iter().map(|one| bytes(&one.tenant)).collect();
@@ -167,7 +175,7 @@ pub(super) async fn settle(mut lease: Lease, settled: &[Settled], now: Timestamp
     let outcomes: Vec<_> = rows.iter().map(|one| outcome(&one.result)).collect();
     let states: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().map(|(state, ..)| state.as_str())).collect();
     let due_at: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().and_then(|(_, due_at, _)| *due_at)).collect();
-    let errors: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().map(|(.., error)| error.as_str())).collect();
+    let errors: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().and_then(|(.., error)| error.as_deref())).collect();
     let dates: Vec<_> = rows.iter().map(|one| one.log.as_ref().map(|line| millis(line.date))).collect();
     let kinds: Vec<_> = rows.iter().map(|one| one.log.as_ref().map(|line| line.kind.as_str())).collect();
     let bodies: Vec<_> = rows.iter().map(|one| one.log.as_ref().map(|line| body(&line.body))).collect();

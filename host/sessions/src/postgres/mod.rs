@@ -29,7 +29,7 @@ use crate::error::StoreError;
 /// How a [`PostgresStore`] uses its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresSettings {
-    /// Connections of this host, at most.
+    /// Connections of this host, at most; one more listens for changes of flows, where somebody waits for those.
     pub connections: usize,
     /// How long a call waits for one of them, before it is refused as [`StoreError::Busy`].
     pub wait: Duration,

@@ -63,7 +63,7 @@ pub(super) async fn deliveries(
     let limit = columns::rows(take.saturating_add(1));
     let select = lease.prepare(DELIVERIES).await?;
     let found = lease.client()?.query(&select, &[&state, &at, &of, &id, &tenant, &limit]).await?;
-    let found = found.iter().map(|row| Ok(delivery_row(row)?.read()?)).collect::<Result<_, Trouble>>()?;
+    let found = found.iter().map(delivery_row).collect::<Result<_, Trouble>>()?;
     Ok(DeliveryPage::of(found, take))
 }
 

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
 use super::{SqliteStore, changes, clients, deliveries, lists, login, logouts, outbox};
-use crate::client::{Client, ClientCreated, ClientPage};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::columns;
 use crate::delivery::{
-    Backlog, Claimed, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
+    Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
 };
 use crate::error::StoreError;
 use crate::ids::{ClientId, TransactionId};
@@ -119,30 +119,31 @@ impl Store for SqliteStore {
     }
 
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError> {
-        let tenant = tenant.clone();
-        self.write(move |connection, errors| clients::replace(connection, errors, &tenant, &client)).await
+        let of = tenant.clone();
+        let (is_done, lost) = self.write(move |connection, errors| clients::replace(connection, errors, &of, &client)).await?;
+        clients::unsubscribe(self, tenant, lost).await;
+        Ok(is_done)
     }
 
-    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError> {
-        let (tenant, id) = (tenant.clone(), id.clone());
-        self.write(move |connection, errors| clients::delete(connection, errors, &tenant, &id)).await
+    async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientDeleted, StoreError> {
+        let (of, id) = (tenant.clone(), id.clone());
+        let (deleted, lost) = self.write(move |connection, errors| clients::delete(connection, errors, &of, &id)).await?;
+        clients::unsubscribe(self, tenant, lost).await;
+        Ok(deleted)
     }
 
     async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError> {
-        let tenant = tenant.clone();
-        self.write(move |connection, errors| clients::configure(connection, errors, &tenant, &clients, now)).await
+        let of = tenant.clone();
+        let lost = self.write(move |connection, errors| clients::configure(connection, errors, &of, &clients, now)).await?;
+        clients::unsubscribe(self, tenant, lost).await;
+        Ok(())
     }
 
     async fn due_receivers(&self, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, StoreError> {
         self.list(move |connection, errors| deliveries::due(connection, errors, now, at_most)).await
     }
 
-    async fn claim_deliveries(
-        &self,
-        shares: &[ReceiverShare],
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim_deliveries(&self, shares: &[ReceiverShare], now: Timestamp, until: Timestamp) -> Result<Claims, StoreError> {
         let shares = shares.to_vec();
         self.write(move |connection, errors| deliveries::claim(connection, errors, &shares, now, until)).await
     }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vestibule_model::{TenantId, Timestamp};
 
-use super::Errors;
-use crate::client::{Client, ClientCreated, ClientPage, ClientSource, LogoutSettings};
+use super::{Errors, SqliteStore};
+use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage, ClientSource};
 use crate::columns::{self, ClientRow, client_columns};
 use crate::error::StoreError;
 use crate::ids::ClientId;
-use crate::logout;
+use crate::logout::{self, Lost};
 
 pub(super) fn client(
     connection: &Connection,
@@ -58,49 +58,61 @@ pub(super) fn create(
     Ok(if is_new { ClientCreated::Created } else { ClientCreated::Exists })
 }
 
+/// Whether it was replaced, and where it hears no longer.
 pub(super) fn replace(
     connection: &Connection,
     errors: Errors<'_>,
     tenant: &TenantId,
     client: &Client,
-) -> Result<bool, StoreError> {
+) -> Result<(bool, Vec<Lost>), StoreError> {
     let kept = kept(connection, tenant, client.id.as_str()).map_err(errors.sql())?;
-    let Some(kept) = kept.filter(|kept| u64::try_from(kept.revision) == Ok(client.revision)) else { return Ok(false) };
-    put(connection, tenant, &kept, client).map_err(errors.sql())?;
-    Ok(true)
+    let Some(kept) = kept.filter(|kept| u64::try_from(kept.revision) == Ok(client.revision)) else {
+        return Ok((false, Vec::new()));
+    };
+    Ok((true, put(connection, tenant, &kept, client).map_err(errors.sql())?))
 }
 
-pub(super) fn delete(connection: &Connection, errors: Errors<'_>, tenant: &TenantId, id: &ClientId) -> Result<bool, StoreError> {
-    let Some(kept) = kept(connection, tenant, id.as_str()).map_err(errors.sql())? else { return Ok(false) };
-    remove(connection, tenant, &kept).map_err(errors.sql())?;
-    Ok(true)
+/// What has become of it, and where it heard.
+pub(super) fn delete(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    id: &ClientId,
+) -> Result<(ClientDeleted, Vec<Lost>), StoreError> {
+    Ok(match kept(connection, tenant, id.as_str()).map_err(errors.sql())? {
+        None => (ClientDeleted::Absent, Vec::new()),
+        Some(kept) if kept.is_declared() => (ClientDeleted::Declared, Vec::new()),
+        Some(kept) => (ClientDeleted::Deleted, remove(connection, tenant, &kept).map_err(errors.sql())?),
+    })
 }
 
+/// Where clients hear no longer.
 pub(super) fn configure(
     connection: &Connection,
     errors: Errors<'_>,
     tenant: &TenantId,
     clients: &[Client],
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Lost>, StoreError> {
+    let mut lost = Vec::new();
     let declared: BTreeMap<&ClientId, &Client> = clients.iter().map(|client| (&client.id, client)).collect();
     let ids: BTreeSet<&str> = declared.keys().map(|id| id.as_str()).collect();
     for kept in configured(connection, tenant).map_err(errors.sql())? {
         if !ids.contains(kept.id.as_str()) {
-            remove(connection, tenant, &kept).map_err(errors.sql())?;
+            lost.extend(remove(connection, tenant, &kept).map_err(errors.sql())?);
         }
     }
     for client in declared.into_values() {
         let client = client.clone().declared(now);
         match kept(connection, tenant, client.id.as_str()).map_err(errors.sql())? {
             Some(kept) if kept.is_as_declared(&client) => {}
-            Some(kept) => put(connection, tenant, &kept, &client).map_err(errors.sql())?,
+            Some(kept) => lost.extend(put(connection, tenant, &kept, &client).map_err(errors.sql())?),
             None => {
                 insert(connection, tenant, &ClientRow::new(&client)).map_err(errors.sql())?;
             }
         }
     }
-    Ok(())
+    Ok(lost)
 }
 
 fn client_row(row: &Row<'_>) -> rusqlite::Result<ClientRow> {
@@ -148,8 +160,8 @@ fn insert(connection: &Connection, tenant: &TenantId, row: &ClientRow) -> rusqli
     Ok(inserted > 0)
 }
 
-/// Puts a client in place of what is kept.
-fn put(connection: &Connection, tenant: &TenantId, kept: &ClientRow, client: &Client) -> rusqlite::Result<()> {
+/// Puts a client in place of what is kept. Where it hears no longer.
+fn put(connection: &Connection, tenant: &TenantId, kept: &ClientRow, client: &Client) -> rusqlite::Result<Vec<Lost>> {
     const UPDATE: &str = "UPDATE clients SET name = ?3, body = ?4, logout = ?5, source = ?6, updated_at = ?7, revision = ?8 \
          WHERE tenant = ?1 AND id = ?2";
     let row = kept.replaced_by(client);
@@ -163,28 +175,43 @@ fn put(connection: &Connection, tenant: &TenantId, kept: &ClientRow, client: &Cl
         row.updated_at,
         row.revision,
     ])?;
-    unsubscribe(connection, tenant, kept, client.logout.as_ref())
+    Ok(logout::lost(kept, Some(&row)))
 }
 
-fn remove(connection: &Connection, tenant: &TenantId, kept: &ClientRow) -> rusqlite::Result<()> {
+/// Where it heard.
+fn remove(connection: &Connection, tenant: &TenantId, kept: &ClientRow) -> rusqlite::Result<Vec<Lost>> {
     connection
         .prepare_cached("DELETE FROM clients WHERE tenant = ?1 AND id = ?2")?
         .execute((tenant.as_str(), kept.id.as_str()))?;
-    unsubscribe(connection, tenant, kept, None)
+    Ok(logout::lost(kept, None))
 }
 
-/// Drops what is pending for URLs at which a client hears no longer. There is one writer, so nothing comes after.
-fn unsubscribe(
-    connection: &Connection,
-    tenant: &TenantId,
-    kept: &ClientRow,
-    after: Option<&LogoutSettings>,
-) -> rusqlite::Result<()> {
-    const DROP: &str =
-        "DELETE FROM deliveries WHERE state = 'pending' AND tenant = ?1 AND receiver = ?2 AND client_id = ?3 AND url = ?4";
-    for url in logout::lost(kept.settings().as_ref(), after) {
-        let receiver = url.receiver();
-        connection.prepare_cached(DROP)?.execute((tenant.as_str(), receiver.as_str(), kept.id.as_str(), url.as_str()))?;
+/// Drops what is pending for URLs at which clients hear no longer, in transactions of their own, so that no login waits for a long backlog.
+/// That the clients have changed is on disk: what an error leaves here is dropped when it is claimed.
+pub(super) async fn unsubscribe(store: &SqliteStore, tenant: &TenantId, lost: Vec<Lost>) {
+    for lost in lost {
+        let mut dropped = Lost::AT_ONE_TIME;
+        while dropped == Lost::AT_ONE_TIME {
+            let (tenant, lost) = (tenant.clone(), lost.clone());
+            let some =
+                move |connection: &Connection, errors: Errors<'_>| drop_some(connection, &tenant, &lost).map_err(errors.sql());
+            dropped = store.write(some).await.unwrap_or_default();
+        }
     }
-    Ok(())
+}
+
+/// How many were dropped.
+fn drop_some(connection: &Connection, tenant: &TenantId, lost: &Lost) -> rusqlite::Result<usize> {
+    const DROP: &str = "DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries INDEXED BY deliveries_due \
+         WHERE state = 'pending' AND tenant = ?1 AND receiver = ?2 AND client_id = ?3 AND url = ?4 \
+         AND (SELECT logout FROM clients WHERE clients.tenant = ?1 AND clients.id = ?3) IS ?5 ORDER BY due_at LIMIT ?6)";
+    let (receiver, limit) = (lost.url.receiver(), columns::rows(Lost::AT_ONE_TIME));
+    connection.prepare_cached(DROP)?.execute(params![
+        tenant.as_str(),
+        receiver.as_str(),
+        lost.client,
+        lost.url.as_str(),
+        lost.settings,
+        limit
+    ])
 }

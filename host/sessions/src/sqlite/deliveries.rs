@@ -7,20 +7,25 @@ use super::Errors;
 use super::logouts::delivery_row;
 use super::rows;
 use crate::columns::{self, DeliveryRow, delivery_columns, due_receiver, error_text, millis, outcome};
-use crate::delivery::{Claimed, DeliveryState, DueReceiver, Held, ReceiverShare, Settled};
+use crate::delivery::{Claimed, Claims, DeliveryState, DueReceiver, Held, ReceiverShare, Settled};
 use crate::error::StoreError;
-use crate::logout::Subscription;
+use crate::logout::{self, Subscription};
 use crate::tokens::{Claim, DeliveryId};
 
-/// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next one's, by rowid. What else waits behind
-/// the first is never read, so a backlog of one costs the others nothing. (A `SELECT DISTINCT` would read all of it.) The index is named,
-/// since SQLite takes the one on `state` otherwise, and sorts all that is pending for every receiver.
+/// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next one's, by rowid, or else of the next
+/// tenant's. What else waits behind the first is never read, so a backlog of one costs the others nothing. (A `SELECT DISTINCT` would read
+/// all of it, and so would `(tenant, receiver) > (…)`: SQLite begins with those that are equal.) The index is named, since SQLite takes the
+/// one on `state` otherwise, and sorts all that is pending for every receiver.
 const DUE: &str = "WITH RECURSIVE first (number) AS ( \
          SELECT (SELECT number FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending' ORDER BY tenant, receiver, due_at LIMIT 1) \
          UNION ALL \
-         SELECT (SELECT next.number FROM deliveries AS next INDEXED BY deliveries_due \
-                 WHERE next.state = 'pending' AND (next.tenant, next.receiver) > (this.tenant, this.receiver) \
-                 ORDER BY next.tenant, next.receiver, next.due_at LIMIT 1) \
+         SELECT ifnull( \
+             (SELECT next.number FROM deliveries AS next INDEXED BY deliveries_due \
+              WHERE next.state = 'pending' AND next.tenant = this.tenant AND next.receiver > this.receiver \
+              ORDER BY next.receiver, next.due_at LIMIT 1), \
+             (SELECT next.number FROM deliveries AS next INDEXED BY deliveries_due \
+              WHERE next.state = 'pending' AND next.tenant > this.tenant \
+              ORDER BY next.tenant, next.receiver, next.due_at LIMIT 1)) \
          FROM first JOIN deliveries AS this ON this.number = first.number) \
      SELECT tenant, receiver, due_at FROM first CROSS JOIN deliveries USING (number) WHERE due_at <= ?1 \
      ORDER BY due_at, tenant, receiver LIMIT ?2";
@@ -55,13 +60,14 @@ pub(super) fn claim(
     shares: &[ReceiverShare],
     now: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Claimed>, StoreError> {
+) -> Result<Claims, StoreError> {
     let claim = Claim::random()?;
-    let mut claimed = Vec::new();
+    let Claims { mut claimed, mut set_aside } = Claims::default();
     for share in shares {
         for (number, logout, mut row) in next(connection, share, now).map_err(errors.sql())? {
             if !logout.is_some_and(|logout| Subscription::read(&logout).may_send_to(&row.url)) {
                 change(connection, "DELETE FROM deliveries WHERE number = ?1", [number]).map_err(errors.sql())?;
+                set_aside += 1;
                 continue;
             }
             (row.claim, row.due_at, row.attempts) = (Some(claim.to_string()), millis(until), row.attempts.saturating_add(1));
@@ -75,14 +81,17 @@ pub(super) fn claim(
                 Err(error) => {
                     const GIVE_UP: &str =
                         "UPDATE deliveries SET state = ?2, finished_at = ?3, last_error = ?4, claim = NULL WHERE number = ?1";
-                    let parameters =
-                        params![number, DeliveryState::GivenUp.as_str(), millis(now), error_text(&error.to_string())];
+                    let error = error_text(&error.to_string());
+                    let line = logout::unreadable(&row, &error, millis(now));
+                    let parameters = params![number, DeliveryState::GivenUp.as_str(), millis(now), error];
                     change(connection, GIVE_UP, parameters).map_err(errors.sql())?;
+                    rows::insert_line(connection, &line.tenant, line.kind, line.date, &line.body).map_err(errors.sql())?;
+                    set_aside += 1;
                 }
             }
         }
     }
-    Ok(claimed)
+    Ok(Claims { claimed, set_aside })
 }
 
 /// Each with its number in the table, and its client's settings.
@@ -116,7 +125,8 @@ pub(super) fn settle(
 
 fn settle_one(connection: &Connection, settled: &Settled, now: Timestamp) -> rusqlite::Result<bool> {
     const FORGET: &str = "DELETE FROM deliveries WHERE tenant = ?1 AND id = ?2 AND claim = ?3 AND state = 'pending'";
-    const KEEP: &str = "UPDATE deliveries SET claim = NULL, state = ?4, due_at = ifnull(?5, due_at), last_error = ?6, \
+    const KEEP: &str = "UPDATE deliveries SET claim = NULL, state = ?4, due_at = ifnull(?5, due_at), \
+         last_error = ifnull(?6, last_error), \
          finished_at = iif(?4 = 'pending', NULL, ?7) WHERE tenant = ?1 AND id = ?2 AND claim = ?3 AND state = 'pending'";
     let (tenant, id, claim) = (settled.tenant.as_str(), settled.id.to_string(), settled.claim.to_string());
     let changed = match outcome(&settled.result) {
@@ -145,8 +155,8 @@ pub(super) fn retry(
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    const RETRY: &str = "UPDATE deliveries SET state = 'pending', due_at = ?3, attempts = 0, claim = NULL, finished_at = NULL \
-         WHERE tenant = ?1 AND id = ?2";
+    const RETRY: &str = "UPDATE deliveries SET state = 'pending', due_at = ?3, attempts = 0, claim = NULL, \
+         last_error = NULL, finished_at = NULL WHERE tenant = ?1 AND id = ?2";
     let changed = change(connection, RETRY, (tenant.as_str(), id.to_string(), millis(now))).map_err(errors.sql())?;
     Ok(changed > 0)
 }
@@ -173,19 +183,46 @@ mod tests {
         rows.collect::<Result<_, _>>().unwrap()
     }
 
+    /// A connection to a new database.
+    async fn database(folder: &tempfile::TempDir) -> Connection {
+        let path = folder.path().join("sessions.db");
+        SqliteStore::open(&path, SqliteSettings::default()).unwrap().close().await;
+        Connection::open(path).unwrap()
+    }
+
+    /// So many more that are pending, for two tenants with five receivers each; all are due at 0.
+    fn add(connection: &Connection, count: u32) {
+        let insert = "WITH RECURSIVE one (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < ?1) \
+             INSERT INTO deliveries (tenant, id, client_id, session_id, user_id, url, receiver, initiator, ended_at, created_at, \
+             attempts, due_at, state) SELECT 't' || (n % 2), hex(randomblob(16)), 'shop', 's', 'u', 'https://r/', \
+             'https://r' || (n / 2 % 5) || ':443', 'rp-logout', 0, 0, 0, 0, 'pending' FROM one";
+        connection.execute(insert, [count]).unwrap();
+    }
+
+    /// Whom SQLite finds to be due, and the steps that it takes for that.
+    fn due_in_steps(connection: &Connection) -> (usize, i32) {
+        let mut select = connection.prepare(DUE).unwrap();
+        let found = select.query_map((0, 1_000), |_| Ok(())).unwrap().count();
+        (found, select.get_status(rusqlite::StatementStatus::VmStep))
+    }
+
     #[tokio::test]
     async fn who_is_due_is_found_without_reading_what_waits_behind_the_first() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sessions.db");
-        SqliteStore::open(&path, SqliteSettings::default()).unwrap().close().await;
-        let connection = Connection::open(path).unwrap();
-        let due = plan(&connection, DUE);
-        let is_one_look = |step: &String| step.contains("INDEX deliveries_due") || step.contains("INTEGER PRIMARY KEY");
-        let looks = due.iter().filter(|step| step.contains("deliveries") || step.contains("next") || step.contains("this"));
-        assert!(looks.clone().count() == 4 && looks.into_iter().all(is_one_look), "{due:#?}");
-        // What is found is sorted, and nothing else.
-        assert_eq!(due.iter().filter(|step| step.contains("TEMP B-TREE")).count(), 1, "{due:#?}");
-        let next = plan(&connection, NEXT);
+        let connection = database(&folder).await;
+        add(&connection, 100);
+        let (found, few) = due_in_steps(&connection);
+        assert_eq!(found, 10);
+        add(&connection, 20_000);
+        let (found, many) = due_in_steps(&connection);
+        assert_eq!(found, 10);
+        assert!(many < 2 * few, "{few} steps where ten wait behind each first, and {many} where two thousand do");
+    }
+
+    #[tokio::test]
+    async fn what_is_next_comes_by_the_index_and_is_not_sorted() {
+        let folder = tempfile::tempdir().unwrap();
+        let next = plan(&database(&folder).await, NEXT);
         assert!(next[0].contains("INDEX deliveries_due (tenant=? AND receiver=? AND due_at<?)"), "{next:#?}");
         assert!(!next.iter().any(|step| step.contains("TEMP B-TREE")), "{next:#?}");
     }

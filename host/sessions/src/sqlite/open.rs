@@ -20,11 +20,8 @@ const MIGRATIONS: &[Migration] = &[
 ];
 
 /// Of the file beside it.
-const EXECUTIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "executions",
-    sql: include_str!("../../migrations/sqlite_executions/0001_executions.sql"),
-}];
+const EXECUTIONS: &[Migration] =
+    &[Migration { number: 1, name: "executions", sql: include_str!("../../migrations/sqlite_executions/0001_executions.sql") }];
 
 /// The log of the file beside it is no larger: what is written there is small, and nobody waits for it.
 const EXECUTIONS_WAL_BYTES: u64 = 16 << 20;

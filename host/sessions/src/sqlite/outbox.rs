@@ -5,7 +5,7 @@ use vestibule_model::{TenantId, Timestamp};
 
 use super::Errors;
 use super::logouts::delivery_row;
-use crate::columns::{self, DeliveryRow, delivery_columns, millis, timestamp};
+use crate::columns::{self, delivery_columns, millis, timestamp};
 use crate::delivery::{Backlog, Delivery, DeliveryCursor, DeliveryPage, DeliveryState};
 use crate::error::StoreError;
 use crate::log::LogPosition;
@@ -51,7 +51,6 @@ pub(super) fn deliveries(
             select.query_map((state, at, of, id, tenant, limit), delivery_row)?.collect::<rusqlite::Result<Vec<_>>>()
         })
         .map_err(errors.sql())?;
-    let found = found.iter().map(DeliveryRow::read).collect::<Result<_, _>>()?;
     Ok(DeliveryPage::of(found, take))
 }
 

@@ -9,6 +9,8 @@
 #[allow(dead_code, reason = "each test uses some of it")]
 mod parts;
 
+mod registry;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -173,8 +175,12 @@ struct Logins {
 
 impl Logins {
     fn start(database: &str, round: u64) -> Self {
+        Self::start_test("logins_without_end_until_somebody_kills_them", database, round)
+    }
+
+    fn start_test(name: &str, database: &str, round: u64) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "logins_without_end_until_somebody_kills_them", "--nocapture"])
+            .args(["--exact", name, "--nocapture"])
             .env(DATABASE, database)
             .env(ROUND, round.to_string())
             .stdout(Stdio::piped())

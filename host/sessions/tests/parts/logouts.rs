@@ -3,8 +3,8 @@
 use serde_json::{Map, json};
 use vestibule_model::Timestamp;
 use vestibule_sessions::{
-    AttemptResult, Claimed, Client, ClientCreated, ClientId, ClientSource, Delivery, DeliveryState, Initiator, LogEntry, LogKind,
-    LogoutInitiators, LogoutSettings, LogoutUrl, NewLogEntry, ReceiverShare, SessionChange, Settled, Store,
+    AttemptResult, Claimed, Client, ClientCreated, ClientDeleted, ClientId, ClientSource, Delivery, DeliveryState, Initiator,
+    LogEntry, LogKind, LogoutInitiators, LogoutSettings, LogoutUrl, NewLogEntry, ReceiverShare, SessionChange, Settled, Store,
 };
 
 use super::logins::*;
@@ -56,6 +56,11 @@ pub(crate) async fn kept(store: &dyn Store, name: &str) -> Option<Client> {
     store.client(&tenant("acme"), &client_id(name)).await.unwrap()
 }
 
+/// Deletes a client of the tenant `acme`.
+pub(crate) async fn delete(store: &dyn Store, name: &str) -> ClientDeleted {
+    store.delete_client(&tenant("acme"), &client_id(name)).await.unwrap()
+}
+
 /// Changes a client's settings.
 pub(crate) async fn set_logout(store: &dyn Store, name: &str, logout: Option<LogoutSettings>) {
     let client = Client { logout, ..kept(store, name).await.unwrap() };
@@ -102,7 +107,7 @@ pub(crate) async fn claim(store: &dyn Store, at_most: usize, now: Timestamp, unt
     let due = store.due_receivers(now, 1_000).await.unwrap();
     let shares: Vec<_> =
         due.into_iter().map(|due| ReceiverShare { tenant: due.tenant, receiver: due.receiver, at_most }).collect();
-    store.claim_deliveries(&shares, now, until).await.unwrap()
+    store.claim_deliveries(&shares, now, until).await.unwrap().claimed
 }
 
 /// How an attempt has ended, with a line of the log.

@@ -4,3 +4,4 @@ pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod logins;
 pub(crate) mod logouts;
+pub(crate) mod registry;

@@ -19,8 +19,10 @@ on_both! {
     one_receiver_asked_for_twice_is_claimed_once,
     what_has_arrived_is_forgotten_and_the_log_tells_of_it,
     what_is_tried_again_is_due_then,
+    what_was_not_sent_is_due_then_and_what_was_wrong_before_stays,
     what_was_refused_or_given_up_is_kept_and_not_sent,
     of_one_that_is_settled_twice_the_first_counts,
+    of_two_claims_that_are_settled_together_the_one_that_holds_counts,
     many_are_settled_together,
     what_is_given_back_is_due_at_once_and_the_attempt_not_counted,
     a_delivery_that_cant_be_read_is_not_in_the_way_of_others,
@@ -167,9 +169,9 @@ async fn one_receiver_asked_for_twice_is_claimed_once(database: &Database) {
     ended(&*store, 3).await;
     let receiver = url("https://shop.example").receiver();
     let share = ReceiverShare { tenant: tenant("acme"), receiver, at_most: 2 };
-    let claimed = store.claim_deliveries(&[share.clone(), share], at(9), at(90)).await.unwrap();
+    let claimed = store.claim_deliveries(&[share.clone(), share], at(9), at(90)).await.unwrap().claimed;
     assert_eq!(sessions(&claimed), ["s0", "s1", "s2"]);
-    assert!(store.claim_deliveries(&[], at(9), at(90)).await.unwrap().is_empty());
+    assert!(store.claim_deliveries(&[], at(9), at(90)).await.unwrap().claimed.is_empty());
 }
 
 async fn what_has_arrived_is_forgotten_and_the_log_tells_of_it(database: &Database) {
@@ -199,6 +201,23 @@ async fn what_is_tried_again_is_due_then(database: &Database) {
         assert_eq!((kept.due_at, kept.is_claimed, kept.state), (at(now + 20), false, DeliveryState::Pending));
         assert_eq!((kept.last_error, kept.finished_at), (Some(format!("failed {attempt}")), None));
         assert!(claim(&*store, 10, at(now + 19), at(now + 90)).await.is_empty());
+    }
+    assert_eq!(lines(&*store, LogKind::LogoutFailed).await.len(), 3);
+}
+
+async fn what_was_not_sent_is_due_then_and_what_was_wrong_before_stays(database: &Database) {
+    let store = database.open().await;
+    ended(&*store, 1).await;
+    let again = |due_at| AttemptResult::Retry { due_at, error: "503".into() };
+    let postponed = |due_at| AttemptResult::Postponed { due_at };
+    let results = [(postponed(at(100)), None), (again(at(200)), Some("503")), (postponed(at(300)), Some("503"))];
+    for (attempt, (result, error)) in (1..).zip(results) {
+        let claimed = claim(&*store, 10, at(100 * (attempt - 1) + 5), at(1_000)).await.remove(0);
+        assert_eq!(claimed.delivery.attempts, u32::try_from(attempt).unwrap());
+        assert!(settle(&*store, &claimed, result, at(100 * (attempt - 1) + 6)).await);
+        let kept = all(&*store).await.remove(0);
+        assert_eq!((kept.due_at, kept.state, kept.is_claimed), (at(100 * attempt), DeliveryState::Pending, false));
+        assert_eq!(kept.last_error.as_deref(), error);
     }
     assert_eq!(lines(&*store, LogKind::LogoutFailed).await.len(), 3);
 }
@@ -234,6 +253,20 @@ async fn of_one_that_is_settled_twice_the_first_counts(database: &Database) {
     assert_eq!((left.len(), left[0].due_at), (1, at(60)));
     let told = (lines(&*store, LogKind::LogoutFailed).await.len(), lines(&*store, LogKind::LogoutDelivered).await.len());
     assert_eq!(told, (1, 1));
+}
+
+async fn of_two_claims_that_are_settled_together_the_one_that_holds_counts(database: &Database) {
+    let store = database.open().await;
+    ended(&*store, 1).await;
+    // Its lease ran out, and the same server has claimed it again.
+    let stale = claim(&*store, 10, at(5), at(50)).await.remove(0);
+    let held = claim(&*store, 10, at(50), at(90)).await.remove(0);
+    let again = AttemptResult::Retry { due_at: at(200), error: "503".into() };
+    let settling = vec![settled(&stale, again, at(55)), settled(&held, AttemptResult::Delivered, at(55))];
+    assert_eq!(store.settle_deliveries(settling, at(55)).await.unwrap(), [false, true]);
+    assert!(all(&*store).await.is_empty());
+    let told = (lines(&*store, LogKind::LogoutFailed).await.len(), lines(&*store, LogKind::LogoutDelivered).await.len());
+    assert_eq!(told, (0, 1));
 }
 
 async fn many_are_settled_together(database: &Database) {
@@ -298,7 +331,25 @@ async fn a_delivery_that_cant_be_read_is_not_in_the_way_of_others(database: &Dat
     database
         .execute(&format!("UPDATE deliveries SET metadata = '{{\"secret\": 7}}' WHERE ended_at = {}", at(1).as_millis()))
         .await;
+    let page = store.deliveries(None, None, None, 10).await.unwrap();
+    assert_eq!((page.deliveries.len(), page.unreadable.len()), (2, 1));
+    let (unreadable, id) = (&page.unreadable[0], broken.to_string());
+    assert_eq!((unreadable.tenant.as_str(), &unreadable.id), ("acme", &id));
+    assert!(unreadable.error.contains("metadata") && !unreadable.error.contains("secret"), "{unreadable:?}");
+    // It has its place among the pages, too.
+    let first = store.deliveries(None, None, None, 1).await.unwrap();
+    assert_eq!((first.deliveries.len(), &first.unreadable[..]), (0, &page.unreadable[..]));
+    let rest = store.deliveries(None, None, first.next.as_ref(), 10).await.unwrap();
+    assert_eq!((rest.deliveries, rest.unreadable.len()), (page.deliveries, 0));
+
     assert_eq!(sessions(&claim(&*store, 10, at(5), at(50)).await), ["s1", "s2"]);
+    let told = lines(&*store, LogKind::LogoutFailed).await;
+    assert_eq!((told.len(), told[0].date), (1, at(5)));
+    let (body, details) = (&told[0].body, &told[0].body["details"]);
+    assert_eq!((&body["client_id"], &body["session_id"], &body["user_id"]), (&"shop".into(), &"s0".into(), &"anna".into()));
+    assert_eq!((&details["logout_id"], &details["result"]), (&id.into(), &"given_up".into()));
+    let description = body["description"].as_str().unwrap();
+    assert!(description.contains("metadata") && !description.contains("secret"), "{description}");
     database.execute(&format!("UPDATE deliveries SET metadata = NULL WHERE ended_at = {}", at(1).as_millis())).await;
     let kept = store.delivery(&tenant("acme"), broken).await.unwrap().unwrap();
     assert_eq!((kept.state, kept.finished_at), (DeliveryState::GivenUp, Some(at(5))));
@@ -327,7 +378,7 @@ async fn one_receiver_has_its_own_deliveries_in_each_tenant(database: &Database)
     let tenants: Vec<_> = due.iter().map(|due| due.tenant.as_str()).collect();
     assert_eq!(tenants, ["acme", "other"]);
     let share = ReceiverShare { tenant: other.clone(), receiver: due[0].receiver.clone(), at_most: 10 };
-    let claimed = store.claim_deliveries(&[share], at(5), at(50)).await.unwrap();
+    let claimed = store.claim_deliveries(&[share], at(5), at(50)).await.unwrap().claimed;
     assert_eq!((claimed.len(), &claimed[0].delivery.tenant), (1, &other));
     let mut stolen = settled(&claimed[0], AttemptResult::Delivered, at(6));
     stolen.tenant = tenant("acme");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use vestibule_sessions::{Client, ClientCreated, ClientSource, LogoutInitiators, LogoutSettings};
+use vestibule_sessions::{Client, ClientCreated, ClientDeleted, ClientSource, LogoutInitiators, LogoutSettings};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -12,6 +12,7 @@ use crate::parts::logouts::*;
 on_both! {
     a_client_is_kept_as_it_was_written,
     a_client_is_created_once_and_deleted_once,
+    a_client_that_the_configuration_declares_is_not_deleted,
     clients_come_in_pages_and_are_counted,
     a_client_that_somebody_has_changed_since_is_not_replaced,
     of_many_who_change_a_client_at_once_none_undoes_anothers_change,
@@ -39,15 +40,29 @@ async fn a_client_is_kept_as_it_was_written(database: &Database) {
 
 async fn a_client_is_created_once_and_deleted_once(database: &Database) {
     let store = database.open().await;
-    let (acme, shop) = (tenant("acme"), client_id("shop"));
+    let acme = tenant("acme");
     create(&*store, Client { revision: 77, ..client("shop", None) }).await;
     let other = Client { name: "another".into(), ..client("shop", None) };
     assert_eq!(store.create_client(&acme, other).await.unwrap(), ClientCreated::Exists);
     assert_eq!(kept(&*store, "shop").await, Some(client("shop", None)));
-    assert!(store.delete_client(&acme, &shop).await.unwrap());
-    assert!(!store.delete_client(&acme, &shop).await.unwrap());
+    assert_eq!(delete(&*store, "shop").await, ClientDeleted::Deleted);
+    assert_eq!(delete(&*store, "shop").await, ClientDeleted::Absent);
     assert_eq!(kept(&*store, "shop").await, None);
     assert!(!store.replace_client(&acme, client("shop", None)).await.unwrap());
+}
+
+async fn a_client_that_the_configuration_declares_is_not_deleted(database: &Database) {
+    let store = database.open().await;
+    let (acme, logout) = (tenant("acme"), Some(hears_at(&["https://shop.example/out"])));
+    // Whoever deletes it has seen it as the Management API's.
+    create(&*store, client("shop", logout.clone())).await;
+    store.configure_clients(&acme, vec![client("shop", logout)], at(1)).await.unwrap();
+    end_one(&*store, "s1", &["shop"], at(2)).await;
+    assert_eq!(delete(&*store, "shop").await, ClientDeleted::Declared);
+    assert_eq!(kept(&*store, "shop").await.unwrap().source, ClientSource::Configuration);
+    assert_eq!(all(&*store).await.len(), 1);
+    store.configure_clients(&acme, Vec::new(), at(3)).await.unwrap();
+    assert_eq!((kept(&*store, "shop").await, all(&*store).await.len()), (None, 0));
 }
 
 async fn clients_come_in_pages_and_are_counted(database: &Database) {
@@ -200,7 +215,7 @@ async fn no_tenant_sees_or_changes_anothers_clients(database: &Database) {
     assert_eq!(store.client(&other, &shop).await.unwrap(), None);
     assert!(store.clients(&other, None, 10).await.unwrap().clients.is_empty());
     assert!(!store.replace_client(&other, client("shop", None)).await.unwrap());
-    assert!(!store.delete_client(&other, &shop).await.unwrap());
+    assert_eq!(store.delete_client(&other, &shop).await.unwrap(), ClientDeleted::Absent);
     assert_eq!(store.create_client(&other, client("shop", None)).await.unwrap(), ClientCreated::Created);
     store.configure_clients(&other, vec![client("shop", None)], at(1)).await.unwrap();
     store.configure_clients(&other, Vec::new(), at(2)).await.unwrap();

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use vestibule_sessions::{
-    AttemptResult, Backlog, Claim, Claimed, DeliveryId, DeliveryState, Held, Initiator, LogoutInitiators, LogoutSettings,
-    ReceiverShare, Retention, Store,
+    AttemptResult, Backlog, Claim, Claimed, ClientDeleted, DeliveryId, DeliveryState, Held, Initiator, LogoutInitiators,
+    LogoutSettings, ReceiverShare, Retention, Store,
 };
 
 use crate::parts::database::Database;
@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0_usize..4, 0..CLIENTS.len()).prop_map(|(session, client)| Step::Login { session, client }),
         4 => (0_usize..4, 0_usize..2).prop_map(|(session, initiator)| Step::End { session, initiator }),
         6 => (0..URLS.len(), 0_usize..5, 1_u64..40).prop_map(|(url, at_most, lease)| Step::Claim { url, at_most, lease }),
-        6 => (0_usize..20, 0_u8..4, 0_u64..30).prop_map(|(which, result, wait)| Step::Settle { which, result, wait }),
+        6 => (0_usize..20, 0_u8..5, 0_u64..30).prop_map(|(which, result, wait)| Step::Settle { which, result, wait }),
         1 => (0_usize..20).prop_map(|which| Step::Release { which }),
         1 => (0_usize..20).prop_map(|which| Step::Retry { which }),
         1 => (0_usize..20).prop_map(|which| Step::Drop { which }),
@@ -162,7 +162,9 @@ impl Model {
         row.claim = None;
         match result {
             AttemptResult::Delivered => drop(self.deliveries.remove(target)),
-            AttemptResult::Retry { due_at, .. } => row.due = due_at.as_millis() - at(0).as_millis(),
+            AttemptResult::Retry { due_at, .. } | AttemptResult::Postponed { due_at } => {
+                row.due = due_at.as_millis() - at(0).as_millis()
+            }
             AttemptResult::Refused { .. } => (row.state, row.finished) = (DeliveryState::Refused, Some(self.now)),
             AttemptResult::GivenUp { .. } => (row.state, row.finished) = (DeliveryState::GivenUp, Some(self.now)),
         }
@@ -199,7 +201,7 @@ async fn take(store: &dyn Store, model: &mut Model, step: &Step) {
         }
         Step::Delete { client } => {
             let before = model.urls(*client);
-            let was_there = store.delete_client(&acme, &client_id(CLIENTS[*client])).await.unwrap();
+            let was_there = delete(store, CLIENTS[*client]).await == ClientDeleted::Deleted;
             assert_eq!(was_there, model.settings.remove(client).is_some());
             model.unsubscribe(*client, &before);
         }
@@ -215,7 +217,7 @@ async fn take(store: &dyn Store, model: &mut Model, step: &Step) {
         Step::Claim { url: number, at_most, lease } => {
             let (receiver, until) = (url(URLS[*number]).receiver(), model.now + lease);
             let share = ReceiverShare { tenant: acme, receiver: receiver.clone(), at_most: *at_most };
-            let claimed = store.claim_deliveries(&[share], now, at(until)).await.unwrap();
+            let claimed = store.claim_deliveries(&[share], now, at(until)).await.unwrap().claimed;
             let left = targets(&all(store).await).into_iter().collect();
             model.claim(receiver.as_str(), *at_most, until, &claimed, &left);
         }
@@ -226,6 +228,7 @@ async fn take(store: &dyn Store, model: &mut Model, step: &Step) {
                 0 => AttemptResult::Delivered,
                 1 => AttemptResult::Retry { due_at: at(model.now + wait), error },
                 2 => AttemptResult::Refused { error },
+                3 => AttemptResult::Postponed { due_at: at(model.now + wait) },
                 _ => AttemptResult::GivenUp { error },
             };
             let settled = vestibule_sessions::Settled { tenant: acme, id, claim, result: result.clone(), log: None };

@@ -1,15 +1,11 @@
 //! Several servers on one PostgreSQL: what one of them deploys, the others are told of.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::Map;
-use tokio::task::JoinSet;
-use vestibule_model::{ComponentDigest, TenantId};
-use vestibule_sessions::{ActionCreated, ActionUid, NewAction, PostgresSettings, PostgresStore, Registry, Store, Trigger};
+use vestibule_sessions::{PostgresSettings, PostgresStore, Registry, Store};
 
 use crate::parts::cluster::Cluster;
 use crate::parts::logins::*;
@@ -52,15 +48,6 @@ impl Servers {
 /// Changes what runs at a tenant's logins.
 async fn change(store: &PostgresStore, of: &str) {
     store.set_policy(&tenant(of), Some(Map::new()), at(1)).await.unwrap();
-}
-
-async fn create(store: &PostgresStore, of: &TenantId, name: &str) -> ActionUid {
-    let id = ActionUid::random().unwrap();
-    let action =
-        NewAction { id, name: name.parse().unwrap(), trigger: Trigger::PostLogin, settings: Map::new(), secrets: Vec::new() };
-    let created = store.create_action(of, action, 100, at(1)).await.unwrap();
-    assert!(matches!(created, ActionCreated::Created(_)), "{created:?}");
-    id
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,103 +131,4 @@ async fn a_store_that_was_closed_listens_to_nobody() {
     dropped.flow_notice().await;
     drop(dropped);
     servers.execute(NOBODY_LISTENS).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_follows_the_revisions_misses_none_of_many_that_change_at_once() {
-    const TENANTS: usize = 12;
-    let servers = Servers::start().await;
-    let stores = [servers.open().await, servers.open().await];
-    let mut writers = JoinSet::new();
-    for number in 0..TENANTS {
-        let store = Arc::clone(&stores[number % 2]);
-        writers.spawn(async move {
-            for _ in 0..20 {
-                change(&store, &format!("tenant-{number}")).await;
-            }
-        });
-    }
-    let (mut after, mut seen) = (0, BTreeMap::new());
-    loop {
-        let is_done = writers.is_empty();
-        let changes = stores[0].flows_changed(after).await.unwrap();
-        assert!(changes.revision >= after && changes.tenants.is_empty() == (changes.revision == after));
-        for tenant in changes.tenants {
-            let policy = stores[0].policy(&tenant).await.unwrap().unwrap();
-            seen.insert(tenant, policy.revision);
-        }
-        after = changes.revision;
-        if is_done {
-            break;
-        }
-        while let Some(written) = writers.try_join_next() {
-            written.unwrap();
-        }
-    }
-    assert_eq!(after, 20 * TENANTS as u64, "a revision was given twice, or left out");
-    assert_eq!(seen.len(), TENANTS);
-    for (tenant, revision) in seen {
-        assert_eq!(stores[1].policy(&tenant).await.unwrap().unwrap().revision, revision, "{tenant}");
-    }
-    for store in stores {
-        store.close().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_component_that_one_uploads_while_another_gives_it_up_is_there() {
-    let servers = Servers::start().await;
-    let stores = [servers.open().await, servers.open().await];
-    let acme = tenant("acme");
-    let ids = [create(&stores[0], &acme, "one").await, create(&stores[1], &acme, "other").await];
-    let components = [Bytes::from_static(b"first"), Bytes::from_static(b"second")];
-    let mut uploads = JoinSet::new();
-    for (turn, (store, id)) in stores.iter().zip(ids).enumerate() {
-        let (store, acme, components) = (Arc::clone(store), acme.clone(), components.clone());
-        uploads.spawn(async move {
-            for round in 0..30 {
-                let component = &components[(turn + round) % 2];
-                let digest = ComponentDigest::of(component);
-                store.put_draft(&acme, &id, &digest, component.clone(), at(1)).await.unwrap().unwrap();
-                assert_eq!(store.component(&acme, &digest).await.unwrap().as_ref(), Some(component), "{round}");
-            }
-        });
-    }
-    while let Some(uploaded) = uploads.join_next().await {
-        uploaded.unwrap();
-    }
-    for store in stores {
-        store.close().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_many_that_create_the_last_action_that_may_be_one_does() {
-    let servers = Servers::start().await;
-    let stores = [servers.open().await, servers.open().await];
-    let acme = tenant("acme");
-    let mut creators = JoinSet::new();
-    for number in 0..12 {
-        let (store, acme) = (Arc::clone(&stores[number % 2]), acme.clone());
-        creators.spawn(async move {
-            let action = NewAction {
-                id: ActionUid::random().unwrap(),
-                name: format!("action-{number}").parse().unwrap(),
-                trigger: Trigger::PostLogin,
-                settings: Map::new(),
-                secrets: Vec::new(),
-            };
-            store.create_action(&acme, action, 1, at(1)).await.unwrap()
-        });
-    }
-    let mut created = Vec::new();
-    while let Some(answer) = creators.join_next().await {
-        created.push(answer.unwrap());
-    }
-    let are_there = created.iter().filter(|answer| matches!(answer, ActionCreated::Created(_))).count();
-    let are_too_many = created.iter().filter(|answer| **answer == ActionCreated::TooMany).count();
-    assert_eq!((are_there, are_too_many), (1, 11));
-    for store in stores {
-        store.close().await;
-    }
 }

@@ -41,6 +41,7 @@ mod model;
 mod opening;
 mod outbox;
 mod owed;
+mod registry;
 mod streams;
 mod sweeping;
 mod tenants;

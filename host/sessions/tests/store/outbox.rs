@@ -89,6 +89,7 @@ async fn a_delivery_that_is_tried_again_is_as_if_it_had_never_been_tried(databas
         let kept = store.delivery(&acme, one.delivery.id).await.unwrap().unwrap();
         assert_eq!((kept.state, kept.attempts, kept.due_at), (DeliveryState::Pending, 0, at(20)));
         assert_eq!((kept.is_claimed, kept.finished_at, kept.created_at), (false, None, at(1)));
+        assert_eq!(kept.last_error, None);
     }
     // The third was in somebody's hands.
     assert!(!settle(&*store, &claimed[2], AttemptResult::Delivered, at(21)).await);

@@ -1,12 +1,13 @@
 //! What a sweep ends and forgets.
 
-use vestibule_sessions::{Committed, Initiator, KnownSession, Retention};
+use vestibule_sessions::{Committed, Initiator, KnownSession, LogKind, Retention};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
 
 on_both! {
     sessions_whose_time_is_over_end_at_that_time,
+    the_log_tells_of_an_end_that_is_found_long_after,
     what_is_old_is_forgotten_and_what_is_not_is_kept,
     a_sweep_does_so_much_at_once,
     two_sweeps_at_once_do_everything_once,
@@ -32,6 +33,21 @@ async fn sessions_whose_time_is_over_end_at_that_time(database: &Database) {
     }
     assert!(find(&*store, "s3", at(20)).await.is_some());
     assert!(find(&*store, "s4", at(20)).await.is_some());
+}
+
+async fn the_log_tells_of_an_end_that_is_found_long_after(database: &Database) {
+    let store = database.open().await;
+    let mut login = login("s1", at(1));
+    login.session.as_mut().unwrap().idle_expires_at = Some(at(10));
+    commit(&*store, login).await;
+    // No server has run for longer than the log is kept.
+    let keep = Retention { log_since: at(500), ..keep_all() };
+    for _ in 0..2 {
+        store.sweep(at(1_000), keep, 100).await.unwrap();
+    }
+    let log = log_of(&*store, "acme").await;
+    assert_eq!((log.len(), log[0].kind, log[0].date), (1, LogKind::Logout, at(1_000)));
+    assert_eq!(log[0].body["details"]["ended_at"], at(10).to_string());
 }
 
 async fn what_is_old_is_forgotten_and_what_is_not_is_kept(database: &Database) {

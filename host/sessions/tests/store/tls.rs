@@ -1,6 +1,6 @@
 //! The way to PostgreSQL over a network.
 
-use vestibule_sessions::{PostgresSettings, PostgresStore, Store, StoreError};
+use vestibule_sessions::{PostgresSettings, PostgresStore, Registry, Store, StoreError};
 
 use crate::parts::cluster::Cluster;
 use crate::parts::logins::*;
@@ -24,6 +24,10 @@ async fn a_server_is_spoken_to_when_its_certificate_is_one_that_is_trusted() {
     let encrypted = "DO $$ BEGIN ASSERT (SELECT count(*) > 0 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
          WHERE ssl AND application_name = 'vestibule'); END $$";
     cluster.execute("test_0", encrypted).await;
+    store.flow_notice().await;
+    let listens = "DO $$ BEGIN ASSERT (SELECT count(*) = 1 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+         WHERE ssl AND query = 'LISTEN vestibule_flows'); END $$";
+    cluster.execute("test_0", listens).await;
     store.close().await;
 
     for (host, options) in [("localhost", "sslmode=require"), ("127.0.0.1", trusts.as_str()), ("localhost", "sslmode=prefer")] {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vestibule_sessions::{AttemptResult, Client, DeliveryState, Initiator, LogoutInitiators, LogoutSettings, ReceiverShare};
+use vestibule_sessions::{
+    AttemptResult, Client, ClientDeleted, DeliveryState, Initiator, LogoutInitiators, LogoutSettings, ReceiverShare,
+};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -19,6 +21,7 @@ on_both! {
     what_an_end_has_written_at_that_moment_is_dropped_when_it_is_claimed,
     ends_and_unsubscribing_at_once_leave_nothing_to_send,
     what_nobody_can_read_of_a_client_keeps_its_deliveries,
+    a_long_backlog_is_dropped_part_by_part_after_its_client_and_what_is_left_when_it_is_claimed,
 }
 
 const SHOP: &str = "https://shop.example/out";
@@ -50,7 +53,7 @@ async fn what_is_pending_for_a_url_that_is_gone_is_dropped(database: &Database) 
 async fn what_is_pending_for_a_client_that_is_gone_is_dropped(database: &Database) {
     let store = database.open().await;
     four_deliveries(&*store).await;
-    assert!(store.delete_client(&tenant("acme"), &client_id("shop")).await.unwrap());
+    assert_eq!(delete(&*store, "shop").await, ClientDeleted::Deleted);
     assert_eq!(targets(&all(&*store).await), expected(&OF_WIKI));
 }
 
@@ -102,7 +105,7 @@ async fn what_was_refused_or_given_up_stays(database: &Database) {
     let claimed = claim(&*store, 10, at(2), at(50)).await;
     finish(&*store, &claimed[0], DeliveryState::Refused, at(3)).await;
     finish(&*store, &claimed[1], DeliveryState::GivenUp, at(3)).await;
-    assert!(store.delete_client(&tenant("acme"), &client_id("shop")).await.unwrap());
+    assert_eq!(delete(&*store, "shop").await, ClientDeleted::Deleted);
     assert_eq!(all(&*store).await.len(), 2);
     // Whoever tries it again finds nobody who wants it.
     assert!(store.retry_delivery(&tenant("acme"), claimed[0].delivery.id, at(4)).await.unwrap());
@@ -150,7 +153,7 @@ async fn ends_and_unsubscribing_at_once_leave_nothing_to_send(database: &Databas
         }
         let store = Arc::clone(&stores[1]);
         callers.spawn(async move {
-            assert!(store.delete_client(&tenant("acme"), &client_id(&name)).await.unwrap());
+            assert_eq!(delete(&*store, &name).await, ClientDeleted::Deleted);
         });
         while let Some(done) = callers.join_next().await {
             done.unwrap();
@@ -172,6 +175,63 @@ async fn what_nobody_can_read_of_a_client_keeps_its_deliveries(database: &Databa
     let read = Client { logout: None, ..client("shop", None) };
     assert!(store.replace_client(&tenant("acme"), read).await.unwrap());
     let share = ReceiverShare { tenant: tenant("acme"), receiver: url(SHOP).receiver(), at_most: 1 };
-    assert!(store.claim_deliveries(&[share], at(60), at(90)).await.unwrap().is_empty());
+    assert!(store.claim_deliveries(&[share], at(60), at(90)).await.unwrap().claimed.is_empty());
     assert_eq!(all(&*store).await.iter().map(|delivery| delivery.id).collect::<BTreeSet<_>>().len(), 0);
+}
+
+/// So many more deliveries like the one that there is, due one millisecond after the other.
+async fn multiply(database: &Database, count: usize) {
+    let columns =
+        "tenant, id, client_id, session_id, user_id, url, receiver, initiator, ended_at, created_at, attempts, due_at, state";
+    let (numbers, id) = match database {
+        Database::Sqlite(_) => {
+            let numbers = "WITH RECURSIVE one (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < ";
+            (format!("{numbers}{count})"), "'many' || n")
+        }
+        Database::Postgres { .. } => {
+            (format!("WITH one (n) AS (SELECT * FROM generate_series(1, {count}))"), "convert_to('many' || n, 'UTF8')")
+        }
+    };
+    let like = columns.replacen("id", id, 1).replace("due_at", "due_at + n");
+    database.execute(&format!("{numbers} INSERT INTO deliveries ({columns}) SELECT {like} FROM deliveries, one")).await;
+}
+
+async fn a_long_backlog_is_dropped_part_by_part_after_its_client_and_what_is_left_when_it_is_claimed(database: &Database) {
+    const BACKLOG: usize = 5_000;
+    let store = database.open().await;
+    subscribe(&*store, "shop", &[SHOP]).await;
+    end_one(&*store, "s1", &["shop"], at(1)).await;
+    multiply(database, BACKLOG).await;
+    let pending = || async { store.delivery_backlog().await.unwrap().pending };
+    assert_eq!(pending().await, 5_001);
+    // Whatever drops the last of them fails.
+    let last = at(1).as_millis() + BACKLOG as u64;
+    let (refuse, allow) = match database {
+        Database::Sqlite(_) => (
+            format!(
+                "CREATE TRIGGER refuse BEFORE DELETE ON deliveries WHEN old.due_at = {last} \
+                 BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+            ),
+            "DROP TRIGGER refuse",
+        ),
+        Database::Postgres { .. } => (
+            format!(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN RAISE EXCEPTION 'not this one'; END $$; \
+                 CREATE TRIGGER refuse BEFORE DELETE ON deliveries FOR EACH ROW WHEN (old.due_at = {last}) \
+                 EXECUTE FUNCTION refuse()"
+            ),
+            "DROP TRIGGER refuse ON deliveries",
+        ),
+    };
+    database.execute(&refuse).await;
+    assert_eq!(delete(&*store, "shop").await, ClientDeleted::Deleted);
+    assert_eq!(kept(&*store, "shop").await, None);
+    assert_eq!(pending().await, 1_001, "what was dropped before the one that fails is gone");
+    database.execute(allow).await;
+    let share = ReceiverShare { tenant: tenant("acme"), receiver: url(SHOP).receiver(), at_most: 600 };
+    for (set_aside, left) in [(600, 401), (401, 0), (0, 0)] {
+        let claims = store.claim_deliveries(std::slice::from_ref(&share), at(10_000), at(20_000)).await.unwrap();
+        assert_eq!((claims.claimed.len(), claims.set_aside, pending().await), (0, set_aside, left));
+    }
 }

@@ -13,9 +13,9 @@ use super::given::{BindingsBody, GivenReference, ReferenceKind};
 use super::shapes::{self, Refused, RefusedBody, RefusedChange};
 use super::shown;
 use super::versions::PageQuery;
+use crate::api::SMALL_BODY;
 use crate::api::object::{self, Object};
 use crate::api::pages::{before, how_many};
-use crate::api::SMALL_BODY;
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::ApiError;
@@ -119,7 +119,12 @@ pub(crate) async fn replace(
 }
 
 /// The Action that a binding means.
-async fn refer(app: &App, tenant: &TenantId, given: &GivenReference, before: &[Binding]) -> Result<Option<StoredAction>, ApiError> {
+async fn refer(
+    app: &App,
+    tenant: &TenantId,
+    given: &GivenReference,
+    before: &[Binding],
+) -> Result<Option<StoredAction>, ApiError> {
     let wrong = |error: String| ApiError::invalid_body(format!("`ref.value`: {error}"));
     let value = given.value.as_str();
     Ok(match given.kind {

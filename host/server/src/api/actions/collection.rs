@@ -115,7 +115,10 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, request: Body
         ActionCreated::NameTaken => Err(name_taken()),
         ActionCreated::TooMany => Err(ApiError::conflict(
             "too_many_actions",
-            format!("a tenant has at most {} Actions here (`actions.each` of the server's configuration); delete one", app.registry().most_actions()),
+            format!(
+                "a tenant has at most {} Actions here (`actions.each` of the server's configuration); delete one",
+                app.registry().most_actions()
+            ),
         )),
     }
 }

@@ -36,9 +36,10 @@ pub(crate) async fn upload(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let tenant = &caller.may(&[Scope::UpdateActions])?.settings.id;
+    let caller_tenant = caller.may(&[Scope::UpdateActions])?;
+    let tenant = &caller_tenant.settings.id;
     find(&app, tenant, &id).await?;
-    let turn = app.registry().upload_turn().await?;
+    let turn = app.registry().upload_turn(caller_tenant).await?;
     let limit = app.runtime().settings().host_limits.component_bytes;
     let bytes = large_body(&headers, request, limit).await?;
     if bytes.is_empty() {
@@ -63,7 +64,11 @@ pub(crate) async fn upload(
     security(("token" = ["read:actions"])),
     responses((status = 200, description = "Its bytes.", body = Vec<u8>, content_type = "application/wasm"), Refused)
 )]
-pub(crate) async fn download(State(app): State<App>, caller: Caller, PathId(id): PathId<ActionUid>) -> Result<Response, ApiError> {
+pub(crate) async fn download(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ActionUid>,
+) -> Result<Response, ApiError> {
     let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
     let action = find(&app, tenant, &id).await?;
     let draft = action.draft.ok_or_else(no_component)?;

@@ -51,12 +51,15 @@ pub(super) struct GivenSecret {
     _updated_at: Option<Value>,
 }
 
+/// A secret's name, and its value where it is set.
+type NamedSecret = (SecretName, Option<Zeroizing<String>>);
+
 /// What a request says of an Action.
 pub(super) struct Given {
     pub(super) name: Option<ActionName>,
     pub(super) trigger: Option<Trigger>,
     /// None where nothing is said of secrets. Those without a value stay as they are.
-    pub(super) secrets: Option<Vec<(SecretName, Option<Zeroizing<String>>)>>,
+    pub(super) secrets: Option<Vec<NamedSecret>>,
     /// The members of an Action's settings that are given.
     settings: Map<String, Value>,
 }
@@ -106,7 +109,7 @@ fn trigger(given: Vec<Object<GivenTrigger>>) -> Result<Trigger, ApiError> {
     trigger.id.parse().map_err(|_| wrong())
 }
 
-fn secrets(given: Vec<Object<GivenSecret>>) -> Result<Vec<(SecretName, Option<Zeroizing<String>>)>, ApiError> {
+fn secrets(given: Vec<Object<GivenSecret>>) -> Result<Vec<NamedSecret>, ApiError> {
     if given.len() > MOST_SECRETS {
         return Err(ApiError::invalid_body(format!("an Action has at most {MOST_SECRETS} secrets")));
     }

@@ -73,7 +73,13 @@ pub(crate) async fn remove(
     change(&app, &caller, &id, SecretChange::Remove(name), Timestamp::now()).await
 }
 
-async fn change(app: &App, caller: &Caller, id: &ActionUid, change: SecretChange, now: Timestamp) -> Result<StatusCode, ApiError> {
+async fn change(
+    app: &App,
+    caller: &Caller,
+    id: &ActionUid,
+    change: SecretChange,
+    now: Timestamp,
+) -> Result<StatusCode, ApiError> {
     let tenant = &caller.tenant.settings.id;
     let change = ActionChange { name: None, settings: None, secrets: Some(change) };
     match app.store().change_action(tenant, id, change, None, now).await? {

@@ -78,7 +78,8 @@ fn triggers(trigger: Trigger) -> Value {
 }
 
 fn secrets(action: &StoredAction) -> Value {
-    let shown = action.secrets.iter().map(|secret| json!({ "name": secret.name.as_str(), "updated_at": secret.updated_at.to_string() }));
+    let shown =
+        action.secrets.iter().map(|secret| json!({ "name": secret.name.as_str(), "updated_at": secret.updated_at.to_string() }));
     shown.collect()
 }
 

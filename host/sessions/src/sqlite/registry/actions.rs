@@ -3,8 +3,8 @@
 use rusqlite::{Connection, params};
 use vestibule_model::{TenantId, Timestamp};
 
-use super::rows::{Found, action_row, execute, insert, kept, named, one_view, query, read, read_all, select_actions, update};
 use super::flows::Flows;
+use super::rows::{Found, action_row, execute, insert, kept, named, one_view, query, read, read_all, select_actions, update};
 use super::{components, flows};
 use crate::columns::{self, ActionRow, millis};
 use crate::error::StoreError;
@@ -160,7 +160,8 @@ pub(super) fn delete(
 
 fn change_secrets(connection: &Connection, tenant: &TenantId, id: &str, change: &SecretChange) -> rusqlite::Result<()> {
     const REMOVE: &str = "DELETE FROM secrets WHERE tenant = ?1 AND action_id = ?2 AND name = ?3";
-    const KEEP: &str = "DELETE FROM secrets WHERE tenant = ?1 AND action_id = ?2 AND name NOT IN (SELECT value FROM json_each(?3))";
+    const KEEP: &str =
+        "DELETE FROM secrets WHERE tenant = ?1 AND action_id = ?2 AND name NOT IN (SELECT value FROM json_each(?3))";
     match change {
         SecretChange::Set(secret) => set_secret(connection, tenant, id, secret),
         SecretChange::Remove(name) => execute(connection, REMOVE, (tenant.as_str(), id, name.as_str())).map(drop),

@@ -96,9 +96,7 @@ pub(super) fn component(
     const BYTES: &str = "SELECT bytes FROM components WHERE tenant = ?1 AND digest = ?2";
     connection
         .prepare_cached(BYTES)
-        .and_then(|mut select| {
-            select.query_row((tenant.as_str(), digest.to_string()), |row| row.get::<_, Vec<u8>>(0)).optional()
-        })
+        .and_then(|mut select| select.query_row((tenant.as_str(), digest.to_string()), |row| row.get::<_, Vec<u8>>(0)).optional())
         .map(|bytes| bytes.map(Bytes::from))
         .map_err(errors.sql())
 }
@@ -131,17 +129,8 @@ pub(super) fn deploy_draft(
         return Ok(Deployed::Overtaken);
     }
     let Some(made) = row.deploy_draft(now)? else { return Ok(Deployed::NotBuilt) };
-    let values = params![
-        tenant.as_str(),
-        id,
-        made.id,
-        made.number,
-        made.digest,
-        made.size,
-        made.info,
-        made.created_at,
-        made.built_at
-    ];
+    let values =
+        params![tenant.as_str(), id, made.id, made.number, made.digest, made.size, made.info, made.created_at, made.built_at];
     execute(connection, INSERT, values).map_err(errors.sql())?;
     update(connection, tenant, &row).map_err(errors.sql())?;
     flows.count_if_bound(connection, errors, tenant, &id)?;

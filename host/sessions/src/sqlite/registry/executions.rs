@@ -14,16 +14,7 @@ pub(super) fn record(connection: &Connection, errors: Errors<'_>, rows: &[Execut
     const RECORD: &str = "INSERT INTO executions (tenant, id, trigger_id, status, started_at, ended_at, actions, body) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (tenant, id) DO NOTHING";
     for row in rows {
-        let values = params![
-            row.tenant,
-            row.id,
-            row.trigger_id,
-            row.status,
-            row.started_at,
-            row.ended_at,
-            row.actions,
-            row.body
-        ];
+        let values = params![row.tenant, row.id, row.trigger_id, row.status, row.started_at, row.ended_at, row.actions, row.body];
         execute(connection, RECORD, values).map_err(errors.sql())?;
     }
     Ok(())

@@ -33,10 +33,8 @@ impl Flows {
         const COUNT: &str = "UPDATE flow_counter SET revision = revision + 1 WHERE id = 1 RETURNING revision";
         const KEEP: &str = "INSERT INTO flow_revisions (tenant, revision) VALUES (?1, ?2) \
              ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision";
-        let revision: i64 = connection
-            .prepare_cached(COUNT)
-            .and_then(|mut count| count.query_row([], |row| row.get(0)))
-            .map_err(errors.sql())?;
+        let revision: i64 =
+            connection.prepare_cached(COUNT).and_then(|mut count| count.query_row([], |row| row.get(0))).map_err(errors.sql())?;
         execute(connection, KEEP, (tenant.as_str(), revision)).map_err(errors.sql())?;
         self.has_changed = true;
         Ok(revision)
@@ -66,9 +64,7 @@ impl Drop for Flows {
 }
 
 pub(super) fn is_bound(connection: &Connection, tenant: &TenantId, action: &str) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM bindings WHERE tenant = ?1 AND action_id = ?2")?
-        .exists((tenant.as_str(), action))
+    connection.prepare_cached("SELECT 1 FROM bindings WHERE tenant = ?1 AND action_id = ?2")?.exists((tenant.as_str(), action))
 }
 
 /// A binding's columns, from this one on.
@@ -119,13 +115,9 @@ pub(super) fn replace_bindings(
     bindings: &[NewBinding],
     now: Timestamp,
 ) -> Result<BindingsReplaced, StoreError> {
-    const KEPT: &str = concat!(
-        "SELECT ",
-        binding_columns!(),
-        " FROM bindings WHERE tenant = ?1 AND trigger_id = ?2 ORDER BY position"
-    );
-    const INSERT: &str =
-        "INSERT INTO bindings (tenant, trigger_id, position, id, action_id, display_name, created_at, updated_at) \
+    const KEPT: &str =
+        concat!("SELECT ", binding_columns!(), " FROM bindings WHERE tenant = ?1 AND trigger_id = ?2 ORDER BY position");
+    const INSERT: &str = "INSERT INTO bindings (tenant, trigger_id, position, id, action_id, display_name, created_at, updated_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     for (place, binding) in bindings.iter().enumerate() {
         let found = kept(connection, tenant, &binding.action.to_string()).map_err(errors.sql())?;

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use vestibule_model::TenantId;
 
-use crate::columns::{
-    ACTION_COLUMNS, ActionRow, SecretRow, VersionRow, json, secret_columns, secret_info,
-};
+use crate::columns::{ACTION_COLUMNS, ActionRow, SecretRow, VersionRow, json, secret_columns, secret_info};
 use crate::error::StoreError;
 use crate::registry::{SealedSecret, SecretInfo, StoredAction};
 use crate::sqlite::Errors;
@@ -68,13 +66,7 @@ pub(super) fn version_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Versi
 }
 
 pub(super) fn secret_row(row: &Row<'_>) -> rusqlite::Result<SecretRow> {
-    Ok(SecretRow {
-        action_id: row.get(0)?,
-        name: row.get(1)?,
-        key_id: row.get(2)?,
-        sealed: row.get(3)?,
-        updated_at: row.get(4)?,
-    })
+    Ok(SecretRow { action_id: row.get(0)?, name: row.get(1)?, key_id: row.get(2)?, sealed: row.get(3)?, updated_at: row.get(4)? })
 }
 
 pub(super) fn kept(connection: &Connection, tenant: &TenantId, id: &str) -> rusqlite::Result<Option<Found>> {
@@ -99,15 +91,10 @@ pub(super) fn read_all(
     let ids: Vec<&str> = found.iter().map(|(action, _)| action.id.as_str()).collect();
     let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?));
     let mut secrets: HashMap<String, Vec<SecretInfo>> = HashMap::new();
-    for (action, name, updated_at) in
-        query(connection, SECRETS, (tenant.as_str(), json(&ids)), row).map_err(errors.sql())?
-    {
+    for (action, name, updated_at) in query(connection, SECRETS, (tenant.as_str(), json(&ids)), row).map_err(errors.sql())? {
         secrets.entry(action).or_default().push(secret_info(&name, updated_at)?);
     }
-    found
-        .iter()
-        .map(|(action, version)| action.read(version.as_ref(), secrets.remove(&action.id).unwrap_or_default()))
-        .collect()
+    found.iter().map(|(action, version)| action.read(version.as_ref(), secrets.remove(&action.id).unwrap_or_default())).collect()
 }
 
 /// An Action as it is now; none where it isn't there.

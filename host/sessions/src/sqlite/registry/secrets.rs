@@ -12,11 +12,7 @@ use crate::registry::{SealedSecret, StoredPolicy};
 use crate::sqlite::Errors;
 use crate::tokens::ActionUid;
 
-pub(super) fn policy(
-    connection: &Connection,
-    errors: Errors<'_>,
-    tenant: &TenantId,
-) -> Result<Option<StoredPolicy>, StoreError> {
+pub(super) fn policy(connection: &Connection, errors: Errors<'_>, tenant: &TenantId) -> Result<Option<StoredPolicy>, StoreError> {
     const POLICY: &str = "SELECT body, updated_at, revision FROM policies WHERE tenant = ?1";
     let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
     let found = connection
@@ -80,7 +76,6 @@ pub(super) fn reseal(
 ) -> Result<bool, StoreError> {
     const RESEAL: &str = "UPDATE secrets SET key_id = ?6, sealed = ?7 \
          WHERE tenant = ?1 AND action_id = ?2 AND name = ?3 AND key_id = ?4 AND sealed = ?5";
-    let values =
-        params![tenant.as_str(), action.to_string(), old.name.as_str(), old.key, old.sealed, new.key, new.sealed];
+    let values = params![tenant.as_str(), action.to_string(), old.name.as_str(), old.key, old.sealed, new.key, new.sealed];
     Ok(execute(connection, RESEAL, values).map_err(errors.sql())? > 0)
 }

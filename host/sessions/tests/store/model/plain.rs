@@ -156,7 +156,8 @@ impl Model {
                 for ((tenant, session), row) in &mut self.sessions {
                     if let (None, Some((at, initiator))) = (row.ended, row.end(now)) {
                         row.ended = Some((at, initiator));
-                        self.log.push((*tenant, at, end_of(*session, initiator)));
+                        // It is new to whoever reads the log, however long ago it was.
+                        self.log.push((*tenant, now, end_of(*session, initiator)));
                         expired += 1;
                     }
                 }

@@ -1,0 +1,12 @@
+//! Deployed Actions: what is kept of them, what runs, and what became of it.
+
+mod actions;
+mod at_once;
+mod bindings;
+mod components;
+mod deployments;
+mod executions;
+mod history;
+mod revisions;
+mod secrets;
+mod tenants;
