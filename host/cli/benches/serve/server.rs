@@ -52,7 +52,7 @@ fn configuration() -> String {
     format!(
         "listen = \"127.0.0.1:0\"\nlog = \"text\"\n[tenants.acme]\nhosts = [\"localhost\", \"127.0.0.1\"]\n\
          rate = {{ per_second = 1000000, burst = 1000000 }}\n{}{}[[tenants.acme.clients]]\nclient_id = \"platform\"\n\
-         secret_hash = {:?}\nscopes = [\"run:post-login\", \"read:sessions\", \"delete:sessions\"]\n",
+         secret_hash = {:?}\nscopes = [\"run:post-login\", \"read:sessions\", \"delete:sessions\", \"create:actions\", \"update:actions\"]\n",
         component("organization-session-metadata"),
         component("organization-gate"),
         hash.trim()
