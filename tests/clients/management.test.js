@@ -3,46 +3,11 @@
 // `cargo test --workspace --test clients` starts the server, with TLS, and says in the environment where it is.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { ManagementClient, ManagementError, Management } from "auth0";
+import { ManagementError, Management } from "auth0";
+import { busy, event, login, management, token, withToken } from "./server.js";
 
-const domain = process.env.VESTIBULE_DOMAIN;
-const secret = process.env.VESTIBULE_SECRET;
-const event = JSON.parse(await readFile(process.env.VESTIBULE_EVENT, "utf8"));
 const user = event.user.user_id;
-let logins = 0;
-
-const client = (more = {}) =>
-  new ManagementClient({ domain, clientId: "platform", clientSecret: secret, retry: { enabled: false }, maxRetries: 0, ...more });
-const management = client();
-
-async function token(scope) {
-  const body = new URLSearchParams({
-    grant_type: "client_credentials",
-    client_id: "platform",
-    client_secret: secret,
-    audience: `https://${domain}/api/v2/`,
-    ...(scope && { scope }),
-  });
-  const answer = await fetch(`https://${domain}/oauth/token`, { method: "POST", body });
-  assert.equal(answer.status, 200);
-  return (await answer.json()).access_token;
-}
-
-/** Logs the user in, and gives the session's id. */
-async function login(changes = {}) {
-  logins += 1;
-  const session = `sess_${process.pid}_${logins}`;
-  const sent = { ...event, session: { id: session }, transaction: { id: `txn_${process.pid}_${logins}` }, ...changes };
-  const answer = await fetch(`https://${domain}/v1/post-login`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${await token()}`, "content-type": "application/json" },
-    body: JSON.stringify(sent),
-  });
-  assert.equal(answer.status, 200, await answer.clone().text());
-  return session;
-}
 
 test("a session is read with the metadata that the Action wrote", async () => {
   const id = await login();
@@ -97,7 +62,6 @@ test("the log is read by pages and by checkpoints", async () => {
 
 test("each error is the client's own exception", async () => {
   const id = await login();
-  const withToken = (token) => new ManagementClient({ domain, token, maxRetries: 0 });
   const many = Object.fromEntries(Array.from({ length: 26 }, (_, number) => [`k${number}`, "v"]));
   const little = await token("read:logs");
   const cases = [
@@ -118,8 +82,8 @@ test("each error is the client's own exception", async () => {
 });
 
 test("too many requests are the client's own exception", async () => {
-  const busy = new ManagementClient({ domain: process.env.VESTIBULE_BUSY_DOMAIN, clientId: "platform", clientSecret: secret, maxRetries: 0 });
-  const answers = await Promise.allSettled(Array.from({ length: 5 }, () => busy.sessions.get("sess_unknown")));
+  const client = busy();
+  const answers = await Promise.allSettled(Array.from({ length: 5 }, () => client.sessions.get("sess_unknown")));
   const errors = answers.map((answer) => answer.reason);
   assert.ok(errors.some((error) => error instanceof Management.TooManyRequestsError && error.statusCode === 429));
 });

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use common::server::{SECRET, Server, client, configuration};
-use common::{folder, root};
+use common::{file, folder, root};
 use tempfile::TempDir;
+use vestibule_test_artifacts as artifacts;
 
 /// A server with TLS: tenant `acme` at `localhost`, and tenant `busy` at `127.0.0.1`, which takes one request in a second.
 struct Served {
@@ -45,6 +46,8 @@ impl Served {
             .env("VESTIBULE_BUSY_DOMAIN", format!("127.0.0.1:{}", self.server.port))
             .env("VESTIBULE_SECRET", SECRET)
             .env("VESTIBULE_EVENT", root().join("examples/serve/login.json"))
+            .env("VESTIBULE_ACTION", file(&self.folder, "writes-metadata.wasm", artifacts::WRITES_METADATA))
+            .env("VESTIBULE_DENYING_ACTION", file(&self.folder, "denies.wasm", artifacts::DENIES))
             .output()
             .unwrap_or_else(|error| panic!("{}: {error}; run `tests/run`, which installs it", program.get_program().display()));
         let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -79,10 +82,10 @@ fn the_node_client_takes_it_for_auth0() {
         clients.join("node_modules/auth0").is_dir(),
         "the client is not there: run `npm ci` in tests/clients, as tests/run does"
     );
-    let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=spec", "management.test.js"]).current_dir(&clients);
-    let told = Served::start().hold_against(node);
-    assert!(told.contains("pass 7") && told.contains("fail 0"), "{told}");
+    let mut npm = Command::new("npm");
+    npm.arg("test").current_dir(&clients);
+    let told = Served::start().hold_against(npm);
+    assert!(told.contains("pass 19") && told.contains("fail 0"), "{told}");
 }
 
 #[test]
