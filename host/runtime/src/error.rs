@@ -56,7 +56,7 @@ pub enum LoadError {
         limit: usize,
     },
     /// It is no WebAssembly at all.
-    #[error("{name} is not a WebAssembly component; build one with `vestibule build`, or give the folder of an Action's crate")]
+    #[error("{name} is not a WebAssembly component; build one with `vestibule build`")]
     NotWasm {
         /// Which Action.
         name: String,

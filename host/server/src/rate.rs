@@ -11,14 +11,29 @@ use crate::config::RateSettings;
 #[derive(Debug)]
 pub(crate) struct Rate {
     settings: RateSettings,
-    state: Mutex<State>,
+    state: Mutex<Bucket>,
 }
 
-#[derive(Debug)]
-struct State {
-    /// Thousandths of requests that are left.
-    left: u64,
+/// What fills with time: a thousandth of what `per_second` says in each millisecond.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    /// Thousandths that are left.
+    pub(crate) left: u64,
     filled: Timestamp,
+}
+
+impl Bucket {
+    /// A full one.
+    pub(crate) fn full(full: u64, now: Timestamp) -> Self {
+        Self { left: full, filled: now }
+    }
+
+    /// Fills it with what the time since has brought. A clock that goes back brings nothing.
+    pub(crate) fn fill(&mut self, full: u64, per_second: u64, now: Timestamp) {
+        let passed = now.as_millis().saturating_sub(self.filled.as_millis());
+        self.left = full.min(self.left.saturating_add(passed.saturating_mul(per_second)));
+        self.filled = self.filled.max(now);
+    }
 }
 
 /// What a caller is told of the bucket.
@@ -34,8 +49,8 @@ pub(crate) struct Told {
 
 impl Rate {
     pub(crate) fn new(settings: RateSettings) -> Self {
-        let left = u64::from(settings.burst) * 1_000;
-        Self { settings, state: Mutex::new(State { left, filled: Timestamp::from_millis(0) }) }
+        let full = u64::from(settings.burst) * 1_000;
+        Self { settings, state: Mutex::new(Bucket::full(full, Timestamp::from_millis(0))) }
     }
 
     /// Takes a request out of the bucket, where there is one left.
@@ -43,9 +58,7 @@ impl Rate {
         let RateSettings { per_second, burst } = self.settings;
         let (per_second, full) = (u64::from(per_second), u64::from(burst) * 1_000);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = now.as_millis().saturating_sub(state.filled.as_millis());
-        state.left = full.min(state.left.saturating_add(passed.saturating_mul(per_second)));
-        state.filled = state.filled.max(now);
+        state.fill(full, per_second, now);
         let is_taken = state.left >= 1_000;
         if is_taken {
             state.left -= 1_000;

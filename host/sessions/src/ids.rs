@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use vestibule_model::{IdError, SessionId};
 
-/// An id that is right where a session's would be.
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+/// A text that was read, and is shown as it is.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
@@ -27,6 +27,23 @@ macro_rules! id {
             }
         }
 
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use text;
+
+/// An id that is right where a session's would be.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        text! {
+            $(#[$doc])*
+            $name
+        }
+
         impl FromStr for $name {
             type Err = IdError;
 
@@ -39,12 +56,6 @@ macro_rules! id {
                     Err(IdError::TooLong { given, .. }) => Err(IdError::TooLong { what, given }),
                     Err(IdError::NotAllowed { character, .. }) => Err(IdError::NotAllowed { what, character }),
                 }
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
             }
         }
     };

@@ -1,5 +1,7 @@
 //! Pages of a list, as Auth0's API has them: by what the page before has ended with, and by number.
 
+use serde_json::{Value, json};
+
 use crate::error::ApiError;
 
 /// Rows on a page, where the caller doesn't say how many, and at most.
@@ -21,6 +23,33 @@ pub(super) fn before(page: Option<usize>, per_page: usize) -> Result<usize, ApiE
     match page.unwrap_or_default().saturating_mul(per_page) {
         skip if skip < FURTHEST => Ok(skip),
         _ => Err(ApiError::invalid_query(format!("pages by number end after {FURTHEST}; read further with `from` and `take`"))),
+    }
+}
+
+/// A page by number, of lists that tell how much there is in all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbered {
+    page: usize,
+    per_page: usize,
+    /// Rows before it.
+    pub(super) skip: usize,
+}
+
+impl Numbered {
+    /// The page that these parameters ask for.
+    pub(super) fn read(page: Option<usize>, per_page: Option<usize>) -> Result<Self, ApiError> {
+        let per_page = how_many("per_page", per_page)?;
+        Ok(Self { page: page.unwrap_or_default(), per_page, skip: before(page, per_page)? })
+    }
+
+    /// Rows on it, at most.
+    pub(super) fn take(self) -> usize {
+        self.per_page
+    }
+
+    /// The answer, with the rows under this name.
+    pub(super) fn answer(self, rows_are: &str, rows: Vec<Value>, total: u64) -> Value {
+        json!({ (rows_are): rows, "total": total, "page": self.page, "per_page": self.per_page })
     }
 }
 

@@ -5,18 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use vestibule::model::{TenantId, Timestamp};
 
+use crate::rate::Bucket;
+
 /// Buckets of each tenant, which fill with time.
 #[derive(Debug)]
 pub(super) struct Budgets {
     per_second: u64,
     buckets: Mutex<HashMap<TenantId, Bucket>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    /// Thousandths of executions that are left.
-    left: u64,
-    filled: Timestamp,
 }
 
 /// The last of these parts of a bucket is for logins that have failed: that is what somebody looks for.
@@ -33,12 +28,10 @@ impl Budgets {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // Not by `entry`, which would copy the id at each login.
         if !buckets.contains_key(tenant) {
-            buckets.insert(tenant.clone(), Bucket { left: full, filled: now });
+            buckets.insert(tenant.clone(), Bucket::full(full, now));
         }
         let Some(bucket) = buckets.get_mut(tenant) else { return false };
-        let passed = now.as_millis().saturating_sub(bucket.filled.as_millis());
-        bucket.left = full.min(bucket.left.saturating_add(passed.saturating_mul(self.per_second)));
-        bucket.filled = bucket.filled.max(now);
+        bucket.fill(full, self.per_second, now);
         let kept_for_failed = if has_failed { 0 } else { full / PARTS };
         let is_taken = bucket.left >= 1_000 && bucket.left >= kept_for_failed.saturating_add(1_000).min(full);
         if is_taken {

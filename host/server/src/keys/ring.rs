@@ -26,8 +26,9 @@ pub(crate) struct KeyRing {
 #[derive(Debug)]
 struct Read {
     names: Vec<String>,
-    /// The newest first; never empty.
-    keys: Vec<RingKey>,
+    newest: RingKey,
+    /// Those before it, the newest first.
+    older: Vec<RingKey>,
     /// When one of them is served no longer.
     changes_at: Option<Timestamp>,
 }
@@ -73,23 +74,21 @@ impl KeyRing {
         Ok(true)
     }
 
-    /// The key that signs: the newest whose time has come.
+    /// The key that signs: the newest whose time has come; the oldest, where none's has.
     pub(crate) fn signing(&self, now: Timestamp) -> Arc<SigningKey> {
         let read = self.read.load();
-        let signs = read.keys.iter().find(|key| key.signs_from <= now).or(read.keys.last());
-        // `Read::from` has looked.
-        let Some(signs) = signs else { unreachable!("a ring is never empty") };
-        Arc::clone(&signs.key)
+        let oldest = read.older.last().unwrap_or(&read.newest);
+        Arc::clone(&read.keys().find(|key| key.signs_from <= now).unwrap_or(oldest).key)
     }
 
     /// The key with this id.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<SigningKey>> {
-        self.read.load().keys.iter().find(|key| key.key.id == id).map(|key| Arc::clone(&key.key))
+        self.read.load().keys().find(|key| key.key.id == id).map(|key| Arc::clone(&key.key))
     }
 
     /// The public halves, as a key set has them.
     pub(crate) fn public(&self) -> Vec<Jwk> {
-        self.read.load().keys.iter().map(|key| key.key.public.clone()).collect()
+        self.read.load().keys().map(|key| key.key.public.clone()).collect()
     }
 }
 
@@ -97,15 +96,21 @@ impl Read {
     fn from(folder: &KeyFolder, now: Timestamp) -> Result<Self, KeyError> {
         let names = KeyFile::names(&folder.folder, &folder.name)?;
         let files = folder.read(now)?;
-        if files.is_empty() {
+        let key = |file: &KeyFile| Ok(RingKey { key: Arc::new(file.key()?), signs_from: file.signs_from });
+        let Some((newest, older)) = files.split_first() else {
             let reason = "the key that was there is gone".to_owned();
             return Err(KeyError::File { file: format!("keys/{}", folder.name), reason });
-        }
+        };
         // Each but the last takes the place of the one before.
         let ends = files.iter().rev().skip(1).map(|file| served_until(file.signs_from));
         let changes_at = ends.filter(|end| *end > now).min();
-        let key = |file: &KeyFile| Ok(RingKey { key: Arc::new(file.key()?), signs_from: file.signs_from });
-        Ok(Self { names, keys: files.iter().map(key).collect::<Result<_, KeyError>>()?, changes_at })
+        let older = older.iter().map(key).collect::<Result<_, KeyError>>()?;
+        Ok(Self { names, newest: key(newest)?, older, changes_at })
+    }
+
+    /// The newest first.
+    fn keys(&self) -> impl Iterator<Item = &RingKey> {
+        std::iter::once(&self.newest).chain(&self.older)
     }
 }
 

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use thiserror::Error;
 use vestibule_model::{ActionId, IdError, SecretError, Settings};
+
+use crate::ids::text;
 
 /// The longest name of an Action, in bytes.
 const LONGEST: usize = 128;
@@ -27,40 +29,12 @@ pub enum NameError {
     Secret(#[from] SecretError),
 }
 
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(Box<str>);
-
-        impl $name {
-            /// The name as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
-
-name! {
+text! {
     /// A deployed Action's name, one of a tenant's: 1 to 128 letters, digits, `-`, `_` and `.`, as an Action's name is in a report.
     ActionName
 }
 
-name! {
+text! {
     /// A secret's name: 1 to 128 characters.
     SecretName
 }

@@ -15,7 +15,7 @@ use super::shown;
 use super::versions::PageQuery;
 use crate::api::SMALL_BODY;
 use crate::api::object::{self, Object};
-use crate::api::pages::{before, how_many};
+use crate::api::pages::Numbered;
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::ApiError;
@@ -43,11 +43,10 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
-    let per_page = how_many("per_page", query.per_page)?;
-    let skip = before(query.page, per_page)?;
+    let page = Numbered::read(query.page, query.per_page)?;
     let all = app.store().bindings(tenant, trigger).await?;
-    let bindings: Vec<Value> = all.iter().skip(skip).take(per_page).map(binding).collect();
-    Ok(Json(json!({ "bindings": bindings, "total": all.len(), "page": query.page.unwrap_or_default(), "per_page": per_page })))
+    let bindings = all.iter().skip(page.skip).take(page.take()).map(binding).collect();
+    Ok(Json(page.answer("bindings", bindings, all.len() as u64)))
 }
 
 /// Makes these a trigger's bindings: all of them, in this order.

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use vestibule::model::Timestamp;
 use vestibule_sessions::{ActionCreated, ActionFilter, ActionName, ActionUid, NewAction, Trigger};
 
@@ -13,7 +13,7 @@ use super::given::Given;
 use super::shapes::{self, Refused, RefusedBody, RefusedChange};
 use super::{name_taken, shown};
 use crate::api::SMALL_BODY;
-use crate::api::pages::{before, how_many};
+use crate::api::pages::Numbered;
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::ApiError;
@@ -65,11 +65,10 @@ pub(crate) async fn list(
         name: name.map_err(|error| ApiError::invalid_query(format!("`actionName`: {error}")))?,
         deployed: query.deployed,
     };
-    let per_page = how_many("per_page", query.per_page)?;
-    let skip = before(query.page, per_page)?;
-    let found = app.store().actions(tenant, filter, skip, per_page).await?;
-    let actions: Vec<Value> = found.actions.iter().map(shown::action).collect();
-    Ok(Json(json!({ "actions": actions, "total": found.total, "page": query.page.unwrap_or_default(), "per_page": per_page })))
+    let page = Numbered::read(query.page, query.per_page)?;
+    let found = app.store().actions(tenant, filter, page.skip, page.take()).await?;
+    let actions = found.actions.iter().map(shown::action).collect();
+    Ok(Json(page.answer("actions", actions, found.total)))
 }
 
 /// Creates an Action: its name, its settings and its secrets. Its component is uploaded afterwards.

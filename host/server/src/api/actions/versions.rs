@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use vestibule_sessions::{ActionUid, VersionUid};
 
 use super::shapes::{self, Refused};
 use super::{find, no_action, no_version, shown};
-use crate::api::pages::{before, how_many};
+use crate::api::pages::Numbered;
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::ApiError;
@@ -43,12 +43,11 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
-    let per_page = how_many("per_page", query.per_page)?;
-    let skip = before(query.page, per_page)?;
+    let page = Numbered::read(query.page, query.per_page)?;
     let action = find(&app, tenant, &id).await?;
-    let found = app.store().versions(tenant, &id, skip, per_page).await?.ok_or_else(no_action)?;
-    let versions: Vec<Value> = found.versions.iter().map(|version| shown::version(&action, version)).collect();
-    Ok(Json(json!({ "versions": versions, "total": found.total, "page": query.page.unwrap_or_default(), "per_page": per_page })))
+    let found = app.store().versions(tenant, &id, page.skip, page.take()).await?.ok_or_else(no_action)?;
+    let versions = found.versions.iter().map(|version| shown::version(&action, version)).collect();
+    Ok(Json(page.answer("versions", versions, found.total)))
 }
 
 /// A version.
