@@ -43,10 +43,14 @@ fn config(settings: &Settings) -> Config {
     // The maxima of all these are far below what a `u32` holds.
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let of_all = |of_one: usize| number(host.sandboxes.saturating_mul(of_one));
+    let memories = number(host.sandboxes.saturating_mul(host.memories).saturating_add(host.warm_memories));
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(number(host.sandboxes))
         .total_core_instances(of_all(host.instances))
-        .total_memories(of_all(host.memories))
+        .total_memories(memories)
+        // One that no Action has had is taken before one that another Action has: mapping an image costs more than the rest of a short run,
+        // and interrupts the other processors.
+        .max_unused_warm_slots(memories)
         .total_tables(of_all(host.tables))
         .total_stacks(number(host.sandboxes))
         .max_core_instances_per_component(number(host.instances))

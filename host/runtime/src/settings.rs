@@ -16,7 +16,8 @@ pub struct Settings {
     pub host_limits: HostLimits,
     /// How the requests of Actions are sent.
     pub http: HttpSettings,
-    /// Whether the instructions that an Action runs are counted: the number that authors compare. It costs some speed.
+    /// Whether the instructions that an Action runs are counted: the number that authors compare. A short run takes a hundredth longer
+    /// for it, one that computes for long more.
     pub count_fuel: bool,
     /// Whether a component's debugging information is read when it breaks off, so that its trace has files and lines. It is the
     /// guest's own data, and reading it takes time: for an author's machine, not for a host that runs code of strangers.

@@ -362,6 +362,8 @@ fn takes_a_new_start(old: &Configuration, new: &Configuration) -> Option<&'stati
         ("trust_forwarded_host", old.listen.trust_forwarded_host == new.listen.trust_forwarded_host),
         ("state", old.state == new.state),
         ("store", same(&old.store, &new.store)),
+        ("count_fuel", old.sandbox.count_fuel == new.sandbox.count_fuel),
+        ("allowed_networks", same(&old.sandbox.http, &new.sandbox.http)),
         ("limits", same(&old.sandbox, &new.sandbox)),
         ("log", old.log == new.log),
         ("traces", old.traces == new.traces),

@@ -8,6 +8,7 @@ use crate::server::Running;
 
 pub(crate) struct Author {
     connection: Connection,
+    host: String,
     token: String,
 }
 
@@ -19,7 +20,12 @@ pub(crate) fn numbered(number: u64) -> Vec<u8> {
 
 impl Author {
     pub(crate) async fn new(running: &Running) -> Self {
-        Self { connection: Connection::open(running.address).await, token: running.token.clone() }
+        Self::of(running, "localhost", &running.token).await
+    }
+
+    /// An author of the tenant that is called by this host.
+    pub(crate) async fn of(running: &Running, host: &str, token: &str) -> Self {
+        Self { connection: Connection::open(running.address).await, host: host.to_owned(), token: token.to_owned() }
     }
 
     /// Creates an Action: its id.
@@ -42,14 +48,17 @@ impl Author {
         self.ask("POST", &format!("/api/v2/actions/actions/{id}/deploy"), "application/json", b"").await;
     }
 
-    pub(crate) async fn bind(&mut self, id: &str) {
-        let bindings = json!({ "bindings": [{ "ref": { "type": "action_id", "value": id } }] }).to_string();
+    /// Makes these the tenant's flow.
+    pub(crate) async fn bind(&mut self, ids: &[String]) {
+        let bindings: Vec<Value> = ids.iter().map(|id| json!({ "ref": { "type": "action_id", "value": id } })).collect();
+        let bindings = json!({ "bindings": bindings }).to_string();
         self.ask("PATCH", "/api/v2/actions/triggers/post-login/bindings", "application/json", bindings.as_bytes()).await;
     }
 
     async fn ask(&mut self, method: &str, path: &str, kind: &str, body: &[u8]) -> String {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            self.host,
             self.token,
             body.len()
         );

@@ -20,6 +20,7 @@ mod requests;
 #[allow(dead_code, reason = "the bench of logouts uses the rest")]
 mod server;
 
+#[allow(dead_code, reason = "the bench of many tenants uses the rest")]
 mod author;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -98,7 +99,7 @@ async fn deployments(running: &Running, deploys: u64) {
         author.deploy(&id).await;
         let deployed = began.elapsed();
         if number == 1 {
-            author.bind(&id).await;
+            author.bind(std::slice::from_ref(&id)).await;
         }
         let bound = began.elapsed();
         let mut login = Vec::new();

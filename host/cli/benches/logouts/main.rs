@@ -17,6 +17,7 @@ mod load;
 #[allow(dead_code, reason = "the bench of logins uses the rest")]
 mod requests;
 #[path = "../serve/server.rs"]
+#[allow(dead_code, reason = "the bench of many tenants uses the rest")]
 mod server;
 
 mod connection;

@@ -21,8 +21,14 @@ pub(crate) struct Logins {
 
 impl Logins {
     pub(crate) fn new(token: &str) -> Self {
+        Self::of("acme", "localhost", token)
+    }
+
+    /// Of another tenant, which is called by this host.
+    pub(crate) fn of(tenant: &str, host: &str, token: &str) -> Self {
         let mut event: Value =
             serde_json::from_str(include_str!("../../../../examples/events/organization-login.json")).expect("an event");
+        event["tenant"]["id"] = tenant.into();
         event["session"]["id"] = format!("sess_{PLACE}").into();
         event["transaction"]["id"] = format!("txn_{PLACE}").into();
         event["user"]["user_id"] = format!("auth0|{PLACE}").into();
@@ -36,7 +42,7 @@ impl Logins {
         let body = event.to_string();
         let length = body.replace(PLACE, &digits(0)).len();
         let request = format!(
-            "POST /v1/post-login HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+            "POST /v1/post-login HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
              content-length: {length}\r\n\r\n{body}"
         );
         Self { pieces: request.split(PLACE).map(str::to_owned).collect(), first: 0 }

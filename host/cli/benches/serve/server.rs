@@ -26,7 +26,19 @@ impl Running {
         std::fs::write(&file, format!("{first}{}{last}", configuration())).expect("the folder can be written");
         let mut child = command().args(["serve", "--config"]).arg(&file).stderr(Stdio::piped()).spawn().expect("it starts");
         let address = address(BufReader::new(child.stderr.take().expect("it is piped")));
-        Self { child, address, token: token(address), folder }
+        Self { child, address, token: token(address, "localhost"), folder }
+    }
+
+    /// A token of another tenant's client, which has the same secret.
+    pub(crate) fn token_of(&self, host: &str) -> String {
+        token(self.address, host)
+    }
+
+    /// Bytes of the server's memory that are in use.
+    pub(crate) fn resident_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() << 10
     }
 }
 
@@ -45,18 +57,23 @@ fn command() -> Command {
 fn configuration() -> String {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let component = |name: &str| format!("[[tenants.acme.actions]]\ncomponent = {:?}\n", examples.join(name));
-    let mut hashing =
-        command().arg("hash-secret").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the command runs");
-    writeln!(hashing.stdin.take().expect("it is piped"), "{SECRET}").expect("it reads");
-    let hash = String::from_utf8(hashing.wait_with_output().expect("it ends").stdout).expect("text");
     format!(
         "listen = \"127.0.0.1:0\"\nlog = \"text\"\n[tenants.acme]\nhosts = [\"localhost\", \"127.0.0.1\"]\n\
          rate = {{ per_second = 1000000, burst = 1000000 }}\n{}{}[[tenants.acme.clients]]\nclient_id = \"platform\"\n\
          secret_hash = {:?}\nscopes = [\"run:post-login\", \"read:sessions\", \"delete:sessions\", \"create:actions\", \"update:actions\"]\n",
         component("organization-session-metadata"),
         component("organization-gate"),
-        hash.trim()
+        secret_hash()
     )
+}
+
+/// What stands in a configuration for the secret of the bench's clients.
+pub(crate) fn secret_hash() -> String {
+    let mut hashing =
+        command().arg("hash-secret").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the command runs");
+    writeln!(hashing.stdin.take().expect("it is piped"), "{SECRET}").expect("it reads");
+    let hash = String::from_utf8(hashing.wait_with_output().expect("it ends").stdout).expect("text");
+    hash.trim().to_owned()
 }
 
 /// Where it says that it listens. The rest of what it tells goes on to standard error.
@@ -73,10 +90,10 @@ fn address(mut told: BufReader<impl std::io::Read + Send + 'static>) -> SocketAd
     address
 }
 
-fn token(address: SocketAddr) -> String {
+fn token(address: SocketAddr, host: &str) -> String {
     let form = format!("grant_type=client_credentials&client_id=platform&client_secret={}", SECRET.replace(' ', "+"));
     let request = format!(
-        "POST /oauth/token HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+        "POST /oauth/token HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
         form.len()
     );
     let answer: Value = serde_json::from_slice(&crate::load::once(address, &crate::requests::Just(request), 0)).expect("JSON");

@@ -68,12 +68,9 @@ fn main() {
 fn rungs(json: Vec<u8>) -> Vec<Rung> {
     let bare = bare::Bare::new(ORGANIZATION_SESSION_METADATA);
     let runtime = Runtime::new(Settings::default()).expect("a runtime");
-    let action = runtime.load("organization-session-metadata", ORGANIZATION_SESSION_METADATA).expect("an Action");
     let event = Arc::new(Event::from_json(&json).expect("the event is right"));
-    let binding = Binding::new(action);
-    let flow = Flow::new(event.tenant.id.clone(), vec![binding.clone()]);
+    let binding = binding(&runtime);
     let context = Context::live();
-
     let sandbox = {
         let (runtime, event, context) = (runtime.clone(), Arc::clone(&event), context.clone());
         move |executor: &tokio::runtime::Runtime| {
@@ -81,11 +78,9 @@ fn rungs(json: Vec<u8>) -> Vec<Rung> {
             black_box(executor.block_on(runtime.run_action(login, &binding, &context, 0)));
         }
     };
-    let whole = move |executor: &tokio::runtime::Runtime| {
-        let outcome = executor.block_on(runtime.run(&flow, Arc::clone(&event), &context)).expect("one tenant");
-        assert!(outcome.is_allowed());
-        black_box(outcome);
-    };
+    let whole = whole(runtime, Arc::clone(&event));
+    let counting = Runtime::new(Settings { count_fuel: true, ..Settings::default() }).expect("a runtime");
+    let counted = self::whole(counting, event);
     let parse = move |_: &tokio::runtime::Runtime| {
         black_box(Event::from_json(black_box(&json)).expect("the event is right"));
     };
@@ -93,8 +88,23 @@ fn rungs(json: Vec<u8>) -> Vec<Rung> {
         Rung { name: "bare wasmtime, stub functions", run: Box::new(move |executor| bare.run(executor)) },
         Rung { name: "with our sandbox and rules", run: Box::new(sandbox) },
         Rung { name: "the whole flow of one Action", run: Box::new(whole) },
+        Rung { name: "the same, its fuel counted", run: Box::new(counted) },
         Rung { name: "parsing the event", run: Box::new(parse) },
     ]
+}
+
+fn binding(runtime: &Runtime) -> Binding {
+    Binding::new(runtime.load("organization-session-metadata", ORGANIZATION_SESSION_METADATA).expect("an Action"))
+}
+
+fn whole(runtime: Runtime, event: Arc<Event>) -> impl Fn(&tokio::runtime::Runtime) {
+    let flow = Flow::new(event.tenant.id.clone(), vec![binding(&runtime)]);
+    let context = Context::live();
+    move |executor| {
+        let outcome = executor.block_on(runtime.run(&flow, Arc::clone(&event), &context)).expect("one tenant");
+        assert!(outcome.is_allowed());
+        black_box(outcome);
+    }
 }
 
 /// Runs a rung on so many threads for one turn.

@@ -103,6 +103,10 @@ limits! {
         /// Sandboxes that can live at one time. Each reserves address space, and takes memory only while it is used.
         sandboxes: number = 256, at most 10_000;
             "sandboxes that live at one time", "wait their turn, then `RunError::TooBusy`";
+        /// Memories beside those of the sandboxes, that a pool of many Actions has something to keep them in: each keeps the image of the Action
+        /// that ran in it last, so that its next run maps nothing. Each reserves 4 GiB of address space, and keeps up to 64 KiB in memory.
+        warm_memories: number = 4_096, at most 8_192;
+            "memories that are kept as their last Actions found them, beside those of the sandboxes", "the one that has waited longest is mapped anew";
         /// Threads for Actions that compute for longer than a moment; none is as many as there are processors.
         slow_threads: number = 0, at most 256;
             "threads for Actions that compute for longer than a moment (0: as many as processors)", "wait their turn";

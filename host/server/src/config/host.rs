@@ -99,7 +99,8 @@ pub(super) fn store(file: &Section<'_>, state: &Path) -> Option<StoreSettings> {
 }
 
 pub(super) fn sandbox(file: &Section<'_>) -> Settings {
-    let mut settings = Settings { http: HttpSettings::default(), ..Settings::default() };
+    let count_fuel = file.flag("count_fuel").unwrap_or(true);
+    let mut settings = Settings { http: HttpSettings::default(), count_fuel, ..Settings::default() };
     if let Some(section) = file.section("limits") {
         for (name, member) in section.members() {
             let Some(amount) = member.amount() else { continue };

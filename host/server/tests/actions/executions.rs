@@ -32,6 +32,7 @@ async fn each_login_leaves_an_execution_that_its_log_names(database: Database) {
     let result = &failed["results"][0];
     assert_eq!((&result["action_name"], &result["version"], &result["result"]), (&json!("fails"), &json!("1"), &json!("failed")));
     assert_eq!(result["error"]["id"], "panicked", "{result}");
+    assert!(result["fuel"].as_u64().unwrap() > 0 && result["peak_memory_bytes"].as_u64().unwrap() > 0, "{result}");
     assert!(result["started_at"].as_str().unwrap() <= result["ended_at"].as_str().unwrap());
     assert_eq!(running.get(&format!("executions/{}", failed["id"].as_str().unwrap())).await, *failed);
     let (_, logs) = running.answer(running.request(reqwest::Method::GET, "/api/v2/logs")).await;
@@ -50,6 +51,17 @@ async fn each_login_leaves_an_execution_that_its_log_names(database: Database) {
     running.stop().await;
 }
 in_both!(each_login_leaves_an_execution_that_its_log_names);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fuel_is_not_counted_where_the_operator_does_not_want_it() {
+    let running = Database::Sqlite.start("count_fuel = false", "").await;
+    running.run("allows", artifacts::WRITES_METADATA, json!({})).await;
+    running.login(&event("s1", "t1")).await;
+    let execution = until("it is kept", async || Some(running.get("executions").await["executions"].get(0)?.clone())).await;
+    let result = &execution["results"][0];
+    assert_eq!((&result["result"], &result["fuel"]), (&json!("ok"), &Value::Null));
+    running.stop().await;
+}
 
 async fn what_was_told_is_written_before_the_server_ends(database: Database) {
     let running = database.start("", "").await;

@@ -52,6 +52,28 @@ pub(crate) mod looks_around {
         assert_eq!(claims["time_goes_on"].value, true);
         assert_eq!(claims["earlier_runs"].value, 0, "a fresh sandbox has no past");
     }
+
+    #[tokio::test]
+    async fn warm_memories_hold_nothing_of_a_run_before_whichever_action_had_it() {
+        // One memory for four Actions, as many as there are Actions, and more.
+        for warm_memories in [0, 3, 8] {
+            let host_limits =
+                vestibule::HostLimits { sandboxes: 1, memories: 1, warm_memories, ..vestibule_tests::host_limits() };
+            let runtime =
+                vestibule::Runtime::new(vestibule::Settings { limits: limits(), host_limits, ..Default::default() }).unwrap();
+            let actions: Vec<_> = (0..4).map(|_| load(&runtime, artifacts::LOOKS_AROUND)).collect();
+            let mut seen = Vec::new();
+            for place in [0, 0, 1, 2, 3, 0, 1, 1, 3, 2] {
+                let binding = vestibule::Binding::new(actions[place].clone());
+                let outcome = run(&runtime, vec![binding], example_event("organization-login")).await;
+                seen.push(outcome.id_token.expect("the login is allowed").claims);
+            }
+            assert!(seen.iter().all(|claims| claims["earlier_runs"].value == 0), "{warm_memories}: {seen:?}");
+        }
+        let too_many = vestibule::HostLimits { warm_memories: 8_193, ..vestibule_tests::host_limits() };
+        let refused = vestibule::Runtime::new(vestibule::Settings { host_limits: too_many, ..Default::default() }).unwrap_err();
+        assert_eq!(refused.to_string(), "the limit `warm_memories` can't be 8,193: at most 8,192 is possible");
+    }
 }
 
 pub(crate) mod reads_a_secret {

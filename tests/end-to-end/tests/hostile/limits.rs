@@ -86,6 +86,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         include_str!("../compiling.rs"),
         "compile_memory_just_over_is_told_the_host_stays_as_it_is_and_the_next_is_loaded",
     ),
+    (
+        "warm_memories",
+        include_str!("../guests/surroundings.rs"),
+        "warm_memories_hold_nothing_of_a_run_before_whichever_action_had_it",
+    ),
     ("compiled_bytes", include_str!("../compiling.rs"), "compiled_bytes_just_fit_and_one_more_is_too_large"),
 ];
 

@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "a bench without its parts is to stop at once")]
 
+mod zipf;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
@@ -23,6 +25,7 @@ use vestibule::{
     Settings, Shelf, ShelfSettings, Shelved,
 };
 use vestibule_test_artifacts::ORGANIZATION_SESSION_METADATA as GUEST;
+use zipf::Zipf;
 
 const ACTIONS: usize = 10_000;
 const ACTIONS_OF_A_TENANT: usize = 10;
@@ -32,7 +35,7 @@ const LOGINS: usize = 30_000;
 const TURNS: usize = 15;
 const TURN: Duration = Duration::from_millis(200);
 
-const EVENT: &[u8] = include_bytes!("../../../examples/events/organization-login.json");
+const EVENT: &[u8] = include_bytes!("../../../../examples/events/organization-login.json");
 
 /// The argument of the process that compiles.
 const PREPARE: &str = "--prepare";
@@ -71,10 +74,10 @@ fn main() {
         resident_memory().saturating_sub(deployed) / stats.resident.max(1)
     });
 
-    let mut zipf = Zipf::new(actions);
+    let zipf = Zipf::new(actions);
     let (mut resident, mut let_go, mut most) = (Vec::new(), Vec::new(), 0);
     for login in 0..logins {
-        let action = zipf.next();
+        let action = zipf.at(login as u64);
         let was_there = host.actions[action].1.is_resident();
         let time = executor.block_on(host.login(action));
         if was_there {
@@ -133,15 +136,15 @@ fn runs_per_second(host: &Arc<Host>, there: &[usize], which: Which, threads: usi
                 let barrier = &barrier;
                 scope.spawn(move || {
                     let executor = tokio::runtime::Builder::new_current_thread().build().expect("an executor");
-                    let mut zipf = Zipf::new(there.len());
-                    zipf.state = zipf.state.wrapping_add(thread as u64);
+                    let zipf = Zipf::new(there.len());
+                    let mut drawn = (thread as u64) << 32;
                     let mut place = thread * there.len() / threads;
                     let mut run = || {
-                        let drawn = zipf.next();
+                        drawn += 1;
                         place = (place + 1) % there.len();
                         let place = match which {
                             Which::One => return executor.block_on(host.login_of_one()),
-                            Which::Zipf => drawn,
+                            Which::Zipf => zipf.at(drawn),
                             Which::All => place,
                         };
                         executor.block_on(host.login(there[place]))
@@ -264,44 +267,6 @@ struct Numbered(HashMap<ComponentDigest, usize>);
 impl Components for Numbered {
     async fn fetch(&self, _tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, String> {
         Ok(self.0.get(digest).map(|number| numbered(*number).into()))
-    }
-}
-
-/// Places by a Zipf distribution (exponent 1), which of them is often drawn being a matter of chance; the same for each run of the bench.
-struct Zipf {
-    sums: Vec<f64>,
-    order: Vec<usize>,
-    state: u64,
-}
-
-impl Zipf {
-    fn new(count: usize) -> Self {
-        let weights = (1..=count).map(|rank| 1.0 / rank as f64);
-        let sums = weights.scan(0.0, |sum, weight| {
-            *sum += weight;
-            Some(*sum)
-        });
-        let mut zipf = Self { sums: sums.collect(), order: (0..count).collect(), state: 0x9e37_79b9_7f4a_7c15 };
-        for place in (1..count).rev() {
-            let other = zipf.random() as usize % (place + 1);
-            zipf.order.swap(place, other);
-        }
-        zipf
-    }
-
-    fn next(&mut self) -> usize {
-        let all = self.sums.last().copied().unwrap_or_default();
-        let drawn = (self.random() >> 11) as f64 / (1_u64 << 53) as f64 * all;
-        let rank = self.sums.partition_point(|sum| *sum <= drawn);
-        self.order[rank.min(self.order.len() - 1)]
-    }
-
-    /// SplitMix64.
-    fn random(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 
