@@ -123,9 +123,11 @@ pub(super) fn policy(tenant: &Section<'_>) -> CapabilityPolicy {
     let mut rules = Map::new();
     if let Some(section) = section.section("rules") {
         for (name, member) in section.members() {
-            let given = member.json();
-            if read(json!({ "rules": { name.value: given.value } }), &name.span) {
-                rules.insert(name.value.to_owned(), given.value);
+            // With those before it: two may be for one capability.
+            let mut more = rules.clone();
+            more.insert(name.value.to_owned(), member.json().value);
+            if read(json!({ "rules": more }), &name.span) {
+                rules = more;
             }
         }
     }
