@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::config::ReferenceError;
 pub(crate) use file::Sealing;
 pub use file::SealingKeys;
-pub use rotate::{RotateError, Rotated};
+pub use rotate::{RotateError, Rotated, Unopened};
 
 /// Why a secret can't be sealed or opened. It never shows a secret, nor a key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
