@@ -123,7 +123,8 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let state = state_folder(&configuration)?;
         let runtime = Runtime::new(configuration.sandbox.clone())?;
-        let loader = loader(&runtime, &state, parts.compiler).map_err(|reason| of_state(&configuration, reason))?;
+        let compiled = configuration.actions.compiled;
+        let loader = loader(&runtime, &state, parts.compiler, compiled).map_err(|reason| of_state(&configuration, reason))?;
         let keys = private_folder(&state, "keys").map_err(|reason| of_state(&configuration, reason))?;
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("vestibule").build();
         let client = client.map_err(|error| StartError::Client(error.to_string()))?;
@@ -255,9 +256,9 @@ fn private_folder(state: &Dir, name: &str) -> Result<Dir, String> {
     state.create_dir_with(name, &builder).and_then(|()| state.open_dir(name)).map_err(|error| format!("{name}: {error}"))
 }
 
-fn loader(runtime: &Runtime, state: &Dir, compiler: Option<Compiler>) -> Result<Loader, String> {
+fn loader(runtime: &Runtime, state: &Dir, compiler: Option<Compiler>, room: u64) -> Result<Loader, String> {
     let key = CacheKey::kept_in(state, "compiled.key").map_err(|error| error.to_string())?;
-    let cache = CompilationCache::new(private_folder(state, "compiled")?, key);
+    let cache = CompilationCache::new(private_folder(state, "compiled")?, key).room(room);
     Ok(Loader::new(runtime.clone(), compiler, Some(cache)))
 }
 
