@@ -17,8 +17,17 @@ CREATE TABLE executions (
 
 CREATE UNIQUE INDEX executions_by_id ON executions (tenant, id);
 
--- A tenant's, the newest first, and how many they are.
+-- A tenant's, the newest first.
 CREATE INDEX executions_by_position ON executions (tenant, position);
 
 -- The sweep, of all tenants.
 CREATE INDEX executions_by_start ON executions (started_at);
+
+-- How many each tenant has: nobody counts them anew.
+CREATE TABLE execution_counts (
+    tenant TEXT NOT NULL PRIMARY KEY,
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who has too many.
+CREATE INDEX execution_counts_by_count ON execution_counts (count);

@@ -22,7 +22,7 @@ pub(crate) use self::action::{ACTION_COLUMNS, ActionRow, action_columns};
 pub(crate) use self::client::{ClientRow, client_columns, logout_settings};
 pub(crate) use self::delivery::{DeliveryRow, delivery_columns, due_receiver, error_text, outcome};
 pub(crate) use self::registry::{
-    BindingRow, ExecutionRow, SecretRow, VersionRow, binding_columns, execution_columns, flow_binding, policy, revision,
+    BindingRow, ExecutionRow, SecretRow, VersionRow, binding_columns, execution_columns, flow_binding, policy, refused, revision,
     secret_columns, secret_info, tenant_of, unbuilt, version_columns,
 };
 

@@ -1,11 +1,14 @@
 //! The registry's other rows: versions, bindings, secrets, policies and executions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 
 use super::{corrupt, count, from_json, json, millis, timestamp};
 use crate::error::StoreError;
 use crate::registry::{
-    Binding, Execution, ExecutionStatus, FlowBinding, NewBinding, SealedSecret, SecretInfo, StoredAction, StoredPolicy, Version,
+    Binding, BindingsReplaced, Execution, ExecutionStatus, FlowBinding, NewBinding, SealedSecret, SecretInfo, StoredAction,
+    StoredPolicy, Version,
 };
 use crate::tokens::{ActionUid, BindingUid};
 
@@ -131,12 +134,27 @@ impl BindingRow {
     }
 }
 
-/// What it takes to run a bound Action, from its columns.
+/// Why these can't be bound: of those that are there, it is given whether they have a deployed version.
+pub(crate) fn refused(bindings: &[NewBinding], are_deployed: &BTreeMap<String, bool>) -> Option<BindingsReplaced> {
+    let mut seen = BTreeSet::<ActionUid>::new();
+    bindings.iter().find_map(|NewBinding { action, .. }| match are_deployed.get(&action.to_string()) {
+        _ if !seen.insert(*action) => Some(BindingsReplaced::Twice(*action)),
+        None => Some(BindingsReplaced::Unknown(*action)),
+        Some(false) => Some(BindingsReplaced::NotDeployed(*action)),
+        Some(true) => None,
+    })
+}
+
+/// What it takes to run a bound Action, from its columns: its id, its name, its settings. The others don't run without it: it may be the one
+/// that guards the logins.
 pub(crate) fn flow_binding(
-    (binding, action, name, settings): (&str, &str, &str, &str),
-    version: &VersionRow,
+    binding: &str,
+    action: Option<(&str, &str, &str)>,
+    version: Option<&VersionRow>,
     secrets: Vec<SealedSecret>,
 ) -> Result<FlowBinding, StoreError> {
+    let (action, name, settings) = action.ok_or_else(|| corrupt(BINDING, "its Action is not there"))?;
+    let version = version.ok_or_else(|| corrupt(BINDING, "the version that it runs is not there"))?;
     Ok(FlowBinding {
         binding: binding.parse().map_err(|_| corrupt(BINDING, "`id` is no binding's id"))?,
         action: action_of(BINDING, action)?,

@@ -165,7 +165,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Makes this a tenant's policy, or removes it.
     async fn set_policy(&self, tenant: &TenantId, policy: Option<Map<String, Value>>, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Secrets of all tenants that are sealed by another key than this.
+    /// Secrets of all tenants that are sealed by another key than this, in any order.
     async fn sealed_secrets(&self, not_by: &str, take: usize) -> Result<Vec<(TenantId, ActionUid, SealedSecret)>, StoreError>;
 
     /// Keeps a secret in another key's seal, where it is still the old one. Whether it was. Its time stays.

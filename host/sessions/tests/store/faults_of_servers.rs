@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule_sessions::{Committed, PostgresSettings, PostgresStore, Store, StoreError};
+use vestibule_sessions::{Committed, PostgresSettings, PostgresStore, Registry as _, Store, StoreError};
 
 use crate::parts::cluster::Cluster;
 use crate::parts::logins::*;
+use crate::parts::registry::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_away_and_comes_back_is_used_again() {
@@ -114,6 +115,36 @@ async fn a_statement_that_takes_too_long_is_ended_and_a_login_that_nobody_waits_
     client.batch_execute("COMMIT").await.unwrap();
     let session = commit(&*store, login("s1", at(3))).await.unwrap();
     assert_eq!(session.last_interacted_at, at(3));
+    drop(client);
+    connection.await.unwrap().unwrap();
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_may_take_longer_to_be_read_than_a_statement_has() {
+    let cluster = Cluster::shared();
+    let url = cluster.new_database().await;
+    let settings = PostgresSettings { statement: Duration::from_millis(300), connections: 2, ..PostgresSettings::default() };
+    let store = Arc::new(PostgresStore::connect(&url, settings).await.unwrap());
+    let id = create_action(&*store, "large").await.id;
+    upload(&*store, "acme", &id, "bytes", at(2)).await;
+    // Each of the two connections has prepared it.
+    let (acme, digest) = (tenant("acme"), digest_of("bytes"));
+    let (one, other) = tokio::join!(store.component(&acme, &digest), store.component(&acme, &digest));
+    assert!(one.unwrap().is_some() && other.unwrap().is_some());
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute("BEGIN; LOCK TABLE components, policies").await.unwrap();
+    let reading = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.component(&tenant("acme"), &digest_of("bytes")).await }
+    });
+    // When all that a statement has is over twice, the other one still waits.
+    for _ in 0..2 {
+        assert!(matches!(store.policy(&tenant("acme")).await, Err(StoreError::Busy { .. })));
+    }
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(reading.await.unwrap().unwrap().as_deref(), Some(b"bytes".as_slice()));
     drop(client);
     connection.await.unwrap().unwrap();
     store.close().await;

@@ -1,6 +1,6 @@
 //! What runs at a trigger, and whose flows have changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
 use vestibule_model::{TenantId, Timestamp};
@@ -9,12 +9,11 @@ use super::super::errors::Trouble;
 use super::super::lease::Lease;
 use super::super::login::bytes;
 use super::super::rows::{Parameter, text};
-use super::rows::{VERSION_COLUMNS, WHOLE_COLUMNS, binding_row, deployed, secrets, version_row, whole, whole_columns};
+use super::rows::{VERSION_COLUMNS, WHOLE_COLUMNS, binding_row, deployed, optional, secrets, version_row, whole, whole_columns};
 use super::turn;
-use crate::columns::{self, BindingRow, binding_columns, flow_binding, tenant_of, version_columns};
+use crate::columns::{self, BindingRow, binding_columns, flow_binding, refused, tenant_of, version_columns};
 use crate::error::StoreError;
 use crate::registry::{Binding, BindingsReplaced, FlowBinding, FlowChanges, NewBinding, StoredFlow, Trigger};
-use crate::tokens::ActionUid;
 
 const BINDINGS: &str = concat!(
     "SELECT ",
@@ -122,17 +121,6 @@ async fn asked_for(
     rows.iter().map(|row| Ok((text(row.try_get(0)?)?, row.try_get(1)?))).collect()
 }
 
-/// Why these can't be bound.
-fn refused(bindings: &[NewBinding], are_deployed: &BTreeMap<String, bool>) -> Option<BindingsReplaced> {
-    let mut seen = BTreeSet::<ActionUid>::new();
-    bindings.iter().find_map(|NewBinding { action, .. }| match are_deployed.get(&action.to_string()) {
-        _ if !seen.insert(*action) => Some(BindingsReplaced::Twice(*action)),
-        None => Some(BindingsReplaced::Unknown(*action)),
-        Some(false) => Some(BindingsReplaced::NotDeployed(*action)),
-        Some(true) => None,
-    })
-}
-
 async fn insert(lease: &Lease, tenant: &[u8], trigger: &str, rows: &[BindingRow]) -> Result<(), Trouble> {
     let actions: Vec<&[u8]> = rows.iter().map(|row| row.action_id.as_bytes()).collect();
     let ids: Vec<&[u8]> = rows.iter().map(|row| row.id.as_bytes()).collect();
@@ -160,12 +148,11 @@ fn bound(row: &Row) -> Result<Option<FlowBinding>, Trouble> {
     let Some(binding) = row.try_get::<_, Option<&[u8]>>(1)? else {
         return Ok(None);
     };
-    let lost = |what: &str| StoreError::Corrupt { what: "a binding", reason: format!("{what} is not there") };
-    let action = row.try_get::<_, Option<&[u8]>>(2)?.ok_or_else(|| lost("its Action"))?;
-    let version = version_row(row, FROM)?.ok_or_else(|| lost("the version that it runs"))?;
-    let (binding, action, name) = (text(binding)?, text(action)?, text(row.try_get(3)?)?);
-    let secrets = secrets(row, FROM + VERSION_COLUMNS, &action)?;
-    Ok(Some(flow_binding((&binding, &action, &name, row.try_get(4)?), &version, secrets)?))
+    let action = optional(row.try_get(2)?)?;
+    let (name, settings) = (optional(row.try_get(3)?)?, row.try_get::<_, Option<&str>>(4)?);
+    let secrets = action.as_deref().map(|action| secrets(row, FROM + VERSION_COLUMNS, action)).transpose()?.unwrap_or_default();
+    let action = action.as_deref().zip(name.as_deref()).zip(settings).map(|((action, name), settings)| (action, name, settings));
+    Ok(Some(flow_binding(&text(binding)?, action, version_row(row, FROM)?.as_ref(), secrets)?))
 }
 
 pub(super) async fn flows_changed(lease: &Lease, after: u64) -> Result<FlowChanges, Trouble> {

@@ -106,7 +106,7 @@ impl Registry for PostgresStore {
     }
 
     async fn component(&self, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, StoreError> {
-        self.connections.attempt(true, |lease| async move { components::component(&lease, tenant, digest).await }).await
+        self.connections.attempt(true, |lease| components::component(lease, tenant, digest)).await
     }
 
     async fn deploy_draft(

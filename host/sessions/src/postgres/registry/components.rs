@@ -1,12 +1,13 @@
 //! Components, and the drafts that they are at first.
 
 use bytes::Bytes;
+use tokio::join;
 use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 
 use super::super::errors::Trouble;
-use super::super::lease::Lease;
+use super::super::lease::{BEGIN, Lease};
 use super::super::login::bytes;
-use super::super::rows::text;
+use super::super::rows::{Parameter, text};
 use super::{actions, turn};
 use crate::columns::{self, millis};
 use crate::registry::{BuildError, ComponentInfo, StoredAction};
@@ -27,12 +28,19 @@ const FORGET: &str = "DELETE FROM components WHERE tenant = $1 AND digest = ANY(
 const UNBUILT: &str = "SELECT tenant, id, draft_digest FROM actions WHERE draft_status IN ('pending', 'building') \
      AND (build_until IS NULL OR build_until <= $1) ORDER BY draft_updated_at, tenant, id LIMIT $2";
 
-pub(super) async fn component(lease: &Lease, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, Trouble> {
+/// One attempt. What could be written can be read: it has the same time.
+pub(super) async fn component(mut lease: Lease, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, Trouble> {
     let select = lease.prepare(COMPONENT).await?;
-    match lease.client()?.query_opt(&select, &[&bytes(tenant), &digest.to_string().as_bytes()]).await? {
-        Some(row) => Ok(Some(Bytes::from(row.try_get::<_, Vec<u8>>(0)?))),
-        None => Ok(None),
-    }
+    let begin = format!("{BEGIN}; {WITH_TIME}");
+    lease.begins();
+    let client = lease.client()?;
+    let digest = digest.to_string().into_bytes();
+    let key: [Parameter<'_>; 2] = [&bytes(tenant), &digest];
+    let (begun, found) = join!(biased; client.batch_execute(&begin), client.query_opt(&select, &key));
+    begun?;
+    let component = found?.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?;
+    lease.roll_back().await?;
+    Ok(component.map(Bytes::from))
 }
 
 /// Forgets those of these components that nothing names any longer. Nobody begins to name one meanwhile: that takes the tenant's turn.

@@ -15,12 +15,15 @@ use crate::registry::{SealedSecret, SecretChange, SecretName};
 use crate::tokens::ActionUid;
 
 const SECRETS: &str = concat!("SELECT ", secret_columns!(), " FROM secrets WHERE tenant = $1 AND action_id = $2 ORDER BY name");
-/// Two ranges of an index: almost always both are empty.
-const OF_OTHER_KEYS: &str = concat!(
-    "SELECT ",
-    secret_columns!(),
-    ", tenant FROM secrets WHERE key_id < $1 OR key_id > $1 ORDER BY tenant, action_id, name LIMIT $2"
-);
+
+/// One of two ranges of an index: almost always both are empty.
+macro_rules! range {
+    ($condition:literal) => {
+        concat!("(SELECT ", secret_columns!(), ", tenant FROM secrets WHERE ", $condition, " LIMIT $2)")
+    };
+}
+const OF_OTHER_KEYS: &str =
+    concat!(range!("key_id < $1 ORDER BY key_id"), " UNION ALL ", range!("key_id > $1 ORDER BY key_id"), " LIMIT $2");
 
 const PUT: &str = "INSERT INTO secrets (tenant, action_id, name, key_id, sealed, updated_at) SELECT $1, $2, one.* \
      FROM unnest($3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[]) AS one (name, key_id, sealed, updated_at) \

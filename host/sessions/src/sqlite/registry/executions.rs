@@ -1,5 +1,7 @@
 //! What became of runs. They are in a database of their own, so that nobody who commits a login waits for them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vestibule_model::{TenantId, Timestamp};
 
@@ -13,11 +15,34 @@ use crate::tokens::ExecutionUid;
 pub(super) fn record(connection: &Connection, errors: Errors<'_>, rows: &[ExecutionRow]) -> Result<(), StoreError> {
     const RECORD: &str = "INSERT INTO executions (tenant, id, trigger_id, status, started_at, ended_at, actions, body) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (tenant, id) DO NOTHING";
+    let mut counts = Counts::default();
     for row in rows {
         let values = params![row.tenant, row.id, row.trigger_id, row.status, row.started_at, row.ended_at, row.actions, row.body];
-        execute(connection, RECORD, values).map_err(errors.sql())?;
+        if execute(connection, RECORD, values).map_err(errors.sql())? > 0 {
+            counts.add(&row.tenant, 1);
+        }
     }
-    Ok(())
+    counts.write(connection).map_err(errors.sql())
+}
+
+/// How many more, or fewer, each tenant has.
+#[derive(Default)]
+struct Counts(BTreeMap<String, i64>);
+
+impl Counts {
+    fn add(&mut self, tenant: &str, more: i64) {
+        match self.0.get_mut(tenant) {
+            Some(count) => *count += more,
+            None => drop(self.0.insert(tenant.to_owned(), more)),
+        }
+    }
+
+    /// In the transaction that makes it so.
+    fn write(self, connection: &Connection) -> rusqlite::Result<()> {
+        const COUNT: &str = "INSERT INTO execution_counts (tenant, count) VALUES (?1, ?2) \
+             ON CONFLICT (tenant) DO UPDATE SET count = count + excluded.count";
+        self.0.into_iter().try_for_each(|change| execute(connection, COUNT, change).map(drop))
+    }
 }
 
 fn execution_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
@@ -84,18 +109,25 @@ pub(super) fn sweep(
     at_most: usize,
 ) -> Result<u64, StoreError> {
     const OLD: &str = "DELETE FROM executions WHERE position IN \
-         (SELECT position FROM executions WHERE started_at < ?1 ORDER BY started_at LIMIT ?2)";
-    const BEYOND: &str = "SELECT tenant, count(*) - ?1 FROM executions GROUP BY tenant HAVING count(*) > ?1";
+         (SELECT position FROM executions WHERE started_at < ?1 ORDER BY started_at LIMIT ?2) RETURNING tenant";
+    const BEYOND: &str = "SELECT tenant, count - ?1 FROM execution_counts WHERE count > ?1 LIMIT ?2";
     const OLDEST: &str = "DELETE FROM executions WHERE position IN \
          (SELECT position FROM executions WHERE tenant = ?1 ORDER BY position LIMIT ?2)";
-    let mut swept = execute(connection, OLD, (millis(before), columns::rows(at_most))).map_err(errors.sql())?;
-    if swept < at_most {
-        let each = i64::try_from(each).unwrap_or(i64::MAX);
-        let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
-        for (tenant, beyond) in query(connection, BEYOND, [each], row).map_err(errors.sql())? {
-            let limit = beyond.min(columns::rows(at_most - swept));
-            swept += execute(connection, OLDEST, (tenant, limit)).map_err(errors.sql())?;
-        }
+    let old = (millis(before), columns::rows(at_most));
+    let old = query(connection, OLD, old, |row| row.get::<_, String>(0)).map_err(errors.sql())?;
+    let mut counts = Counts::default();
+    old.iter().for_each(|tenant| counts.add(tenant, -1));
+    counts.write(connection).map_err(errors.sql())?;
+    let mut rest = at_most - old.len();
+    let each = i64::try_from(each).unwrap_or(i64::MAX);
+    let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+    let mut counts = Counts::default();
+    for (tenant, beyond) in query(connection, BEYOND, (each, columns::rows(rest)), row).map_err(errors.sql())? {
+        let limit = beyond.min(columns::rows(rest));
+        let swept = execute(connection, OLDEST, (&tenant, limit)).map_err(errors.sql())?;
+        counts.add(&tenant, -columns::rows(swept));
+        rest -= swept;
     }
-    Ok(swept as u64)
+    counts.write(connection).map_err(errors.sql())?;
+    Ok((at_most - rest) as u64)
 }

@@ -1,15 +1,16 @@
 //! What runs at a trigger, and whose flows have changed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tokio::sync::Notify;
 use vestibule_model::{TenantId, Timestamp};
 
-use super::rows::{action_row, execute, kept, one_view, query, read_all, secret_row, version_row};
+use super::rows::{action_row, execute, one_view, query, read_all, secret_row, version_if_there};
 use crate::columns::{
-    self, ACTION_COLUMNS, BindingRow, SecretRow, action_columns, binding_columns, flow_binding, secret_columns, version_columns,
+    self, ACTION_COLUMNS, BindingRow, SecretRow, action_columns, binding_columns, flow_binding, json, refused, secret_columns,
+    version_columns,
 };
 use crate::error::StoreError;
 use crate::registry::{Binding, BindingsReplaced, FlowChanges, NewBinding, SealedSecret, StoredFlow, Trigger};
@@ -115,23 +116,19 @@ pub(super) fn replace_bindings(
     bindings: &[NewBinding],
     now: Timestamp,
 ) -> Result<BindingsReplaced, StoreError> {
+    const ASKED_FOR: &str = "SELECT id, deployed IS NOT NULL FROM actions \
+         WHERE tenant = ?1 AND trigger_id = ?2 AND id IN (SELECT value FROM json_each(?3))";
     const KEPT: &str =
         concat!("SELECT ", binding_columns!(), " FROM bindings WHERE tenant = ?1 AND trigger_id = ?2 ORDER BY position");
     const INSERT: &str = "INSERT INTO bindings (tenant, trigger_id, position, id, action_id, display_name, created_at, updated_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    for (place, binding) in bindings.iter().enumerate() {
-        let found = kept(connection, tenant, &binding.action.to_string()).map_err(errors.sql())?;
-        let Some((action, _)) = found.filter(|(action, _)| action.trigger_id == trigger.as_str()) else {
-            return Ok(BindingsReplaced::Unknown(binding.action));
-        };
-        if bindings.iter().take(place).any(|before| before.action == binding.action) {
-            return Ok(BindingsReplaced::Twice(binding.action));
-        }
-        if action.deployed.is_none() {
-            return Ok(BindingsReplaced::NotDeployed(binding.action));
-        }
-    }
     let key = (tenant.as_str(), trigger.as_str());
+    let ids: Vec<String> = bindings.iter().map(|binding| binding.action.to_string()).collect();
+    let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?));
+    let are_deployed = query(connection, ASKED_FOR, (key.0, key.1, json(&ids)), row).map_err(errors.sql())?;
+    if let Some(refused) = refused(bindings, &are_deployed.into_iter().collect::<BTreeMap<_, _>>()) {
+        return Ok(refused);
+    }
     let before = query(connection, KEPT, key, |row| binding_row(row, 0)).map_err(errors.sql())?;
     execute(connection, "DELETE FROM bindings WHERE tenant = ?1 AND trigger_id = ?2", key).map_err(errors.sql())?;
     for (place, binding) in bindings.iter().enumerate() {
@@ -161,14 +158,15 @@ pub(super) fn flow(
     const FLOW: &str = concat!(
         "SELECT bindings.id, actions.id, actions.name, actions.settings, ",
         version_columns!(),
-        " FROM bindings JOIN actions ON actions.tenant = bindings.tenant AND actions.id = bindings.action_id \
-         JOIN versions ON versions.tenant = actions.tenant AND versions.id = actions.deployed \
+        " FROM bindings LEFT JOIN actions ON actions.tenant = bindings.tenant AND actions.id = bindings.action_id \
+         LEFT JOIN versions ON versions.tenant = actions.tenant AND versions.id = actions.deployed \
          WHERE bindings.tenant = ?1 AND bindings.trigger_id = ?2 ORDER BY bindings.position"
     );
+    // Crossed, they are read in this order: what isn't bound is not looked at.
     const SECRETS: &str = concat!(
         "SELECT ",
         secret_columns!(),
-        " FROM bindings JOIN secrets ON secrets.tenant = bindings.tenant AND secrets.action_id = bindings.action_id \
+        " FROM bindings CROSS JOIN secrets ON secrets.tenant = bindings.tenant AND secrets.action_id = bindings.action_id \
          WHERE bindings.tenant = ?1 AND bindings.trigger_id = ?2 ORDER BY secrets.action_id, secrets.name"
     );
     const REVISION: &str = "SELECT revision FROM flow_revisions WHERE tenant = ?1";
@@ -178,14 +176,19 @@ pub(super) fn flow(
         for row in query(connection, SECRETS, key, secret_row).map_err(errors.sql())? {
             secrets.entry(row.action_id.clone()).or_default().push(SecretRow::read(row)?);
         }
-        let text = |row: &Row<'_>, column| row.get::<_, String>(column);
-        let row = |row: &Row<'_>| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?, text(row, 3)?, version_row(row, 4)?));
+        let text = |row: &Row<'_>, column| row.get::<_, Option<String>>(column);
+        let row = |row: &Row<'_>| {
+            let action = text(row, 1)?.zip(text(row, 2)?).zip(text(row, 3)?);
+            Ok((row.get::<_, String>(0)?, action, version_if_there(row, 4)?))
+        };
         let bindings = query(connection, FLOW, key, row)
             .map_err(errors.sql())?
             .iter()
-            .map(|(binding, action, name, settings, version)| {
-                let secrets = secrets.remove(action).unwrap_or_default();
-                flow_binding((binding, action, name, settings), version, secrets)
+            .map(|(binding, action, version)| {
+                let action =
+                    action.as_ref().map(|((action, name), settings)| (action.as_str(), name.as_str(), settings.as_str()));
+                let secrets = action.and_then(|(action, ..)| secrets.remove(action)).unwrap_or_default();
+                flow_binding(binding, action, version.as_ref(), secrets)
             })
             .collect::<Result<_, _>>()?;
         let revision = connection

@@ -47,9 +47,13 @@ pub(super) fn action_row(row: &Row<'_>) -> rusqlite::Result<Found> {
         updated_at: row.get(15)?,
         revision: row.get(16)?,
     };
-    let is_there = row.get::<_, Option<String>>(ACTION_COLUMNS)?.is_some();
-    let version = is_there.then(|| version_row(row, ACTION_COLUMNS)).transpose()?;
-    Ok((action, version))
+    Ok((action, version_if_there(row, ACTION_COLUMNS)?))
+}
+
+/// A version's columns, from this one on; none where the query has found none.
+pub(super) fn version_if_there(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<VersionRow>> {
+    let is_there = row.get::<_, Option<String>>(first)?.is_some();
+    is_there.then(|| version_row(row, first)).transpose()
 }
 
 /// A version's columns, from this one on.

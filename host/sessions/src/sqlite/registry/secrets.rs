@@ -55,12 +55,14 @@ pub(super) fn sealed_secrets(
     not_by: &str,
     take: usize,
 ) -> Result<Vec<(TenantId, ActionUid, SealedSecret)>, StoreError> {
-    // Two ranges of an index: almost always both are empty.
-    const SEALED: &str = concat!(
-        "SELECT ",
-        secret_columns!(),
-        ", secrets.tenant FROM secrets WHERE key_id < ?1 OR key_id > ?1 ORDER BY tenant, action_id, name LIMIT ?2"
-    );
+    /// One of two ranges of an index: almost always both are empty.
+    macro_rules! range {
+        ($condition:literal) => {
+            concat!("SELECT * FROM (SELECT ", secret_columns!(), ", secrets.tenant FROM secrets WHERE ", $condition, " LIMIT ?2)")
+        };
+    }
+    const SEALED: &str =
+        concat!(range!("key_id < ?1 ORDER BY key_id"), " UNION ALL ", range!("key_id > ?1 ORDER BY key_id"), " LIMIT ?2");
     let row = |row: &Row<'_>| Ok((secret_row(row)?, row.get::<_, String>(5)?));
     let found = query(connection, SEALED, (not_by, columns::rows(take)), row).map_err(errors.sql())?;
     found.into_iter().map(|(row, tenant)| Ok((tenant_of(&tenant)?, row.action()?, row.read()?))).collect()

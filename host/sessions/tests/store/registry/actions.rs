@@ -20,6 +20,7 @@ on_both! {
     a_change_that_is_refused_changes_nothing,
     no_moment_of_an_action_goes_back,
     secrets_are_replaced_set_and_removed,
+    a_secret_stays_where_others_are_replaced_whatever_its_name,
     actions_come_by_their_names_and_only_those_that_were_asked_for,
     an_action_is_deleted_with_all_that_was_its_own,
     an_action_that_is_bound_is_deleted_by_force_alone,
@@ -166,6 +167,18 @@ async fn secrets_are_replaced_set_and_removed(database: &Database) {
     change(&*store, &id, changes_secrets(SecretChange::Replace { keep: Vec::new(), set: Vec::new() })).await;
     assert!(secrets_of(&*store, &id).await.is_empty());
     assert!(secrets_of(&*store, &ActionUid::random().unwrap()).await.is_empty());
+}
+
+async fn a_secret_stays_where_others_are_replaced_whatever_its_name(database: &Database) {
+    let store = database.open().await;
+    let odd = ["a", "a\u{0}", "a\u{0}é🦀", "a\"\\'"];
+    let secrets = odd.iter().map(|name| sealed(name, "k1", name)).chain([sealed("gone", "k1", "gone")]).collect();
+    let id = create_in(&*store, "acme", NewAction { secrets, ..new_action("odd") }).await.id;
+    let keep = odd.iter().map(|name| secret_name(name)).collect();
+    change(&*store, &id, changes_secrets(SecretChange::Replace { keep, set: Vec::new() })).await;
+    let mut expected = odd.map(|name| (name.to_owned(), "k1".to_owned(), name.to_owned()));
+    expected.sort();
+    assert_eq!(secrets_of(&*store, &id).await, expected);
 }
 
 /// Names of `acme`'s Actions; how many there are in all is looked at, too.

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use tokio::task::JoinSet;
-use vestibule_sessions::{ActionUid, BindingsReplaced, FlowBinding, NewAction, NewBinding, SecretChange, Store, StoredFlow};
+use vestibule_sessions::{
+    ActionUid, BindingsReplaced, FlowBinding, NewAction, NewBinding, SecretChange, Store, StoreError, StoredFlow,
+};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -15,6 +17,7 @@ on_both! {
     of_two_lists_at_once_one_is_there_as_a_whole,
     a_flow_is_all_that_it_takes_to_run_it,
     a_flow_is_of_one_moment,
+    a_flow_that_lacks_an_action_or_its_version_is_no_flow,
 }
 
 fn named(action: ActionUid, name: &str) -> NewBinding {
@@ -160,4 +163,16 @@ async fn a_flow_is_of_one_moment(database: &Database) {
         }
     }
     writing.await.unwrap();
+}
+
+/// The one that is gone may be the one that guards the logins.
+async fn a_flow_that_lacks_an_action_or_its_version_is_no_flow(database: &Database) {
+    let store = database.open().await;
+    let [a, b] = [deployed(&*store, "a").await.id, deployed(&*store, "b").await.id];
+    bind(&*store, &[a, b]).await;
+    for (table, column) in [("versions", "action_id"), ("actions", "id")] {
+        database.execute(&format!("DELETE FROM {table} WHERE {column} = '{b}'")).await;
+        let flow = store.flow(&tenant("acme"), LOGIN).await;
+        assert!(matches!(flow, Err(StoreError::Corrupt { what: "a binding", .. })), "without its row in {table}: {flow:?}");
+    }
 }

@@ -19,6 +19,7 @@ on_both! {
     a_run_that_is_recorded_twice_is_there_once,
     old_runs_are_forgotten_some_at_a_time,
     of_each_tenant_the_newest_runs_stay,
+    what_was_forgotten_already_and_what_came_twice_is_not_too_much,
 }
 
 async fn record(store: &dyn Store, runs: &[Execution]) {
@@ -158,6 +159,25 @@ async fn of_each_tenant_the_newest_runs_stay(database: &Database) {
     assert_eq!(ids(&left), newest(&many[4..]));
     assert_eq!(ids(&listed(&*store, "other", &ExecutionFilter::default(), 100).await), newest(&few));
     assert_eq!(store.sweep_executions(long_ago, 0, 100).await.unwrap(), 5);
+}
+
+async fn what_was_forgotten_already_and_what_came_twice_is_not_too_much(database: &Database) {
+    let store = database.open().await;
+    let six = runs("acme", 0..6);
+    record(&*store, &six).await;
+    record(&*store, &six).await;
+    record(&*store, &runs("other", 0..3)).await;
+    let long_ago = Timestamp::from_millis(0);
+    assert_eq!(store.sweep_executions(long_ago, 6, 100).await.unwrap(), 0, "each is there once");
+    assert_eq!(store.sweep_executions(at(3), 3, 100).await.unwrap(), 6, "three of each are old, and the rest is not too much");
+    record(&*store, &runs("acme", [9])).await;
+    assert_eq!(store.sweep_executions(long_ago, 3, 100).await.unwrap(), 1);
+    let left = listed(&*store, "acme", &ExecutionFilter::default(), 100).await;
+    assert_eq!(left.iter().map(|run| run.started_at).collect::<Vec<_>>(), [9, 5, 4].map(at));
+    // Another process finds them counted.
+    let again = database.open().await;
+    record(&*again, &runs("acme", [10])).await;
+    assert_eq!(again.sweep_executions(long_ago, 3, 100).await.unwrap(), 1);
 }
 
 #[tokio::test]

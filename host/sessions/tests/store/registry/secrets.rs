@@ -22,11 +22,13 @@ async fn what_another_key_has_sealed_is_found_until_none_is_left(database: &Data
     let store = database.open().await;
     let a = with_secrets(&*store, "acme", "a", &[("A", "k1"), ("B", "k2"), ("C", "k3")]).await;
     let b = with_secrets(&*store, "beta", "b", &[("A", "k1"), ("B", "k2")]).await;
-    let found = store.sealed_secrets("k2", 10).await.unwrap();
+    let mut found = store.sealed_secrets("k2", 10).await.unwrap();
+    found.sort_by_key(|(of, _, secret)| (of.clone(), secret.name.clone()));
     let expected = [("acme", a, "A", "k1"), ("acme", a, "C", "k3"), ("beta", b, "A", "k1")]
         .map(|(of, id, name, key)| (tenant(of), id, sealed(name, key, &format!("{name} by {key}"))));
     assert_eq!(found, expected);
-    assert_eq!(store.sealed_secrets("k2", 2).await.unwrap(), expected[..2]);
+    let some = store.sealed_secrets("k2", 2).await.unwrap();
+    assert!(some.len() == 2 && some.iter().all(|secret| expected.contains(secret)));
     let mut rounds = 0;
     loop {
         let some = store.sealed_secrets("k2", 2).await.unwrap();
