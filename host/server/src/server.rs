@@ -9,6 +9,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
 use hyper_util::rt::TokioTimer;
+use rustix::process::Resource;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use vestibule::model::Timestamp;
@@ -123,7 +124,8 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let state = state_folder(&configuration)?;
         let runtime = Runtime::new(configuration.sandbox.clone())?;
-        let loader = loader(&runtime, &state, parts.compiler).map_err(|reason| of_state(&configuration, reason))?;
+        let compiled = configuration.actions.compiled;
+        let loader = loader(&runtime, &state, parts.compiler, compiled).map_err(|reason| of_state(&configuration, reason))?;
         let keys = private_folder(&state, "keys").map_err(|reason| of_state(&configuration, reason))?;
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("vestibule").build();
         let client = client.map_err(|error| StartError::Client(error.to_string()))?;
@@ -168,7 +170,8 @@ impl Server {
         ];
         let logouts = Logouts::start(&app, configuration.logout.give_up_after.0);
         let streams = Streams::start(&app, streams)?;
-        tracing::info!(%address, tenants = configuration.tenants.len(), "listening");
+        let open_files = rustix::process::getrlimit(Resource::Nofile).current;
+        tracing::info!(%address, tenants = configuration.tenants.len(), open_files, "listening");
         Ok(Self {
             app,
             store,
@@ -255,9 +258,9 @@ fn private_folder(state: &Dir, name: &str) -> Result<Dir, String> {
     state.create_dir_with(name, &builder).and_then(|()| state.open_dir(name)).map_err(|error| format!("{name}: {error}"))
 }
 
-fn loader(runtime: &Runtime, state: &Dir, compiler: Option<Compiler>) -> Result<Loader, String> {
+fn loader(runtime: &Runtime, state: &Dir, compiler: Option<Compiler>, room: u64) -> Result<Loader, String> {
     let key = CacheKey::kept_in(state, "compiled.key").map_err(|error| error.to_string())?;
-    let cache = CompilationCache::new(private_folder(state, "compiled")?, key);
+    let cache = CompilationCache::new(private_folder(state, "compiled")?, key).room(room);
     Ok(Loader::new(runtime.clone(), compiler, Some(cache)))
 }
 

@@ -17,6 +17,8 @@ pub struct RegistrySettings {
     pub shelf: u64,
     /// The same, of one tenant.
     pub tenant_shelf: u64,
+    /// Bytes of compiled Actions on disk, in the state folder.
+    pub compiled: u64,
     /// Actions of one tenant.
     pub each: u64,
 }
@@ -41,9 +43,11 @@ pub enum SecretsKey {
     Named(Reference),
 }
 
-/// About a thousand Actions in Rust, or a dozen in Python.
+/// About two thousand Actions in Rust (`host/runtime/benches/shelf.rs`), or a dozen in Python.
 const SHELF: u64 = 512 << 20;
 const TENANT_SHELF: u64 = 128 << 20;
+/// Twenty thousand Actions in Rust, or a hundred in Python. Those beyond are compiled for the login that needs them.
+const COMPILED: u64 = 4 << 30;
 /// As many as Auth0 lets a tenant have.
 const ACTIONS: u64 = 100;
 /// Of one Action's report with its log: so that they are some 100 MB of a tenant at most.
@@ -54,7 +58,7 @@ const REMEDY: &str = "write { others = \"allow\" or \"deny\", rules = { \"event-
      `vestibule inspect` shows an Action's capabilities";
 
 pub(super) fn registry(file: &Section<'_>) -> RegistrySettings {
-    let mut settings = RegistrySettings { shelf: SHELF, tenant_shelf: TENANT_SHELF, each: ACTIONS };
+    let mut settings = RegistrySettings { shelf: SHELF, tenant_shelf: TENANT_SHELF, compiled: COMPILED, each: ACTIONS };
     let Some(section) = file.section("actions") else { return settings };
     let bytes = |key| {
         let given = section.amount(key)?;
@@ -79,6 +83,7 @@ pub(super) fn registry(file: &Section<'_>) -> RegistrySettings {
         Some(tenant) => settings.tenant_shelf = tenant.value,
         None => settings.tenant_shelf = settings.tenant_shelf.min(settings.shelf),
     }
+    settings.compiled = bytes("compiled").map_or(settings.compiled, |given| given.value);
     settings.each = at_least_one(&section, "actions", "each", u64::from(u32::MAX)).unwrap_or(settings.each);
     section.finish();
     settings
@@ -159,7 +164,8 @@ mod tests {
     #[test]
     fn what_is_not_said_is_as_documented() {
         let configuration = parse("").unwrap();
-        assert_eq!(configuration.actions, RegistrySettings { shelf: 512 << 20, tenant_shelf: 128 << 20, each: 100 });
+        let actions = RegistrySettings { shelf: 512 << 20, tenant_shelf: 128 << 20, compiled: 4 << 30, each: 100 };
+        assert_eq!(configuration.actions, actions);
         let executions = ExecutionSettings { keep: Lifetime::days(10), each: 10_000, per_second: 100 };
         assert_eq!(configuration.executions, executions);
         assert_eq!(configuration.secrets_key, SecretsKey::Kept("/etc/vestibule/state/keys/secrets.keys".into()));
@@ -167,10 +173,12 @@ mod tests {
 
     #[test]
     fn all_of_it_can_be_said() {
-        let text = "secrets_key = { env = \"KEYS\" }\n[actions]\nshelf = \"64 MiB\"\ntenant_shelf = \"1 MiB\"\neach = 7\n\
+        let text = "secrets_key = { env = \"KEYS\" }\n[actions]\nshelf = \"64 MiB\"\ntenant_shelf = \"1 MiB\"\ncompiled = \"9 MiB\"\n\
+                    each = 7\n\
                     [executions]\nkeep = \"1 h\"\neach = 5\nper_second = 3";
         let configuration = parse(text).unwrap();
-        assert_eq!(configuration.actions, RegistrySettings { shelf: 64 << 20, tenant_shelf: 1 << 20, each: 7 });
+        let actions = RegistrySettings { shelf: 64 << 20, tenant_shelf: 1 << 20, compiled: 9 << 20, each: 7 };
+        assert_eq!(configuration.actions, actions);
         assert_eq!((configuration.executions.each, configuration.executions.per_second), (5, 3));
         assert_eq!(configuration.secrets_key, SecretsKey::Named(Reference::Environment("KEYS".to_owned())));
         assert_eq!(parse("[actions]\nshelf = \"64 MiB\"").unwrap().actions.tenant_shelf, 64 << 20);
@@ -180,6 +188,7 @@ mod tests {
     fn each_mistake_names_its_line_and_what_to_do() {
         for (text, line, what) in [
             ("[actions]\nshelf = \"much\"", 3, "`actions.shelf` can't be \"much\""),
+            ("[actions]\ncompiled = \"none\"", 3, "`actions.compiled` can't be \"none\""),
             ("[actions]\nshelf = 0", 3, "`actions.shelf` can't be \"0\""),
             ("[actions]\ntenant_shelf = \"1024 MiB\"", 3, "one tenant can't have more than all of them have"),
             ("[actions]\neach = 0", 3, "`actions.each` is a number from 1 to 4294967295"),
