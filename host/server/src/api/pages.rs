@@ -7,7 +7,9 @@ use crate::error::ApiError;
 /// Rows on a page, where the caller doesn't say how many, and at most.
 const TAKE: usize = 50;
 const MOST: usize = 100;
-/// How far back pages by number go: whoever reads further does so by `from` and `take`.
+/// More rows than any list has that tells how many it has.
+const MOST_ROWS: usize = u32::MAX as usize;
+/// How far back pages by number go of other lists: whoever reads further does so by `from` and `take`.
 const FURTHEST: usize = 1_000;
 
 /// How many rows a parameter asks for.
@@ -26,7 +28,7 @@ pub(super) fn before(page: Option<usize>, per_page: usize) -> Result<usize, ApiE
     }
 }
 
-/// A page by number, of lists that tell how much there is in all.
+/// A page by number, of lists that tell how much there is in all. They go on to their end: a tenant has as many rows as a limit lets it have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbered {
     page: usize,
@@ -39,7 +41,11 @@ impl Numbered {
     /// The page that these parameters ask for.
     pub(super) fn read(page: Option<usize>, per_page: Option<usize>) -> Result<Self, ApiError> {
         let per_page = how_many("per_page", per_page)?;
-        Ok(Self { page: page.unwrap_or_default(), per_page, skip: before(page, per_page)? })
+        let page = page.unwrap_or_default();
+        match page.checked_mul(per_page).filter(|skip| *skip <= MOST_ROWS) {
+            Some(skip) => Ok(Self { page, per_page, skip }),
+            None => Err(ApiError::invalid_query("`page` is further than any list goes")),
+        }
     }
 
     /// Rows on it, at most.
