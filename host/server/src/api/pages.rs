@@ -7,9 +7,7 @@ use crate::error::ApiError;
 /// Rows on a page, where the caller doesn't say how many, and at most.
 const TAKE: usize = 50;
 const MOST: usize = 100;
-/// More rows than any list has that tells how many it has.
-const MOST_ROWS: usize = u32::MAX as usize;
-/// How far back pages by number go of other lists: whoever reads further does so by `from` and `take`.
+/// How far back pages by number go: whoever reads further does so by `from` and `take`.
 const FURTHEST: usize = 1_000;
 
 /// How many rows a parameter asks for.
@@ -28,7 +26,7 @@ pub(super) fn before(page: Option<usize>, per_page: usize) -> Result<usize, ApiE
     }
 }
 
-/// A page by number, of lists that tell how much there is in all. They go on to their end: a tenant has as many rows as a limit lets it have.
+/// A page by number, of lists that tell how much there is in all. They go to their end: an Action's versions are listed in no other way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbered {
     page: usize,
@@ -40,12 +38,8 @@ pub(super) struct Numbered {
 impl Numbered {
     /// The page that these parameters ask for.
     pub(super) fn read(page: Option<usize>, per_page: Option<usize>) -> Result<Self, ApiError> {
-        let per_page = how_many("per_page", per_page)?;
-        let page = page.unwrap_or_default();
-        match page.checked_mul(per_page).filter(|skip| *skip <= MOST_ROWS) {
-            Some(skip) => Ok(Self { page, per_page, skip }),
-            None => Err(ApiError::invalid_query("`page` is further than any list goes")),
-        }
+        let (page, per_page) = (page.unwrap_or_default(), how_many("per_page", per_page)?);
+        Ok(Self { page, per_page, skip: page.saturating_mul(per_page) })
     }
 
     /// Rows on it, at most.
@@ -62,4 +56,17 @@ impl Numbered {
 /// Where a page begins by what the one before has ended with; an empty text is the beginning.
 pub(super) fn after(from: Option<&str>) -> Option<&str> {
     from.filter(|from| !from.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_tells_how_much_there_is_goes_to_its_end() {
+        let page = Numbered::read(Some(123), Some(100)).unwrap();
+        assert_eq!((page.skip, page.take()), (12_300, 100));
+        assert_eq!(Numbered::read(Some(usize::MAX), None).unwrap().skip, usize::MAX);
+        assert!(before(Some(10), 100).is_err(), "the log is read further by `from` and `take`");
+    }
 }
