@@ -11,7 +11,7 @@ use wasmtime::component::Component;
 use crate::action::{self, Action};
 use crate::compilation_cache::{CacheFault, CompilationCache, Entry};
 use crate::compile::Compiler;
-use crate::error::LoadError;
+use crate::error::{LoadError, of_wasmtime};
 use crate::fingerprint::Fingerprint;
 use crate::inspect::{CONTRACT, Capabilities};
 use crate::precompiled::Precompiled;
@@ -195,7 +195,7 @@ impl Loader {
             let _turn = turns.map(Turns::take);
             self.compile(engine, name, component)?
         };
-        let component = code.component(engine).map_err(|error| action::refused(name.to_owned(), format!("{error:#}")))?;
+        let component = code.component(engine).map_err(|error| action::refused(name.to_owned(), of_wasmtime(&error)))?;
         Ok((component, Some(code)))
     }
 
@@ -216,7 +216,7 @@ impl Loader {
         let Inner { runtime, fingerprint, compiler, .. } = &*self.0;
         match compiler {
             Some(compiler) => compiler.compile(name, runtime.settings(), fingerprint, component).map(Precompiled::Answered),
-            None => Precompiled::here(engine, component).map_err(|error| action::refused(name.to_owned(), format!("{error:#}"))),
+            None => Precompiled::here(engine, component).map_err(|error| action::refused(name.to_owned(), of_wasmtime(&error))),
         }
     }
 }

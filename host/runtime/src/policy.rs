@@ -1,10 +1,11 @@
 //! Which capabilities the Actions of a tenant may have: decided when an Action is deployed, by its import list, before it has ever run.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use vestibule_model::{ActionId, IdError, one_line};
@@ -45,7 +46,7 @@ const ANYONE: &str = "anyone";
 pub struct CapabilityPolicy {
     #[serde(default)]
     others: Others,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules")]
     rules: BTreeMap<Subject, Who>,
 }
 
@@ -80,6 +81,8 @@ enum InvalidPolicy {
         "`{subject}` names no capability; write an interface (`event-user`), one of its functions (`event-user.email`), or `http`; `vestibule inspect` shows those of an Action"
     )]
     NoCapability { subject: String },
+    #[error("two rules are for `{subject}`; keep one of them")]
+    Twice { subject: Subject },
     #[error("no Action can be called {name:?}: {error}")]
     Name { name: String, error: IdError },
 }
@@ -153,6 +156,36 @@ impl Serialize for Who {
 impl<'de> Deserialize<'de> for Who {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(WhoVisitor)
+    }
+}
+
+/// Rules as they are written. Of two for one capability, which may be two of its names, neither would be known to count.
+fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Subject, Who>, D::Error> {
+    deserializer.deserialize_map(RulesVisitor)
+}
+
+struct RulesVisitor;
+
+impl<'de> Visitor<'de> for RulesVisitor {
+    type Value = BTreeMap<Subject, Who>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "capabilities, and for each of them \"{ANYONE}\" or a list of the names of Actions")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> Result<Self::Value, A::Error> {
+        let mut rules = BTreeMap::new();
+        while let Some((subject, who)) = given.next_entry::<Subject, Who>()? {
+            match rules.entry(subject) {
+                Entry::Vacant(place) => {
+                    place.insert(who);
+                }
+                Entry::Occupied(place) => {
+                    return Err(serde::de::Error::custom(InvalidPolicy::Twice { subject: place.key().clone() }));
+                }
+            }
+        }
+        Ok(rules)
     }
 }
 
@@ -248,8 +281,22 @@ mod tests {
         told(json!({"rule": {}}), "unknown field `rule`, expected `others` or `rules`");
         told(json!({"rules": {"http": "nobody"}}), "expected \"anyone\" or a list of the names of Actions");
         told(json!({"rules": {"http": true}}), "expected \"anyone\" or a list of the names of Actions");
+        told(
+            json!({"rules": {"http": [], "wasi:http/outgoing-handler": "anyone"}}),
+            "two rules are for `http`; keep one of them",
+        );
+        told(json!({"rules": [["http", []]]}), "expected capabilities, and for each of them");
         told(json!({"rules": {"http": ["crm sync"]}}), "no Action can be called \"crm sync\"");
         told(json!({"rules": {"http": [""]}}), "no Action can be called \"\"");
+    }
+
+    #[test]
+    fn of_two_rules_for_one_capability_none_wins_in_silence() {
+        let twice = r#"{"rules": {"event-user.email": [], "event-user.email": "anyone"}}"#;
+        let refused = serde_json::from_str::<CapabilityPolicy>(twice).unwrap_err().to_string();
+        assert!(refused.starts_with("two rules are for `event-user.email`; keep one of them"), "{refused}");
+        // A rule for all of an interface and one for a part of it are not the same.
+        assert!(policy(json!({"rules": {"http": [], "http.handle": "anyone"}})).is_ok());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The cache's files: read wholly or not at all, and replaced at once.
 
+use std::collections::{BinaryHeap, HashMap};
+use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::time::SystemTime;
 
@@ -91,28 +93,45 @@ pub(super) fn new_file(folder: &Dir, beside: &str) -> io::Result<(String, File)>
     Ok((name, file))
 }
 
-/// Removes the oldest files until all have at most so many bytes together, but not this one.
-pub(super) fn make_room(folder: &Dir, keep: &str, room: u64) -> io::Result<()> {
-    let mut files = Vec::new();
+/// A file of the folder: when it was used last, its size and its name.
+type Found = (SystemTime, u64, OsString);
+
+/// Where all files have more than so many bytes together, removes some until they have no more than are wanted: each time the oldest one of
+/// whoever has most, but not the one that is kept. Whose a file is, the part of its name before the first `-` says. Gives the bytes that are left.
+pub(super) fn make_room(folder: &Dir, keep: &str, room: u64, wanted: u64) -> io::Result<u64> {
+    let mut owners: HashMap<String, (u64, Vec<Found>)> = HashMap::new();
+    let mut all = 0;
     for entry in folder.entries()? {
         let entry = entry?;
         // Another process makes room, too.
         let Ok(metadata) = entry.metadata() else { continue };
         if metadata.is_file() {
-            let modified = metadata.modified()?.into_std();
-            files.push((entry.file_name() == keep, modified, metadata.len(), entry.file_name()));
+            let (name, size) = (entry.file_name(), metadata.len());
+            let owner = name.to_string_lossy().split_once('-').map(|(owner, _)| owner.to_owned()).unwrap_or_default();
+            let (of_owner, files) = owners.entry(owner).or_default();
+            all += size;
+            *of_owner += size;
+            if name != keep {
+                files.push((metadata.modified()?.into_std(), size, name));
+            }
         }
     }
-    files.sort();
-    let mut all: u64 = files.iter().map(|(_, _, size, _)| size).sum();
-    for (kept, _, size, name) in files {
-        if all <= room || kept {
-            break;
-        }
+    if all <= room {
+        return Ok(all);
+    }
+    for (_, files) in owners.values_mut() {
+        files.sort_by(|one, other| other.cmp(one));
+    }
+    let mut most: BinaryHeap<(u64, Vec<Found>)> = owners.into_values().collect();
+    while all > wanted
+        && let Some((of_owner, mut files)) = most.pop()
+    {
+        let Some((_, size, name)) = files.pop() else { continue };
         match folder.remove_file(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => all -= size,
         }
+        most.push((of_owner - size, files));
     }
-    Ok(())
+    Ok(all)
 }

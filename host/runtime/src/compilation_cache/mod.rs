@@ -8,6 +8,7 @@ mod file;
 mod key;
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 use hmac::{Hmac, KeyInit, Mac};
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 pub use fault::CacheFault;
 pub use key::{CacheKey, CacheKeyError};
 
+use crate::error::of_wasmtime;
 use crate::fingerprint::Fingerprint;
 use file::Read;
 
@@ -30,6 +32,9 @@ const HEADER: usize = MAGIC.len() + MAC;
 
 /// Bytes of all files together, unless an operator says otherwise: an Action in Rust has 500 kB of code, one in Python 40 MB.
 const ROOM: u64 = 1 << 30;
+/// The part of the room that is written before the folder is looked through again, and made free where there is no room: a folder of ten thousand
+/// files takes time to look through, and so each of them pays for a small part of it.
+const PART: u64 = 16;
 
 /// A folder of compiled code.
 #[derive(Debug)]
@@ -37,16 +42,20 @@ pub struct CompilationCache {
     folder: Dir,
     key: CacheKey,
     room: u64,
+    /// Bytes that may be written before the folder is looked through.
+    unlooked: Mutex<u64>,
 }
 
 impl CompilationCache {
-    /// A cache in this folder, which is to be its own: when its files have more than a gibibyte together, those that have not been loaded
-    /// for longest are removed. Several hosts can share a folder and its key.
+    /// A cache in this folder, which is to be its own: when its files have more than a gibibyte together, some are removed, each time the one of
+    /// the tenant with most bytes that has not been loaded for longest. So a tenant with much makes room for itself, and takes none of another.
+    ///
+    /// Several hosts can share a folder and its key.
     pub fn new(folder: Dir, key: CacheKey) -> Self {
-        Self { folder, key, room: ROOM }
+        Self { folder, key, room: ROOM, unlooked: Mutex::new(0) }
     }
 
-    /// How many bytes its files may have together.
+    /// How many bytes its files may have together. Of hosts that share a folder, each beside the first may be beyond it by a sixteenth.
     #[must_use]
     pub fn room(self, bytes: u64) -> Self {
         Self { room: bytes, ..self }
@@ -63,9 +72,29 @@ impl CompilationCache {
         let mut name = Sha256::new();
         name.update(b"vestibule: the name of a file of compiled code, 1");
         subject(tenant, fingerprint, &component, |bytes| name.update(bytes));
-        let name = name.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>() + ".cwasm";
+        let owner = Sha256::new_with_prefix(b"vestibule: whose a file of compiled code is, 1").chain_update(tenant.as_str());
+        let name = format!("{}-{}.cwasm", hex(&owner.finalize()[..8]), hex(&name.finalize()));
         Entry { cache: self, tenant, fingerprint, component, name }
     }
+
+    /// So many bytes have been written, into this file. Makes room where the folder may have come over its own: no sooner is it looked through.
+    fn make_room(&self, written: &str, bytes: u64) -> io::Result<()> {
+        // Others that write wait meanwhile: it is for all of them.
+        let mut unlooked = self.unlooked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = unlooked.checked_sub(bytes) {
+            *unlooked = left;
+            return Ok(());
+        }
+        *unlooked = 0;
+        let part = self.room / PART;
+        let taken = file::make_room(&self.folder, written, self.room, self.room - part)?;
+        *unlooked = part.min(self.room.saturating_sub(taken));
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a file is for, each part at its own place: nothing of one can be taken for something of another.
@@ -123,13 +152,13 @@ impl Entry<'_> {
     pub(crate) fn write(&self, code: &[u8]) -> Result<(), CacheFault> {
         let mac = self.mac(code).finalize().into_bytes();
         file::replace(&self.cache.folder, &self.name, &[MAGIC, &mac, code])
-            .and_then(|()| file::make_room(&self.cache.folder, &self.name, self.cache.room))
+            .and_then(|()| self.cache.make_room(&self.name, (HEADER + code.len()) as u64))
             .map_err(|error: io::Error| CacheFault::NotKept { file: self.name.clone(), reason: error.to_string() })
     }
 
     /// What is told of a file whose MAC is right, and whose code wasmtime doesn't take all the same.
     pub(crate) fn not_loaded(&self, error: &wasmtime::Error) -> CacheFault {
-        CacheFault::NotLoaded { file: self.name.clone(), reason: format!("{error:#}") }
+        CacheFault::NotLoaded { file: self.name.clone(), reason: of_wasmtime(error) }
     }
 
     fn mac(&self, code: &[u8]) -> Hmac<Sha256> {
@@ -219,5 +248,54 @@ mod tests {
         entries[3].write(&[0; 100 - HEADER]).unwrap();
         let there = entries.iter().map(|entry| entry.read(100).unwrap().is_some()).collect::<Vec<_>>();
         assert_eq!(there, [true, false, false, true]);
+    }
+
+    #[test]
+    fn a_tenant_with_much_makes_room_for_itself_and_takes_none_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, fingerprint) = (cache(&folder, 1).room(1_000), fingerprint());
+        let (quiet, busy) = (tenant("quiet"), tenant("busy"));
+        let entry = |tenant, number: u8| cache.entry(tenant, &fingerprint, ComponentDigest::of(&[number]));
+        for number in 0..3 {
+            entry(&quiet, number).write(&[0; 100 - HEADER]).unwrap();
+        }
+        for number in 0..50 {
+            entry(&busy, number).write(&[0; 100 - HEADER]).unwrap();
+        }
+        let there = |tenant| (0..50).filter(|number| entry(tenant, *number).read(100).unwrap().is_some()).count();
+        assert_eq!(there(&quiet), 3);
+        assert!((1..=7).contains(&there(&busy)), "{}", there(&busy));
+        assert!(entry(&busy, 49).read(100).unwrap().is_some(), "what was written last is there");
+    }
+
+    #[test]
+    fn a_folder_is_looked_through_when_a_part_of_its_room_has_been_written_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, fingerprint, acme) = (cache(&folder, 1).room(16_000), fingerprint(), tenant("acme"));
+        let write = |number: u8| {
+            cache.entry(&acme, &fingerprint, ComponentDigest::of(&[number])).write(&[0; 100 - HEADER]).unwrap();
+        };
+        write(0);
+        // As if another host had written it.
+        let others = folder.path().join("another-much.cwasm");
+        std::fs::write(&others, [0; 20_000]).unwrap();
+        for number in 1..=10 {
+            write(number);
+            assert!(others.exists(), "after {number}");
+        }
+        write(11);
+        assert!(!others.exists());
+    }
+
+    #[test]
+    fn hosts_that_share_a_folder_share_its_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let (caches, fingerprint, acme) = ([1, 1].map(|key| cache(&folder, key).room(1_600)), fingerprint(), tenant("acme"));
+        for number in 0..100 {
+            let host = &caches[usize::from(number % 3 == 0)];
+            host.entry(&acme, &fingerprint, ComponentDigest::of(&[number])).write(&[0; 60 - HEADER]).unwrap();
+            let all: u64 = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+            assert!(all <= 1_600 + 100, "{all} bytes after {number}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -27,10 +27,13 @@ pub(super) fn begin(place: &Arc<Place>) {
     let Some(handle) = place.shelf.loader.runtime().handle().cloned() else { return };
     let place = Arc::clone(place);
     handle.clone().spawn(async move {
-        let loaded = load(&place, &handle).await;
-        if let Err(error) = &loaded {
-            place.shelf.components.not_loaded(&place.tenant, &place.deployed.id, error);
-        }
+        let loaded = match place.resting() {
+            // It has been told.
+            Some(error) => Err(error),
+            None => load(&place, &handle).await.inspect_err(|error| {
+                place.shelf.components.not_loaded(&place.tenant, &place.deployed.id, error);
+            }),
+        };
         drop(place);
         landing.lands(loaded);
     });
@@ -63,6 +66,10 @@ async fn load(place: &Arc<Place>, handle: &Handle) -> Result<Action, LoadError> 
     let shelf = &*place.shelf;
     // No semaphore is ever closed.
     let _turn = place.turn.acquire().await;
+    if let Some(action) = place.still_there() {
+        shelf.keep(place, &action, bytes_of(&action));
+        return Ok(action);
+    }
     let reading = shelf.reading.acquire().await;
     let kept = on_own_thread(place, handle, |place, faults| {
         let kept = place.shelf.loader.kept(&place.tenant, &place.deployed, faults)?;
@@ -75,7 +82,9 @@ async fn load(place: &Arc<Place>, handle: &Handle) -> Result<Action, LoadError> 
     let _compiling = shelf.compiling.acquire().await;
     let component = fetch(place, handle).await?;
     let compiled = on_own_thread(place, handle, move |place, faults| {
-        let loaded = place.shelf.loader.deployed(&place.tenant, &place.deployed, &component, faults)?;
+        let began = Instant::now();
+        let loaded = place.shelf.loader.deployed(&place.tenant, &place.deployed, &component, faults);
+        let loaded = loaded.inspect_err(|error| place.rest(error, began.elapsed()))?;
         take_in(place, &loaded.action, loaded.from);
         Ok(loaded.action)
     });
@@ -123,11 +132,17 @@ async fn on_own_thread<T: Send + 'static>(
 /// Counts what was loaded, and puts it on the shelf.
 fn take_in(place: &Arc<Place>, action: &Action, from: Source) {
     let Inner { counts, .. } = &*place.shelf;
-    let bytes = action.image_bytes() as u64 + BESIDE_CODE;
+    let bytes = bytes_of(action);
     counts.loads.fetch_add(1, Ordering::Relaxed);
     if from == Source::Compiled {
         counts.compiled.fetch_add(1, Ordering::Relaxed);
     }
     action.charge(Charge::new(counts, bytes));
+    place.remember(action);
     place.shelf.keep(place, action, bytes);
+}
+
+/// What an Action takes in memory.
+fn bytes_of(action: &Action) -> u64 {
+    action.image_bytes() as u64 + BESIDE_CODE
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Semaphore, oneshot};
@@ -12,6 +13,11 @@ use super::{Deployed, Inner, load};
 use crate::action::{self, Action};
 use crate::error::LoadError;
 use crate::inspect::Capabilities;
+
+/// An Action that could not be compiled rests for so many times as long as that took: its logins take a tenth of a compiler at most, which others
+/// wait for. No longer than this: what was wrong may be the host's own, and over.
+const RESTS: u32 = 9;
+const LONGEST_REST: Duration = Duration::from_secs(300);
 
 /// A deployed Action on a [`Shelf`](super::Shelf): bound as any Action is, and in memory while it is used. Cloning it is cheap.
 #[derive(Clone)]
@@ -30,6 +36,10 @@ pub(super) struct Place {
     /// The Action's own, and so here: it is remembered when its code is let go.
     takes_long: AtomicBool,
     code: ArcSwapOption<action::Inner>,
+    /// What was loaded last: let go or never kept, it may still run.
+    last: Mutex<Weak<action::Inner>>,
+    /// Why it could not be compiled, and until when nobody tries again.
+    rest: Mutex<Option<(Instant, LoadError)>>,
     /// Who waits; none while nothing is loaded.
     waiting: Mutex<Option<Waiting>>,
 }
@@ -148,6 +158,8 @@ impl Place {
             used: Arc::default(),
             takes_long: AtomicBool::new(false),
             code: ArcSwapOption::empty(),
+            last: Mutex::default(),
+            rest: Mutex::default(),
             waiting: Mutex::new(None),
         }
     }
@@ -155,6 +167,26 @@ impl Place {
     /// Its code is in memory from now on.
     pub(super) fn take_in(&self, action: &Action) {
         self.code.store(Some(Arc::clone(&action.0)));
+    }
+
+    /// Remembers what was loaded, for as long as somebody runs it.
+    pub(super) fn remember(&self, action: &Action) {
+        *locked(&self.last) = Arc::downgrade(&action.0);
+    }
+
+    /// What was loaded last, where it is still there: loaded once more, it would be in memory twice.
+    pub(super) fn still_there(&self) -> Option<Action> {
+        locked(&self.last).upgrade().map(Action)
+    }
+
+    /// It could not be compiled, which took so long: for a while whoever asks is told so at once.
+    pub(super) fn rest(&self, error: &LoadError, took: Duration) {
+        *locked(&self.rest) = Some((Instant::now() + (took * RESTS).min(LONGEST_REST), error.clone()));
+    }
+
+    /// Why it can't be loaded now, where it was tried a short time ago.
+    pub(super) fn resting(&self) -> Option<LoadError> {
+        locked(&self.rest).as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, error)| error.clone())
     }
 
     /// Its code is in memory no longer, once what runs has ended and what this gives is dropped.
@@ -177,8 +209,12 @@ impl Place {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.waiting)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Place {

@@ -17,7 +17,7 @@ pub struct RegistrySettings {
     pub shelf: u64,
     /// The same, of one tenant.
     pub tenant_shelf: u64,
-    /// Bytes of compiled Actions on disk, in the state folder.
+    /// Bytes of compiled code that are kept in the state folder, of all tenants together.
     pub compiled: u64,
     /// Actions of one tenant.
     pub each: u64,
@@ -46,7 +46,7 @@ pub enum SecretsKey {
 /// About two thousand Actions in Rust (`host/runtime/benches/shelf.rs`), or a dozen in Python.
 const SHELF: u64 = 512 << 20;
 const TENANT_SHELF: u64 = 128 << 20;
-/// Twenty thousand Actions in Rust, or a hundred in Python. Those beyond are compiled for the login that needs them.
+/// Twenty thousand Actions in Rust.
 const COMPILED: u64 = 4 << 30;
 /// As many as Auth0 lets a tenant have.
 const ACTIONS: u64 = 100;
@@ -73,6 +73,7 @@ pub(super) fn registry(file: &Section<'_>) -> RegistrySettings {
         Some(Read { value: bytes?, span: given.span })
     };
     let (shelf, tenant) = (bytes("shelf"), bytes("tenant_shelf"));
+    settings.compiled = bytes("compiled").map_or(settings.compiled, |given| given.value);
     settings.shelf = shelf.map_or(settings.shelf, |given| given.value);
     match tenant {
         Some(tenant) if tenant.value > settings.shelf => section.source.mistake(
@@ -83,7 +84,6 @@ pub(super) fn registry(file: &Section<'_>) -> RegistrySettings {
         Some(tenant) => settings.tenant_shelf = tenant.value,
         None => settings.tenant_shelf = settings.tenant_shelf.min(settings.shelf),
     }
-    settings.compiled = bytes("compiled").map_or(settings.compiled, |given| given.value);
     settings.each = at_least_one(&section, "actions", "each", u64::from(u32::MAX)).unwrap_or(settings.each);
     section.finish();
     settings
@@ -128,9 +128,11 @@ pub(super) fn policy(tenant: &Section<'_>) -> CapabilityPolicy {
     let mut rules = Map::new();
     if let Some(section) = section.section("rules") {
         for (name, member) in section.members() {
-            let given = member.json();
-            if read(json!({ "rules": { name.value: given.value } }), &name.span) {
-                rules.insert(name.value.to_owned(), given.value);
+            // With those before it: two may be for one capability.
+            let mut more = rules.clone();
+            more.insert(name.value.to_owned(), member.json().value);
+            if read(json!({ "rules": more }), &name.span) {
+                rules = more;
             }
         }
     }
@@ -164,8 +166,10 @@ mod tests {
     #[test]
     fn what_is_not_said_is_as_documented() {
         let configuration = parse("").unwrap();
-        let actions = RegistrySettings { shelf: 512 << 20, tenant_shelf: 128 << 20, compiled: 4 << 30, each: 100 };
-        assert_eq!(configuration.actions, actions);
+        assert_eq!(
+            configuration.actions,
+            RegistrySettings { shelf: 512 << 20, tenant_shelf: 128 << 20, compiled: 4 << 30, each: 100 }
+        );
         let executions = ExecutionSettings { keep: Lifetime::days(10), each: 10_000, per_second: 100 };
         assert_eq!(configuration.executions, executions);
         assert_eq!(configuration.secrets_key, SecretsKey::Kept("/etc/vestibule/state/keys/secrets.keys".into()));
@@ -173,12 +177,13 @@ mod tests {
 
     #[test]
     fn all_of_it_can_be_said() {
-        let text = "secrets_key = { env = \"KEYS\" }\n[actions]\nshelf = \"64 MiB\"\ntenant_shelf = \"1 MiB\"\ncompiled = \"9 MiB\"\n\
-                    each = 7\n\
+        let text = "secrets_key = { env = \"KEYS\" }\n[actions]\nshelf = \"64 MiB\"\ntenant_shelf = \"1 MiB\"\ncompiled = \"2048 MiB\"\neach = 7\n\
                     [executions]\nkeep = \"1 h\"\neach = 5\nper_second = 3";
         let configuration = parse(text).unwrap();
-        let actions = RegistrySettings { shelf: 64 << 20, tenant_shelf: 1 << 20, compiled: 9 << 20, each: 7 };
-        assert_eq!(configuration.actions, actions);
+        assert_eq!(
+            configuration.actions,
+            RegistrySettings { shelf: 64 << 20, tenant_shelf: 1 << 20, compiled: 2 << 30, each: 7 }
+        );
         assert_eq!((configuration.executions.each, configuration.executions.per_second), (5, 3));
         assert_eq!(configuration.secrets_key, SecretsKey::Named(Reference::Environment("KEYS".to_owned())));
         assert_eq!(parse("[actions]\nshelf = \"64 MiB\"").unwrap().actions.tenant_shelf, 64 << 20);
@@ -188,11 +193,16 @@ mod tests {
     fn each_mistake_names_its_line_and_what_to_do() {
         for (text, line, what) in [
             ("[actions]\nshelf = \"much\"", 3, "`actions.shelf` can't be \"much\""),
-            ("[actions]\ncompiled = \"none\"", 3, "`actions.compiled` can't be \"none\""),
             ("[actions]\nshelf = 0", 3, "`actions.shelf` can't be \"0\""),
             ("[actions]\ntenant_shelf = \"1024 MiB\"", 3, "one tenant can't have more than all of them have"),
+            ("[actions]\ncompiled = 0", 3, "`actions.compiled` can't be \"0\""),
             ("[actions]\neach = 0", 3, "`actions.each` is a number from 1 to 4294967295"),
             ("[actions]\nshelve = 1", 3, "is it `shelf`?"),
+            (
+                "[tenants.globex]\nhosts = [\"globex\"]\n[tenants.globex.capabilities.rules]\nhttp = []\n\"wasi:http/outgoing-handler\" = \"anyone\"",
+                6,
+                "two rules are for `http`; keep one of them",
+            ),
             ("[executions]\nkeep = \"soon\"", 3, "not a lifetime"),
             ("[executions]\nper_second = -1", 3, "a number that is not below nought"),
             ("secrets_key = \"the key itself\"", 2, "`secrets_key` is a string, and a table is expected"),

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,11 +64,6 @@ impl SealingKeys {
         &self.source
     }
 
-    /// The id of the key that seals.
-    pub fn sealing(&self) -> String {
-        self.ring.load().sealing().id().to_owned()
-    }
-
     /// Opens a secret at its place. A key that isn't known yet may have come since: it is looked for once more.
     pub(crate) fn open_secret(&self, place: Place<'_>, key: &str, sealed: &[u8]) -> Result<Value, SealError> {
         let opened = self.ring.load().open(place, key, sealed);
@@ -93,8 +88,7 @@ impl SealingKeys {
 
     /// The file that stands for the keys' own while that changes. None where nothing can be made in its folder: there nobody rotates, either.
     fn lock(&self, file: &Path) -> Result<Option<File>, SealError> {
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(beside(file, "lock"));
-        match opened {
+        match lock_file(file, "lock") {
             Ok(lock) => Ok(Some(lock)),
             Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => Ok(None),
             Err(error) => Err(at(file)(error)),
@@ -104,20 +98,18 @@ impl SealingKeys {
     /// The keys as they are now. Those that were there before stay in memory: a row may have been read before a rotation has reached it.
     fn read_again(&self) -> Result<Arc<Ring>, SealError> {
         let now = read(&self.source)?;
-        let known: Vec<String> = self.ring.load().ids().map(str::to_owned).collect();
-        if !now.ids().eq(known.iter().map(String::as_str)) {
-            tracing::info!(key = now.sealing().id(), "the keys of secrets have changed");
+        // Another thread may do the same at this moment: neither forgets what the other has read.
+        let before = self.ring.rcu(|known| now.clone().with_behind(known));
+        if before.sealing().id() != now.sealing().id() {
+            tracing::info!(key = now.sealing().id(), "secrets are sealed by another key from now on");
         }
-        let ring = Arc::new(now.with_behind(&self.ring.load()));
-        self.ring.store(Arc::clone(&ring));
-        Ok(ring)
+        Ok(Arc::new(now.with_behind(&before)))
     }
 
     /// Holds off everybody else who rotates, for as long as it is kept.
     pub(super) fn rotation(&self) -> Result<File, SealError> {
         let Reference::File(file) = &self.source else { return Err(SealError::InEnvironment) };
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(beside(file, "rotation"));
-        let lock = opened.map_err(at(file))?;
+        let lock = lock_file(file, "rotation").map_err(at(file))?;
         match lock.try_lock() {
             Ok(()) => Ok(lock),
             Err(std::fs::TryLockError::WouldBlock) => Err(SealError::Rotating),
@@ -149,40 +141,54 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
     file.with_file_name(name)
 }
 
-/// Writes the first key, unless another server does so at the same moment.
+/// Writes the first key, unless another server has done so.
 fn make(file: &Path) -> Result<(), SealError> {
-    let ring = Ring::of(vec![Key::random()?]);
     if let Some(folder) = file.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at(file))?;
     }
-    let draft = draft(file, &ring.text()).map_err(at(file))?;
-    let linked = std::fs::hard_link(&draft, file);
-    let removed = std::fs::remove_file(&draft);
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => removed,
-        linked => linked.and(removed),
+    let lock = lock_file(file, "lock").map_err(at(file))?;
+    lock.lock().map_err(at(file))?;
+    if file.exists() {
+        return Ok(());
     }
-    .and_then(|()| sync_folder(file))
-    .map_err(at(file))
+    replace(file, &Ring::of(vec![Key::random()?]).text()).map_err(at(file))
 }
 
-/// The file is the old one or the new one, whatever happens in between.
+/// Opens the file of a lock, which is made where it isn't there.
+fn lock_file(file: &Path, ending: &str) -> io::Result<File> {
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(beside(file, ending))?;
+    // Who may not do that can't replace the keys, either.
+    let _ = give_to_owner(file, &lock);
+    Ok(lock)
+}
+
+/// The file is the old one or the new one, whatever happens in between. Whoever calls this has the lock: what is left of one who was killed is
+/// nobody's any more, and goes, since it has keys.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let draft = draft(file, text)?;
-    std::fs::rename(&draft, file).inspect_err(|_| {
+    let draft = beside(file, "new");
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut open = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
+    let written = open.write_all(text.as_bytes()).and_then(|()| give_to_owner(file, &open)).and_then(|()| open.sync_all());
+    written.and_then(|()| std::fs::rename(&draft, file)).inspect_err(|_| {
         let _ = std::fs::remove_file(&draft);
     })?;
     sync_folder(file)
 }
 
-fn draft(file: &Path, text: &str) -> io::Result<PathBuf> {
-    let draft = beside(file, &crate::request::random_id());
-    let mut open = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
-    let written = open.write_all(text.as_bytes()).and_then(|()| open.sync_all());
-    written.inspect_err(|_| {
-        let _ = std::fs::remove_file(&draft);
-    })?;
-    Ok(draft)
+/// Gives what was made beside the keys to whom the keys belong: root may rotate them for a server that is somebody else.
+fn give_to_owner(file: &Path, made: &File) -> io::Result<()> {
+    let owner = match std::fs::metadata(file) {
+        Ok(owner) => owner,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if owner.uid() == made.metadata()?.uid() {
+        return Ok(());
+    }
+    fchown(made, Some(owner.uid()), Some(owner.gid()))
 }
 
 fn sync_folder(file: &Path) -> io::Result<()> {
@@ -219,14 +225,29 @@ mod tests {
         (folder, keys)
     }
 
+    /// What is in the folder of the keys, beside the files that are locked.
+    fn left(folder: &tempfile::TempDir) -> Vec<String> {
+        let names = std::fs::read_dir(folder.path().join("keys")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.ends_with(".lock") && !name.ends_with(".rotation")).collect()
+    }
+
+    fn rotated(ring: &Ring) -> Result<Ring, SealError> {
+        Ok(ring.with_first(Key::random()?))
+    }
+
     #[test]
-    fn the_file_is_made_once_and_for_its_user_alone() {
-        let (folder, keys) = keys();
+    fn the_file_is_made_once_by_all_who_start_and_for_its_user_alone() {
+        let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("keys/secrets.keys");
+        let started = || SealingKeys::open(&SecretsKey::Kept(file.clone())).unwrap().ring.load().sealing().id().to_owned();
+        let ids: Vec<String> = std::thread::scope(|scope| {
+            let starting: Vec<_> = (0..8).map(|_| scope.spawn(started)).collect();
+            starting.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+        assert_eq!(left(&folder), ["secrets.keys"], "no draft is left");
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        let again = SealingKeys::open(&SecretsKey::Kept(file.clone())).unwrap();
-        assert_eq!(again.sealing(), keys.sealing());
-        assert_eq!(std::fs::read_dir(folder.path().join("keys")).unwrap().count(), 1, "no draft is left");
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
         let open = SealingKeys::open(&SecretsKey::Kept(file)).unwrap_err();
         assert!(matches!(open, SealError::Open { mode: 0o640, .. }), "{open}");
@@ -235,11 +256,37 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_rotation_has_left_goes_with_the_next() {
+        let (folder, keys) = keys();
+        std::fs::write(folder.path().join("keys/secrets.keys.new"), "half of a ke").unwrap();
+        keys.change(rotated).unwrap();
+        assert_eq!(left(&folder), ["secrets.keys"]);
+        assert_eq!(keys.begin().unwrap().ring().text().lines().count(), 3, "a remark and both keys");
+    }
+
+    #[test]
+    fn keys_that_root_changes_stay_those_of_their_owner() {
+        let (folder, keys) = keys();
+        let of = |name: &str| std::fs::metadata(folder.path().join("keys").join(name)).unwrap();
+        let root = of("secrets.keys").uid() == 0;
+        // Nobody else can give a file away; then all of it is this user's.
+        if root {
+            std::os::unix::fs::chown(folder.path().join("keys/secrets.keys"), Some(65_534), Some(65_534)).unwrap();
+        }
+        let owner = of("secrets.keys").uid();
+        let _rotation = keys.rotation().unwrap();
+        keys.change(rotated).unwrap();
+        for name in ["secrets.keys", "secrets.keys.lock", "secrets.keys.rotation"] {
+            assert_eq!((of(name).uid(), of(name).mode() & 0o777), (owner, 0o600), "{name}");
+        }
+    }
+
+    #[test]
     fn a_server_that_runs_takes_up_a_key_that_it_meets() {
         let (folder, keys) = keys();
         let other = SealingKeys::open(&SecretsKey::Kept(folder.path().join("keys/secrets.keys"))).unwrap();
         let old = keys.begin().unwrap().seal(HERE, "before").unwrap();
-        other.change(|ring| Ok(ring.with_first(Key::random()?))).unwrap();
+        other.change(rotated).unwrap();
         let new = other.begin().unwrap().seal(HERE, "now").unwrap();
         assert_ne!(old.key, new.key);
         other.change(|ring| Ok(ring.first_alone())).unwrap();

@@ -1,7 +1,8 @@
 //! Secrets of deployed Actions at rest: sealed by AES-256-GCM, so that a copy of the database gives none away.
 //!
 //! What is sealed is bound to its tenant, its Action and its name: a row that was copied elsewhere doesn't open. The cipher is that of aws-lc-rs,
-//! which signs the tokens as well. Its nonces are random; one key is good for four thousand million of them (NIST SP 800-38D, section 8.3).
+//! which signs the tokens as well. Its nonces are random, so a key is good for 2³² secrets that are set (NIST SP 800-38D, section 8.3): a hundred of
+//! them a second for more than a year. A rotation begins to count anew.
 //!
 //! A ring has several keys: the first one seals, and all of them open. A key's id is a part of its own hash, so that no id can be another key's.
 
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::config::ReferenceError;
 pub(crate) use file::Sealing;
 pub use file::SealingKeys;
-pub use rotate::{RotateError, Rotated};
+pub use rotate::{RotateError, Rotated, Unopened};
 
 /// Why a secret can't be sealed or opened. It never shows a secret, nor a key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -79,13 +80,13 @@ pub enum SealError {
 
 /// Where a secret belongs: sealed together with it.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// Whose.
-    pub tenant: &'a str,
+    pub(crate) tenant: &'a str,
     /// The id of its Action.
-    pub action: &'a str,
+    pub(crate) action: &'a str,
     /// Its name.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
 }
 
 /// What this is about, before all else that is bound to a secret.
@@ -105,11 +106,11 @@ impl Place<'_> {
 
 /// A secret that was sealed, and by which key.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub(crate) struct Sealed {
     /// The key's id.
-    pub key: String,
+    pub(crate) key: String,
     /// Nonce, text and tag.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A secret's value. It is overwritten when it is dropped.

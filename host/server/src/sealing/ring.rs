@@ -14,6 +14,10 @@ use super::{Place, SealError, Sealed, Value};
 const KEY_BYTES: usize = 32;
 /// How what is sealed begins: the next way to seal has another number.
 const FORMAT: u8 = 1;
+/// How a file of keys begins, for people.
+const REMARK: &str = "# Secrets of Actions are sealed by the first key, and opened by all of them.\n";
+/// A key in base64, and the end of its line.
+const LINE: usize = KEY_BYTES.div_ceil(3) * 4 + 1;
 /// What a key's id is a hash of, before the key itself.
 const ID_DOMAIN: &[u8] = b"vestibule secrets' key id 1";
 
@@ -89,8 +93,9 @@ impl Ring {
 
     /// As it is read.
     pub(super) fn text(&self) -> Zeroizing<String> {
-        let mut text =
-            Zeroizing::new(String::from("# Secrets of Actions are sealed by the first key, and opened by all of them.\n"));
+        // As long as it will be: where it grew, a part of it would be left behind in memory.
+        let mut text = Zeroizing::new(String::with_capacity(REMARK.len() + self.keys.len() * LINE));
+        text.push_str(REMARK);
         for key in &self.keys {
             let base64 = Zeroizing::new(STANDARD.encode(key.bytes.as_slice()));
             text.push_str(&base64);
@@ -102,10 +107,6 @@ impl Ring {
     /// The key that seals.
     pub(super) fn sealing(&self) -> &Key {
         &self.keys[0]
-    }
-
-    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.keys.iter().map(Key::id)
     }
 
     /// With this key before all others.
@@ -130,7 +131,8 @@ impl Ring {
 
     pub(super) fn seal(&self, place: Place<'_>, value: &str) -> Result<Sealed, SealError> {
         let key = self.sealing();
-        let mut text = Zeroizing::new(Vec::with_capacity(value.len() + 16));
+        // With room for the tag: where it grew, the value would be left behind in memory.
+        let mut text = Zeroizing::new(Vec::with_capacity(value.len() + AES_256_GCM.tag_len()));
         text.extend_from_slice(value.as_bytes());
         let cipher = key.cipher().ok_or(SealError::NoRandomNumbers)?;
         let nonce = cipher.seal_in_place_append_tag(Aad::from(place.associated()), &mut *text);

@@ -1,6 +1,7 @@
 //! Another key for all secrets.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use thiserror::Error;
 use vestibule_sessions::{SealedSecret, Store, StoreError};
@@ -11,6 +12,8 @@ use crate::config::Reference;
 
 /// Rows at one time.
 const AT_ONE_TIME: usize = 100;
+/// Rows that don't open, of which an error tells.
+const SHOWN: usize = 5;
 
 /// What a rotation has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,16 +36,37 @@ pub enum RotateError {
     /// The store has failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A row can't be sealed anew.
-    #[error("tenant {tenant}, Action {action}: {error}; the old keys stay")]
-    Secret {
-        /// Whose.
-        tenant: String,
-        /// The Action's id.
-        action: String,
-        /// What is wrong.
-        error: SealError,
+    /// Rows don't open. All others are sealed by the new key.
+    #[error("{}; all other secrets are sealed by the new key, and the old keys stay", listed(secrets))]
+    Secrets {
+        /// Those that don't open.
+        secrets: Vec<Unopened>,
     },
+}
+
+/// A secret that doesn't open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unopened {
+    /// Whose.
+    pub tenant: String,
+    /// The Action's id.
+    pub action: String,
+    /// What is wrong, and with which secret.
+    pub error: SealError,
+}
+
+/// The first few of them, and how many there are beside.
+fn listed(secrets: &[Unopened]) -> String {
+    let mut text = String::new();
+    for Unopened { tenant, action, error } in secrets.iter().take(SHOWN) {
+        let separator = if text.is_empty() { "" } else { "; " };
+        // Writing into a text does not fail.
+        let _ = write!(text, "{separator}tenant {tenant}, Action {action}: {error}");
+    }
+    if secrets.len() > SHOWN {
+        let _ = write!(text, "; and {} more", secrets.len() - SHOWN);
+    }
+    text
 }
 
 impl SealingKeys {
@@ -50,7 +74,8 @@ impl SealingKeys {
     /// otherwise: there all secrets are sealed by the first key, and whoever set the variable takes the others out of it.
     ///
     /// # Errors
-    /// When a key, a secret or the store can't be used. No secret is lost: all keys stay until every secret is sealed by the new one.
+    /// When a key, a secret or the store can't be used. No secret is lost: all keys stay until every secret is sealed by the new one. One that doesn't
+    /// open holds up none of the others.
     pub async fn rotate(&self, store: &dyn Store) -> Result<Rotated, RotateError> {
         let in_environment = matches!(self.source(), Reference::Environment(_));
         let rotation = if in_environment { None } else { Some(self.rotation()?) };
@@ -67,25 +92,39 @@ impl SealingKeys {
     }
 }
 
-/// Seals all that other keys have sealed.
-async fn seal_anew(store: &dyn Store, ring: &Arc<Ring>) -> Result<u64, RotateError> {
+/// Seals all that other keys have sealed. What doesn't open keeps nothing else from being sealed anew.
+async fn seal_anew(store: &dyn Store, ring: &Ring) -> Result<u64, RotateError> {
     let mut count = 0;
+    let mut unopened = Vec::new();
+    let mut known = HashSet::new();
     loop {
-        let rows = store.sealed_secrets(ring.sealing().id(), AT_ONE_TIME).await?;
-        if rows.is_empty() {
-            return Ok(count);
-        }
+        // Rows that don't open are among them each time. Twice as many: it takes few rounds, however many there are.
+        let rows = store.sealed_secrets(ring.sealing().id(), AT_ONE_TIME + 2 * known.len()).await?;
+        let mut is_done = true;
         for (tenant, action, old) in rows {
             let id = action.to_string();
-            let wrong = |error| RotateError::Secret { tenant: tenant.to_string(), action: id.clone(), error };
-            let place = Place { tenant: tenant.as_str(), action: &id, name: old.name.as_str() };
-            let value = ring.open(place, &old.key, &old.sealed).map_err(wrong)?;
-            let sealed = ring.seal(place, &value).map_err(wrong)?;
-            let new = SealedSecret { key: sealed.key, sealed: sealed.bytes, ..old.clone() };
-            // One that was set or removed at this moment is another row by now, and is seen again where it has to be.
-            if store.reseal(&tenant, &action, &old, new).await? {
-                count += 1;
+            let row = (tenant.clone(), id.clone(), old.name.to_string(), old.sealed.clone());
+            if known.contains(&row) {
+                continue;
+            }
+            is_done = false;
+            match sealed_anew(ring, Place { tenant: tenant.as_str(), action: &id, name: old.name.as_str() }, &old) {
+                // One that was set or removed at this moment is another row by now, and is seen again where it has to be.
+                Ok(new) => count += u64::from(store.reseal(&tenant, &action, &old, new).await?),
+                Err(error) => {
+                    known.insert(row);
+                    unopened.push(Unopened { tenant: tenant.to_string(), action: id, error });
+                }
             }
         }
+        if is_done {
+            return if unopened.is_empty() { Ok(count) } else { Err(RotateError::Secrets { secrets: unopened }) };
+        }
     }
+}
+
+fn sealed_anew(ring: &Ring, place: Place<'_>, old: &SealedSecret) -> Result<SealedSecret, SealError> {
+    let value = ring.open(place, &old.key, &old.sealed)?;
+    let sealed = ring.seal(place, &value)?;
+    Ok(SealedSecret { key: sealed.key, sealed: sealed.bytes, ..old.clone() })
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use vestibule_server::sealing::{RotateError, SealError, SealingKeys, Unopened};
 use vestibule_test_artifacts as artifacts;
 
 use crate::common::event;
@@ -133,11 +134,11 @@ async fn keys_rotate_under_a_server_that_runs(database: Database) {
     let running = database.start("", "").await;
     running.run("reader", artifacts::READS_A_SECRET, json!({ "secrets": [{ "name": "API_KEY", "value": "12345" }] })).await;
     let configuration = crate::common::parse(running.folder.path(), &crate::world::configuration(&database.store(), ""));
-    let keys = vestibule_server::sealing::SealingKeys::open(&configuration.secrets_key).unwrap();
-    let before = keys.sealing();
+    let keys = SealingKeys::open(&configuration.secrets_key).unwrap();
     let store = vestibule_server::open_store(&configuration.store).await.unwrap();
+    let [(_, _, before)] = &store.sealed_secrets("none", 10).await.unwrap()[..] else { panic!("one secret is kept") };
     let rotated = keys.rotate(&*store).await.unwrap();
-    assert_eq!((rotated.secrets, rotated.key == before), (1, false));
+    assert_eq!((rotated.secrets, rotated.key == before.key), (1, false));
     assert!(store.sealed_secrets(&rotated.key, 10).await.unwrap().is_empty(), "all rows are sealed by the new key");
     store.close().await;
     // The server seals by it from then on, and opens what it seals.
@@ -157,3 +158,38 @@ async fn keys_rotate_under_a_server_that_runs(database: Database) {
     running.stop().await;
 }
 in_both!(keys_rotate_under_a_server_that_runs);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_does_not_open_is_told_and_keeps_no_other_by_the_old_key() {
+    let running = Database::Sqlite.start("", "").await;
+    for name in ["one", "two", "three"] {
+        running.create(name, json!({ "secrets": [{ "name": "API_KEY", "value": VALUE }] })).await;
+    }
+    let folder = running.stop().await;
+    let database = rusqlite::Connection::open(folder.path().join("kept.db")).unwrap();
+    // The first that a rotation meets.
+    let first = "SELECT action_id FROM secrets ORDER BY tenant, action_id LIMIT 1";
+    let broken: String = database.query_row(first, [], |row| row.get(0)).unwrap();
+    database.execute("UPDATE secrets SET sealed = x'0102' WHERE action_id = ?1", [&broken]).unwrap();
+    drop(database);
+    let configuration = crate::common::parse(folder.path(), &crate::world::configuration(&Database::Sqlite.store(), ""));
+    let keys = SealingKeys::open(&configuration.secrets_key).unwrap();
+    let store = vestibule_server::open_store(&configuration.store).await.unwrap();
+    let error = keys.rotate(&*store).await.unwrap_err();
+    let RotateError::Secrets { secrets } = &error else { panic!("{error}") };
+    let [Unopened { tenant, action, error: SealError::Broken { name } }] = &secrets[..] else { panic!("{secrets:?}") };
+    assert_eq!((tenant.as_str(), action.as_str(), name.as_str()), ("acme", broken.as_str(), "API_KEY"));
+    let kept = store.sealed_secrets("none", 10).await.unwrap();
+    let (old, new): (Vec<_>, Vec<_>) = kept.iter().partition(|(_, action, _)| action.to_string() == broken);
+    let [(_, _, old)] = &old[..] else { panic!("{old:?}") };
+    assert!(new.len() == 2 && new.iter().all(|(_, _, secret)| secret.key == new[0].2.key && secret.key != old.key), "{new:?}");
+    let file = std::fs::read_to_string(folder.path().join("state/keys/secrets.keys")).unwrap();
+    assert_eq!(file.lines().filter(|line| !line.starts_with('#')).count(), 2, "the old key stays");
+    // Set anew, it is no obstacle any more.
+    let running = Database::Sqlite.start_in(folder, "", "").await;
+    let set = format!("actions/{broken}/secrets/API_KEY");
+    assert_eq!(running.send(Method::PUT, &set, json!({ "value": VALUE })).await.0, 204);
+    assert_eq!(keys.rotate(&*store).await.unwrap().secrets, 3);
+    store.close().await;
+    running.stop().await;
+}

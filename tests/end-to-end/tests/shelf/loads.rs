@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use vestibule::model::ComponentDigest;
 use vestibule::model::outcome::{Failure, Outcome};
-use vestibule::{Binding, CacheFault, Capabilities, LoadError, Loader, OnFailure, Source};
+use vestibule::{
+    Binding, CacheFault, Capabilities, HostLimits, LoadError, Loader, OnFailure, Runtime, Settings, Shelved, Source,
+};
 use vestibule_test_artifacts::{ORGANIZATION_GATE as OTHER_ACTION, ORGANIZATION_SESSION_METADATA as ACTION};
-use vestibule_tests::{load, runtime};
+use vestibule_tests::{host_limits, limits, load, runtime};
 
 use crate::registry::{Host, assert_has_run, numbered};
 
@@ -129,6 +131,53 @@ async fn a_component_that_is_not_what_its_digest_says_is_not_compiled() {
 }
 
 #[tokio::test]
+async fn what_can_not_be_compiled_is_not_compiled_for_each_login() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::roomy(folder.path());
+    let broken = [&numbered(1)[..8], &[0xff; 100]].concat();
+    let digest = ComponentDigest::of(&broken);
+    host.registry.put(digest, &broken);
+    let action = host.shelve("acme", "broken", digest, &Capabilities::default());
+    for _ in 0..20 {
+        let outcome = host.login("acme", &action).await;
+        assert!(not_loaded(&outcome).contains("can't be compiled"), "{outcome:?}");
+    }
+    assert!(host.registry.fetched() < 20, "it was compiled {} times", host.registry.fetched());
+    assert_eq!(
+        host.registry.errors.lock().unwrap().len(),
+        host.registry.fetched(),
+        "the operator is told of each that was tried"
+    );
+}
+
+#[tokio::test]
+async fn a_tenant_with_much_to_load_waits_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let host_limits = HostLimits { compiles: 4, ..host_limits() };
+    let runtime = Runtime::new(Settings { limits: limits(), host_limits, ..Settings::default() }).unwrap();
+    let host = Host::of(runtime, folder.path(), 1 << 30, 1 << 30);
+    let permits = host.registry.gate.available_permits();
+    host.registry.gate.forget_permits(permits);
+    let ready = |action: Shelved| tokio::spawn(async move { action.make_ready().await });
+    let busy: Vec<_> = (1..=8).map(|number| ready(host.numbered("busy", number))).collect();
+    while host.registry.fetched() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let quiet = ready(host.numbered("quiet", 1));
+    // It would never be, if the other's had all of the turns.
+    while host.registry.fetched() == 1 {
+        tokio::task::yield_now().await;
+    }
+    let tenants: Vec<String> = host.registry.tenants.lock().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(tenants, ["busy", "quiet"]);
+    host.registry.gate.add_permits(permits);
+    quiet.await.unwrap().unwrap();
+    for ready in busy {
+        ready.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_action_that_can_do_other_than_was_accepted_is_not_loaded_from_its_component_or_the_cache() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::roomy(folder.path());
@@ -136,11 +185,12 @@ async fn an_action_that_can_do_other_than_was_accepted_is_not_loaded_from_its_co
     let nothing = Capabilities::default();
     let wrong = host.shelve("acme", "wrong", *right.digest(), &nothing);
     let added = right.capabilities().added_since(&nothing);
-    for from in ["its component", "the cache"] {
-        let error = wrong.make_ready().await.unwrap_err();
-        assert!(matches!(&error, LoadError::OtherCapabilities { added: told, .. } if *told == added), "{from}: {error}");
-        right.make_ready().await.unwrap();
-    }
+    let refused = |error: LoadError| matches!(&error, LoadError::OtherCapabilities { added: told, .. } if *told == added);
+    assert!(refused(wrong.make_ready().await.unwrap_err()));
+    right.make_ready().await.unwrap();
+    let from_the_cache = host.shelve("acme", "also-wrong", *right.digest(), &nothing);
+    assert!(refused(from_the_cache.make_ready().await.unwrap_err()));
+    assert_eq!(host.registry.fetched(), 2, "the last one's code was in the cache");
     assert_eq!(not_loaded(&host.login("acme", &wrong).await).matches(&added[0].to_string()).count(), 1);
 }
 

@@ -109,6 +109,32 @@ async fn an_action_whose_code_is_let_go_runs_on() {
 }
 
 #[tokio::test]
+async fn an_action_that_was_let_go_and_still_runs_comes_back_without_being_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = bytes_of_one(folder.path()).await;
+    let host = Arc::new(Host::new(folder.path(), one * 3, one * 3));
+    let sleeps = host.deploy("acme", "sleeps", SLEEPS_FOR_EVER);
+    sleeps.make_ready().await.unwrap();
+    let running = {
+        let (host, binding) = (Arc::clone(&host), Binding::new(sleeps.clone()));
+        tokio::spawn(async move { host.run("acme", vec![binding]).await })
+    };
+    tokio::task::yield_now().await;
+    let others: Vec<_> = (1..=3).map(|number| host.numbered("acme", number)).collect();
+    for action in &others {
+        assert_has_run(&host.login("acme", action).await);
+    }
+    let before = host.shelf.stats();
+    assert!(!sleeps.is_resident() && !running.is_finished());
+    sleeps.make_ready().await.unwrap();
+    let after = host.shelf.stats();
+    assert!(sleeps.is_resident());
+    assert_eq!(after.loads, before.loads);
+    assert!(after.resident < before.resident, "another went for it, and it is in memory once: {after:?}");
+    running.abort();
+}
+
+#[tokio::test]
 async fn the_same_deployment_is_on_the_shelf_once_and_gone_with_its_last_binding() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::roomy(folder.path());

@@ -21,6 +21,8 @@ use vestibule_tests::{example_event, load, runtime};
 pub(crate) struct Registry {
     components: Mutex<HashMap<ComponentDigest, Bytes>>,
     pub(crate) fetched: AtomicUsize,
+    /// For whom, in this order.
+    pub(crate) tenants: Mutex<Vec<TenantId>>,
     /// A permit for each that may be fetched.
     pub(crate) gate: Semaphore,
     pub(crate) errors: Mutex<Vec<LoadError>>,
@@ -29,7 +31,8 @@ pub(crate) struct Registry {
 
 #[async_trait::async_trait]
 impl Components for Registry {
-    async fn fetch(&self, _tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, String> {
+    async fn fetch(&self, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, String> {
+        self.tenants.lock().unwrap().push(tenant.clone());
         self.fetched.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.map_err(|error| error.to_string())?.forget();
         Ok(self.components.lock().unwrap().get(digest).cloned())
@@ -64,7 +67,11 @@ pub(crate) struct Host {
 impl Host {
     /// A host whose compiled code is kept in this folder, and whose shelf has room for so many bytes, of one tenant for so many.
     pub(crate) fn new(folder: &Path, bytes: u64, tenant_bytes: u64) -> Self {
-        let runtime = runtime();
+        Self::of(runtime(), folder, bytes, tenant_bytes)
+    }
+
+    /// The same, with this runtime.
+    pub(crate) fn of(runtime: Runtime, folder: &Path, bytes: u64, tenant_bytes: u64) -> Self {
         let folder = Dir::open_ambient_dir(folder, ambient_authority()).unwrap();
         let cache = CompilationCache::new(folder, CacheKey::from_bytes([7; 32]));
         let compiler = Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), []);
@@ -72,6 +79,7 @@ impl Host {
         let registry = Arc::new(Registry {
             components: Mutex::default(),
             fetched: AtomicUsize::new(0),
+            tenants: Mutex::default(),
             gate: Semaphore::new(1_000),
             errors: Mutex::default(),
             faults: Mutex::default(),
