@@ -28,6 +28,7 @@ use crate::tenant::Tenant;
 use build::Builds;
 use components::OfStore;
 pub(crate) use flow::Part;
+pub use live::TooLong;
 pub(crate) use live::{Live, prepare};
 pub(crate) use metrics::RegistryMetrics;
 pub(crate) use watch::watch;

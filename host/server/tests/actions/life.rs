@@ -164,6 +164,18 @@ async fn declared_actions_run_before_deployed_ones_and_a_reload_keeps_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_declares_more_than_fit_beside_what_is_deployed_is_not_taken() {
+    let mut running = Database::Sqlite.start("", "limits = { actions = 1 }").await;
+    running.run("gate", artifacts::DENIES, json!({})).await;
+    let declares = crate::common::configuration("limits = { actions = 1 }");
+    let declares = crate::common::parse(running.folder.path(), &format!("{}\n{declares}", Database::Sqlite.store()));
+    let refused = running.server.as_mut().unwrap().reload(declares).await.unwrap_err().to_string();
+    assert!(refused.starts_with("tenant acme: its flow has 1 Actions that the configuration declares and 1 that"), "{refused}");
+    assert_eq!(running.version_that_ran(1).await.1["decision"], "deny", "what ran goes on");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_draft_is_tried_with_its_settings_and_secrets_and_nothing_is_kept() {
     let running = crate::world::start().await;
     let id = running.create("reader", json!({ "secrets": [{ "name": "API_KEY", "value": "hunter2" }] })).await;
