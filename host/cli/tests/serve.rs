@@ -32,6 +32,19 @@ fn the_lines_of_the_examples_readme_work_as_they_stand() {
 }
 
 #[test]
+fn the_server_may_open_as_many_files_as_its_user_may_and_says_how_many() {
+    let folder = folder();
+    let config = file(&folder, "vestibule.toml", configuration().as_bytes());
+    file(&folder, "action.wasm", vestibule_test_artifacts::ORGANIZATION_SESSION_METADATA);
+    let mut command = Command::new("sh");
+    let script = "ulimit -Sn 100 && ulimit -Hn 1000 && exec \"$0\" serve --config \"$1\"";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_vestibule"), &config]);
+    let server = Server::of(command);
+    assert!(server.start_line.contains(" open_files=1000"), "{}", server.start_line);
+    server.stop();
+}
+
+#[test]
 fn a_configuration_is_read_again_and_one_that_is_wrong_changes_nothing() {
     let folder = folder();
     let mut server = Server::start(&folder, &configuration());

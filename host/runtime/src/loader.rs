@@ -30,6 +30,7 @@ struct Inner {
     fingerprint: Fingerprint,
     compiler: Option<Compiler>,
     cache: Option<CompilationCache>,
+    /// Of what is built and loaded. What a shelf compiles for logins has its own.
     turns: Turns,
 }
 
@@ -98,7 +99,8 @@ impl Loader {
         let mut entry = None;
         // Only when a component's size and kind have been looked at.
         let action = self.0.runtime.load_with(fallback_name, component, |engine| {
-            let (found, code) = self.component(engine, tenant, fallback_name, &mut faults, component, &mut entry)?;
+            let name = (fallback_name, Some(&self.0.turns));
+            let (found, code) = self.component(engine, tenant, name, &mut faults, component, &mut entry)?;
             compiled = code;
             Ok(found)
         })?;
@@ -149,7 +151,8 @@ impl Loader {
         }
     }
 
-    /// A deployed Action from its component, which is compiled and kept.
+    /// A deployed Action from its component, which is compiled and kept. Logins wait for it, so it stands behind no upload: the shelf has turns of its
+    /// own.
     pub(crate) fn deployed(
         &self,
         tenant: &TenantId,
@@ -165,18 +168,18 @@ impl Loader {
         }
         action::is_component(&name, component, runtime.settings().host_limits.component_bytes)?;
         let mut entry = None;
-        let (found, compiled) = self.component(engine, tenant, &name, faults, component, &mut entry)?;
+        let (found, compiled) = self.component(engine, tenant, (&name, None), faults, component, &mut entry)?;
         let action = runtime.deployed(deployed, component.len(), &found)?;
         let from = self.keep(entry.as_ref(), compiled.as_ref(), faults);
         Ok(Loaded { action, from, faults: Vec::new() })
     }
 
-    /// A component from the cache, or compiled: then its code comes with it.
+    /// A component from the cache, or compiled, when its turn has come where it needs one: then its code comes with it.
     fn component<'a>(
         &'a self,
         engine: &Engine,
         tenant: &'a TenantId,
-        name: &str,
+        (name, turns): (&str, Option<&Turns>),
         faults: &mut Vec<CacheFault>,
         component: &[u8],
         entry: &mut Option<Entry<'a>>,
@@ -188,7 +191,10 @@ impl Loader {
             Some(Err(fault)) => faults.push(fault),
             Some(Ok(None)) | None => {}
         }
-        let code = self.compile(engine, name, component)?;
+        let code = {
+            let _turn = turns.map(Turns::take);
+            self.compile(engine, name, component)?
+        };
         let component = code.component(engine).map_err(|error| action::refused(name.to_owned(), of_wasmtime(&error)))?;
         Ok((component, Some(code)))
     }
@@ -207,8 +213,7 @@ impl Loader {
     }
 
     fn compile(&self, engine: &Engine, name: &str, component: &[u8]) -> Result<Precompiled, LoadError> {
-        let Inner { runtime, fingerprint, compiler, turns, .. } = &*self.0;
-        let _turn = turns.take();
+        let Inner { runtime, fingerprint, compiler, .. } = &*self.0;
         match compiler {
             Some(compiler) => compiler.compile(name, runtime.settings(), fingerprint, component).map(Precompiled::Answered),
             None => Precompiled::here(engine, component).map_err(|error| action::refused(name.to_owned(), of_wasmtime(&error))),

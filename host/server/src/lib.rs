@@ -26,5 +26,6 @@ mod traces;
 mod unread;
 
 pub use config::Configuration;
+pub use registry::TooLong;
 pub use server::{Parts, Server, StartError, open_store};
 pub use tenant::{ReadComponent, TenantError};

@@ -120,7 +120,7 @@ impl<T: InPath> FromRequestParts<App> for PathId<T> {
 }
 
 /// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(10);
+pub(crate) const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Reads a body of at most so many bytes.
 ///
@@ -135,8 +135,13 @@ pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     }
 }
 
-/// Bytes in a second that a large body has to arrive with, beside the time that each body has.
+/// Bytes in a second that a large body has to cross with, beside the time that each body has.
 const BODY_RATE: u64 = 128 << 10;
+
+/// How much longer than any body one may take of which so many bytes have crossed.
+pub(crate) fn earned(bytes: usize) -> Duration {
+    Duration::from_millis(bytes as u64 * 1_000 / BODY_RATE)
+}
 
 /// Reads a large body of at most so many bytes, for as long as it keeps coming.
 ///
@@ -150,9 +155,8 @@ pub(crate) async fn large_body(headers: &HeaderMap, mut body: Body, limit: usize
     let started = Instant::now();
     let mut bytes = BytesMut::new();
     loop {
-        let earned = Duration::from_millis(bytes.len() as u64 * 1_000 / BODY_RATE);
-        let frame =
-            tokio::time::timeout_at(started + BODY_TIME + earned, body.frame()).await.map_err(|_| ApiError::too_slow())?;
+        let deadline = started + BODY_TIME + earned(bytes.len());
+        let frame = tokio::time::timeout_at(deadline, body.frame()).await.map_err(|_| ApiError::too_slow())?;
         let Some(frame) = frame else { return Ok(bytes.freeze()) };
         let frame = frame.map_err(|_| ApiError::invalid_body("the body did not arrive as a whole"))?;
         // Trailers say nothing here.

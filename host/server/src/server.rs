@@ -9,6 +9,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
 use hyper_util::rt::TokioTimer;
+use rustix::process::Resource;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use vestibule::model::Timestamp;
@@ -83,6 +84,9 @@ pub enum StartError {
     /// The keys of issuers can't be fetched by this machine.
     #[error("no client for the keys of issuers can be made: {0}")]
     Client(String),
+    /// A tenant has more Actions than a login may run, those that are deployed included.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    TooLong(Vec<registry::TooLong>),
     /// Something that only a new start can change has changed.
     #[error("`{0}` has changed, which takes a new start; nothing else of the new configuration was taken either")]
     TakesANewStart(&'static str),
@@ -147,6 +151,10 @@ impl Server {
             connector,
         });
         let read = registry::prepare(&app, &tenants).await?;
+        // No reason to leave the others without a server.
+        for error in app.registry().live().too_long(&tenants) {
+            tracing::error!(%error, "each login of this tenant fails");
+        }
         app.serve(tenants);
         let tls = match &configuration.listen.tls {
             Some(settings) => Some(certificate(settings).await?),
@@ -169,7 +177,8 @@ impl Server {
         ];
         let logouts = Logouts::start(&app, configuration.logout.give_up_after.0);
         let streams = Streams::start(&app, streams)?;
-        tracing::info!(%address, tenants = configuration.tenants.len(), "listening");
+        let open_files = rustix::process::getrlimit(Resource::Nofile).current;
+        tracing::info!(%address, tenants = configuration.tenants.len(), open_files, "listening");
         Ok(Self {
             app,
             store,
@@ -209,6 +218,10 @@ impl Server {
             certificate(settings).await?;
         }
         registry::prepare(&self.app, &tenants).await?;
+        let too_long = self.app.registry().live().too_long(&tenants);
+        if !too_long.is_empty() {
+            return Err(StartError::TooLong(too_long));
+        }
         if let (Some(tls), Some(settings)) = (&self.tls, &configuration.listen.tls) {
             let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;
             reloaded.map_err(|error| StartError::Certificate(error.to_string()))?;

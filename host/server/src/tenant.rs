@@ -19,6 +19,8 @@ use crate::tokens::{Issuer, RemoteKeys, Verifier};
 
 /// Components of one tenant that arrive at one time: fewer than of all of them together.
 const UPLOADS: usize = 4;
+/// Components of one tenant that are sent at one time.
+const DOWNLOADS: usize = 2;
 
 /// Where components come from: of a path in the configuration, its bytes and the name that it has where it doesn't say one itself.
 ///
@@ -134,6 +136,8 @@ pub(crate) struct Tenant {
     pub(crate) rate: Rate,
     /// Its components that arrive at one time.
     pub(crate) uploads: Semaphore,
+    /// Its components that are sent at one time.
+    pub(crate) downloads: Arc<Semaphore>,
 }
 
 /// What a tenant's logins run. A login takes it once, and runs on it to its end.
@@ -248,6 +252,7 @@ impl Tenant {
             verifier: Verifier::new(settings.hosts.clone(), issuers),
             rate: Rate::new(settings.rate),
             uploads: Semaphore::new(UPLOADS),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
             settings: settings.clone(),
         })
     }

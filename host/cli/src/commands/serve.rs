@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use vestibule::Compiler;
@@ -33,6 +34,7 @@ impl Serve {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let configuration = Configuration::read(&self.config)?;
         tell(configuration.log, self.verbose);
+        open_as_many_files_as_possible();
         let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
         executor.block_on(serve(&self.config, configuration))?;
         Ok(ExitCode::SUCCESS)
@@ -66,6 +68,15 @@ async fn serve(file: &Path, configuration: Configuration) -> Result<()> {
     }
     server.stop().await;
     Ok(())
+}
+
+/// Raises the limit of open files to the one that this user can't go beyond: each connection and each deployed Action in memory takes one, and
+/// what a shell or a service gives by default is for programs that still use `select`.
+fn open_as_many_files_as_possible() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+        tracing::warn!(%error, open_files = limit.current, "the limit of open files could not be raised");
+    }
 }
 
 /// A component's file, or the folder of a crate, which is built first.

@@ -37,6 +37,8 @@ pub struct Server {
     /// The lines of its log, read by a thread of their own: a server that tells much must not wait for a test.
     told: Receiver<String>,
     pub port: u16,
+    /// What it has said when it has begun to listen.
+    pub start_line: String,
 }
 
 /// How long a server may say nothing that a test waits for.
@@ -50,19 +52,22 @@ impl Server {
     }
 
     pub fn run(configuration: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
-            .args(["serve", "--config"])
-            .arg(configuration)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the command can be run");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+        command.args(["serve", "--config"]).arg(configuration);
+        Self::of(command)
+    }
+
+    /// One that this command starts.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the command can be run");
         let (sender, told) = channel();
         let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut server = Self { child, told, port: 0 };
+        let mut server = Self { child, told, port: 0, start_line: String::new() };
         let line = server.wait_for("listening address=");
         let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
         server.port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
+        server.start_line = line;
         server
     }
 

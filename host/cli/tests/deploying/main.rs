@@ -10,6 +10,7 @@ mod callers;
 mod common;
 
 mod actions;
+mod bombs;
 mod folders;
 mod profiles;
 mod watching;

@@ -88,8 +88,13 @@ pub fn deployer() -> String {
 
 impl World {
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With these lines before the others of the configuration.
+    pub async fn start_with(first: &str) -> Self {
         let person = Person::new();
-        let server = Server::start(&person.folder, &format!("{}\n{}", configuration(), deployer()));
+        let server = Server::start(&person.folder, &format!("{first}\n{}\n{}", configuration(), deployer()));
         person.knows("acme", &format!("http://localhost:{}", server.port), SECRET, &[]);
         let api = Api::at(server.port).await;
         Self { person, server, api, logins: std::cell::Cell::new(0) }

@@ -48,6 +48,11 @@ impl Api {
         api
     }
 
+    /// Sends these bytes, and gives the answer.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Answered {
+        self.send(self.request(method, path).body(body)).await.expect("it answers")
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.origin)).bearer_auth(&self.token)
     }

@@ -11,6 +11,7 @@ mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 
+#[allow(dead_code, reason = "the tests of deployments use the rest")]
 mod callers;
 #[allow(dead_code, reason = "the tests of deployments use the rest")]
 mod servers;

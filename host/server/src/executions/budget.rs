@@ -14,7 +14,7 @@ pub(super) struct Budgets {
     buckets: Mutex<HashMap<TenantId, Bucket>>,
 }
 
-/// The last of these parts of a bucket is for logins that have failed: that is what somebody looks for.
+/// The last of these parts of a bucket is for logins that were not allowed, or in which an Action has failed: that is what somebody looks for.
 const PARTS: u64 = 4;
 
 impl Budgets {

@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use vestibule::model::outcome::Decision;
 use vestibule::model::{Outcome, TenantId, Timestamp, UserId};
 use vestibule_sessions::{ExecutionUid, Store};
 
 use crate::config::ExecutionSettings;
 use crate::registry::RegistryMetrics;
 use budget::Budgets;
+use report::Kept;
 
-/// Executions that wait to be written. Each may have some kilobytes of log.
+/// Executions that wait to be written. Each has some kilobytes, 20 or so at most: 100 MB in all, where the database is away.
 const QUEUE: usize = 4_096;
-/// So many places of it are for logins that have failed.
+/// So many places of it are for logins that were not allowed, or in which an Action has failed.
 const FOR_FAILED: usize = QUEUE / 4;
 /// How long a server that ends waits for what is to be written.
 const GRACE: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ pub(crate) struct Executed {
 pub(crate) struct Executions {
     budgets: Budgets,
     /// None when the server ends.
-    queue: Mutex<Option<mpsc::Sender<Executed>>>,
+    queue: Mutex<Option<mpsc::Sender<Kept>>>,
     writing: Mutex<Option<JoinHandle<()>>>,
     metrics: RegistryMetrics,
 }
@@ -61,14 +61,13 @@ impl Executions {
 
     /// Takes an execution, where there is room for it. It never waits.
     pub(crate) fn tell(&self, executed: Executed) {
-        let has_failed = !matches!(executed.outcome.decision, Decision::Allow);
+        let has_failed = Kept::has_failed(&executed);
         if !self.budgets.take(&executed.tenant, has_failed, Timestamp::now()) {
             self.metrics.execution("over_budget", 1);
             return;
         }
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(queue) = queue.as_ref() else { return };
-        let is_sent = (has_failed || queue.capacity() > FOR_FAILED) && queue.try_send(executed).is_ok();
+        let Some(queue) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return };
+        let is_sent = (has_failed || queue.capacity() > FOR_FAILED) && queue.try_send(Kept::of(executed)).is_ok();
         if !is_sent {
             self.metrics.execution("queue_full", 1);
         }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use vestibule_sessions::Store;
 
-use super::{Executed, report};
+use super::report::Kept;
 use crate::registry::RegistryMetrics;
 
 /// Rows of one transaction.
 const BATCH: usize = 256;
 
 /// Writes until nobody tells of any more.
-pub(super) async fn write(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Executed>, metrics: RegistryMetrics) {
+pub(super) async fn write(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Kept>, metrics: RegistryMetrics) {
     let mut batch = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut batch, BATCH).await > 0 {
-        let executions: Vec<_> = batch.drain(..).map(report::execution).collect();
+        let executions: Vec<_> = batch.drain(..).map(Kept::execution).collect();
         let count = executions.len() as u64;
         match store.record_executions(executions).await {
             Ok(()) => metrics.execution("kept", count),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 use vestibule::model::{ComponentDigest, TenantId, Timestamp};
-use vestibule::{Built, Capabilities};
-use vestibule_sessions::{ActionUid, BuildError, BuildStatus, ComponentInfo, StoreError, StoredAction};
+use vestibule::{Built, Capabilities, LoadError};
+use vestibule_sessions::{ActionUid, BuildError, BuildStatus, ComponentInfo, Draft, StoreError, StoredAction};
 
 use crate::app::App;
 
@@ -21,6 +21,11 @@ const LOOK: Duration = Duration::from_millis(250);
 const SWEEP: Duration = Duration::from_secs(10);
 /// So many of them at one time.
 const SWEPT: usize = 100;
+
+/// Bytes of what a component says of how it was made: it stands in each answer that shows the Action. A member that doesn't fit is left out.
+const BUILD_INFORMATION: usize = 8 << 10;
+/// Characters of what is wrong with a component: some of it are its own names, as many as it likes.
+const MESSAGE: usize = 4_000;
 
 type Key = (TenantId, ActionUid, ComponentDigest);
 
@@ -44,11 +49,25 @@ impl Builds {
     }
 }
 
-/// Builds a draft, unless that is going on already, and waits for its end. The build goes on where nobody waits for it any more.
-pub(crate) async fn build(app: &App, tenant: &TenantId, action: &ActionUid, digest: &ComponentDigest) {
-    let mut ended = begin(app, (tenant.clone(), *action, *digest));
-    // Nothing is ever sent: the sender goes when the build has ended.
-    while ended.changed().await.is_ok() {}
+/// Builds a draft, unless that is going on already, and waits for its end: the Action as it is then. The build goes on where nobody waits for it
+/// any more.
+pub(crate) async fn build(
+    app: &App,
+    tenant: &TenantId,
+    action: &ActionUid,
+    digest: &ComponentDigest,
+) -> Result<Option<StoredAction>, StoreError> {
+    let ended = async || {
+        let mut ended = begin(app, (tenant.clone(), *action, *digest));
+        // Nothing is ever sent: the sender goes when the build has ended.
+        while ended.changed().await.is_ok() {}
+        app.store().action(tenant, action).await
+    };
+    let found = ended().await?;
+    // The same bytes may have come once more at the moment at which their build has ended: that one has not seen them.
+    let is_pending =
+        found.as_ref().and_then(|action| draft(action, digest)).is_some_and(|draft| draft.status == BuildStatus::Pending);
+    if is_pending { ended().await } else { Ok(found) }
 }
 
 fn begin(app: &App, key: Key) -> watch::Receiver<()> {
@@ -59,17 +78,28 @@ fn begin(app: &App, key: Key) -> watch::Receiver<()> {
     }
     let (sender, ended) = watch::channel(());
     running.insert(key.clone(), ended.clone());
-    let app = app.clone();
+    let build = Running { app: app.clone(), key, _sender: sender };
     tokio::spawn(async move {
-        let (tenant, action, digest) = &key;
-        let built = until_ended(&app, tenant, action, digest).await;
-        if let Err(error) = built {
+        let (tenant, action, digest) = &build.key;
+        if let Err(error) = until_ended(&build.app, tenant, action, digest).await {
             tracing::warn!(%tenant, %action, %error, "a build has been broken off; it is begun again");
         }
-        app.registry().builds.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        drop(sender);
     });
     ended
+}
+
+/// A build that runs here. However it ends, whoever waits is told.
+struct Running {
+    app: App,
+    key: Key,
+    /// Behind the rest, so that whoever is told finds it gone.
+    _sender: watch::Sender<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.app.registry().builds.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
 }
 
 /// Builds a draft, or waits for another server that does.
@@ -87,8 +117,12 @@ async fn until_ended(app: &App, tenant: &TenantId, id: &ActionUid, digest: &Comp
 }
 
 fn is_unbuilt(action: &StoredAction, digest: &ComponentDigest) -> bool {
-    let draft = action.draft.as_ref().filter(|draft| draft.digest == *digest);
-    draft.is_some_and(|draft| matches!(draft.status, BuildStatus::Pending | BuildStatus::Building))
+    draft(action, digest).is_some_and(|draft| matches!(draft.status, BuildStatus::Pending | BuildStatus::Building))
+}
+
+/// An Action's draft, where it is still this one.
+fn draft<'a>(action: &'a StoredAction, digest: &ComponentDigest) -> Option<&'a Draft> {
+    action.draft.as_ref().filter(|draft| draft.digest == *digest)
 }
 
 /// Whether it was this server's to build.
@@ -114,7 +148,13 @@ async fn build_now(app: &App, action: &StoredAction, tenant: &TenantId, digest: 
             }
             Ok(info(built))
         }
-        Ok(Err(error)) => Err(vec![BuildError { id: error.kind().to_owned(), message: error.to_string() }]),
+        Ok(Err(error)) => {
+            if is_of_host(&error) {
+                tracing::warn!(%tenant, action = %action.name, %error, "a component could not be built, which may be this host's fault");
+            }
+            let message = error.to_string().chars().take(MESSAGE).collect();
+            Err(vec![BuildError { id: error.kind().to_owned(), message }])
+        }
         Err(broken) => {
             tracing::error!(%tenant, action = %action.name, %broken, "a build has broken off");
             Err(vec![BuildError {
@@ -128,9 +168,22 @@ async fn build_now(app: &App, action: &StoredAction, tenant: &TenantId, digest: 
     Ok(true)
 }
 
-/// What is kept of a component: all that is read from itself.
+/// Whether an error may be this host's fault, and not the component's.
+pub(super) fn is_of_host(error: &LoadError) -> bool {
+    use LoadError::{Compiler, Interrupted, NoRoom, NotFetched, StillLoading};
+    matches!(error, Compiler { .. } | Interrupted { .. } | NoRoom { .. } | NotFetched { .. } | StillLoading { .. })
+}
+
+/// What is kept of a component: what is read from itself.
 fn info(built: Built) -> ComponentInfo {
-    let Built { contract, capabilities, name, version, build, .. } = built;
+    let Built { contract, capabilities, name, version, mut build, .. } = built;
+    let mut left = BUILD_INFORMATION;
+    build.retain(|name, value| {
+        let bytes = name.len() + value.to_string().len();
+        let fits = bytes <= left;
+        left -= if fits { bytes } else { 0 };
+        fits
+    });
     let Capabilities { capabilities, plumbing } = capabilities;
     let capabilities = capabilities.iter().map(ToString::to_string).collect();
     ComponentInfo { contract, capabilities, plumbing, name, version, build }

@@ -1,14 +1,16 @@
 //! Deploying: what a version may see and do, and that it is ready before logins run it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 use vestibule::model::{ActionId, ComponentDigest, TenantId, Timestamp};
-use vestibule::{Capabilities, Capability, CapabilityPolicy, Deployed, LoadError};
+use vestibule::{Capabilities, Capability, CapabilityPolicy, Deployed, Shelved};
 use vestibule_sessions::{
     ActionName, ActionUid, BuildStatus, ComponentInfo, Deployed as Deployment, StoredAction, Version, VersionUid,
 };
 
+use super::build::is_of_host;
 use super::settings::ORIGINS;
 use crate::app::App;
 use crate::error::ApiError;
@@ -66,7 +68,8 @@ pub(crate) async fn deploy(
                 newest.versions.first().map_or(1, |newest| newest.number + 1)
             }
         };
-        make_ready(app, of, &action, number, &candidate).await?;
+        // Kept until the flow has it: what nobody has is let go.
+        let _ready = make_ready(app, of, &action, number, &candidate).await?;
         let (running, now) = (action.deployed.as_ref().map(|running| running.id), Timestamp::now());
         let deployed = match &wanted {
             Wanted::Draft => app.store().deploy_draft(of, id, candidate.digest, running, now).await?,
@@ -168,13 +171,22 @@ async fn make_ready(
     action: &StoredAction,
     number: u32,
     candidate: &Candidate<'_>,
-) -> Result<(), ApiError> {
+) -> Result<Shelved, ApiError> {
     let id = ActionId::new(action.name.as_str(), &number.to_string()).map_err(|error| ApiError::internal(&error))?;
-    let deployed = deployed(id, candidate.digest, candidate.info);
-    app.registry().shelf.shelve(tenant, deployed).make_ready().await.map_err(|error: LoadError| {
-        tracing::warn!(%tenant, action = %action.name, %error, "an Action that was built can't be made ready");
-        ApiError::bad_request("build_failed", format!("the component can't be made ready on this server: {error}"))
-    })
+    let shelved = app.registry().shelf.shelve(tenant, deployed(id, candidate.digest, candidate.info));
+    match shelved.make_ready().await {
+        Ok(()) => Ok(shelved),
+        // The operator's log has why, since the shelf tells it.
+        Err(error) if is_of_host(&error) => {
+            let message =
+                "this server can't bring the component into memory now, and its log says why; nothing was deployed, try again";
+            Err(ApiError::unavailable("not_ready", message, Duration::from_secs(1)))
+        }
+        Err(error) => {
+            let message = format!("the component can't be made ready on this server: {error}");
+            Err(ApiError::bad_request("build_failed", message))
+        }
+    }
 }
 
 /// What a component can see and do.

@@ -1,6 +1,6 @@
 //! From what is kept of a tenant's bindings to what logins run.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use thiserror::Error;
 use vestibule::model::{ActionId, ComponentDigest, IdError, SecretError, Settings, TenantId};
@@ -50,7 +50,7 @@ pub(crate) struct Part {
     pub(crate) revision: u64,
     /// In their order.
     pub(crate) bindings: Vec<Binding>,
-    shelved: Vec<(ComponentDigest, Shelved)>,
+    shelved: Vec<Shelved>,
 }
 
 /// What a flow is made with.
@@ -67,7 +67,7 @@ impl Making<'_> {
         for bound in &flow.bindings {
             let action = format!("{}@{}", bound.name, bound.version.number);
             let (binding, shelved) = self.binding(tenant, bound).map_err(|error| error.of(action))?;
-            part.shelved.push((bound.version.digest, shelved));
+            part.shelved.push(shelved);
             part.bindings.push(binding);
         }
         Ok(part)
@@ -114,15 +114,14 @@ pub(super) fn binding(action: Shelved, settings: RunSettings, secrets: Settings)
 }
 
 impl Part {
-    /// Brings what the part before has not had into memory, compiled where that is needed.
+    /// Brings what the part before has not had into memory, compiled where that is needed. The same component under another name or as another
+    /// version is something else to the shelf.
     pub(super) async fn make_ready(&self, before: Option<&Self>) -> Result<(), FlowError> {
-        let had: BTreeSet<&ComponentDigest> =
-            before.iter().flat_map(|before| before.shelved.iter().map(|(digest, _)| digest)).collect();
-        for (digest, shelved) in &self.shelved {
-            if !had.contains(digest) {
-                let ready = shelved.make_ready().await;
-                ready.map_err(|error| FlowError::Load { action: shelved.id().to_string(), error })?;
-            }
+        let had: HashSet<(&ActionId, &ComponentDigest)> =
+            before.iter().flat_map(|before| &before.shelved).map(|shelved| (shelved.id(), shelved.digest())).collect();
+        for shelved in self.shelved.iter().filter(|shelved| !had.contains(&(shelved.id(), shelved.digest()))) {
+            let ready = shelved.make_ready().await;
+            ready.map_err(|error| FlowError::Load { action: shelved.id().to_string(), error })?;
         }
         Ok(())
     }

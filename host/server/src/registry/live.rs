@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use thiserror::Error;
 use tokio::task::JoinSet;
 use vestibule::model::TenantId;
 use vestibule_sessions::{StoreError, Trigger};
@@ -70,6 +71,23 @@ impl Live {
         store(Arc::new(tenants));
     }
 
+    /// Those of these tenants whose flow, what is deployed and what they declare together, has more Actions than a login may run: how many of each,
+    /// and how many it may.
+    pub(crate) fn too_long(&self, tenants: &Tenants) -> Vec<TooLong> {
+        let state = self.state();
+        let long = tenants.all().filter_map(|tenant| {
+            let (settings, deployed) = (&tenant.settings, state.parts.get(&tenant.settings.id)?.bindings.len());
+            let (declared, allowed) = (settings.actions.len(), settings.flow_limits.actions);
+            (deployed > 0 && declared + deployed > allowed).then(|| TooLong {
+                tenant: settings.id.clone(),
+                declared,
+                deployed,
+                allowed,
+            })
+        });
+        long.collect()
+    }
+
     /// Those of these tenants that are served here, and those whose flows are to be tried again.
     pub(super) fn due(&self, changed: Vec<TenantId>, now: Instant) -> Vec<TenantId> {
         let mut state = self.state();
@@ -108,6 +126,19 @@ impl Live {
         }
         app.metrics().registry().failing(state.failing.len());
     }
+}
+
+/// A flow that no login can run.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "tenant {tenant}: its flow has {declared} Actions that the configuration declares and {deployed} that are deployed, at most {allowed} are allowed \
+     (limit `actions`); declare fewer, raise the limit, or take some out of its bindings"
+)]
+pub struct TooLong {
+    tenant: TenantId,
+    declared: usize,
+    deployed: usize,
+    allowed: usize,
 }
 
 /// Makes a tenant's flow as it is kept now, and lets logins run it. One that can't be made keeps the one before running, and is tried again.

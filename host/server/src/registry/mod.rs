@@ -15,7 +15,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use vestibule::model::TenantId;
 use vestibule::{Loader, Shelf, ShelfSettings};
 use vestibule_sessions::Store;
@@ -28,14 +28,17 @@ use crate::tenant::Tenant;
 use build::Builds;
 use components::OfStore;
 pub(crate) use flow::Part;
+pub use live::TooLong;
 pub(crate) use live::{Live, prepare};
 pub(crate) use metrics::RegistryMetrics;
 pub(crate) use watch::watch;
 
 /// Components that arrive at one time: each may have as many bytes as the limit `component_bytes` says, in memory.
 const UPLOADS: usize = 8;
-/// How long an upload waits for its turn.
-const UPLOAD_PATIENCE: Duration = Duration::from_secs(10);
+/// Components that are sent at one time: the same. More, since somebody who reads slowly is no reason to send nobody else any.
+const DOWNLOADS: usize = 16;
+/// How long an upload or a download waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What this server has of deployed Actions.
 #[derive(Debug)]
@@ -47,6 +50,7 @@ pub(crate) struct Deployments {
     live: Live,
     builds: Builds,
     uploads: Semaphore,
+    downloads: Arc<Semaphore>,
 }
 
 impl Deployments {
@@ -67,6 +71,7 @@ impl Deployments {
             live: Live::default(),
             builds: Builds::new(compiles),
             uploads: Semaphore::new(UPLOADS),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
         }
     }
 
@@ -88,11 +93,16 @@ impl Deployments {
     /// # Errors
     /// When too many send one at this time.
     pub(crate) async fn upload_turn<'a>(&'a self, tenant: &'a Tenant) -> Result<[SemaphorePermit<'a>; 2], ApiError> {
-        let turns = async { Ok([tenant.uploads.acquire().await?, self.uploads.acquire().await?]) };
-        let turn: Result<Result<_, AcquireError>, _> = tokio::time::timeout(UPLOAD_PATIENCE, turns).await;
-        let busy =
-            || ApiError::unavailable("too_busy", "too many components are uploaded at one time; try again", UPLOAD_PATIENCE);
-        turn.map_err(|_| busy())?.map_err(|_| busy())
+        in_time(async { Ok([tenant.uploads.acquire().await?, self.uploads.acquire().await?]) }).await
+    }
+
+    /// A turn to be sent a component: until what this gives is dropped.
+    ///
+    /// # Errors
+    /// When too many are sent one at this time.
+    pub(crate) async fn download_turn(&self, tenant: &Tenant) -> Result<[OwnedSemaphorePermit; 2], ApiError> {
+        let (of_tenant, of_all) = (Arc::clone(&tenant.downloads), Arc::clone(&self.downloads));
+        in_time(async { Ok([of_tenant.acquire_owned().await?, of_all.acquire_owned().await?]) }).await
     }
 
     /// Something of a tenant's Actions has been changed: this server runs it when this has ended.
@@ -106,4 +116,10 @@ impl Deployments {
             ApiError::unavailable("not_live_yet", message, Duration::from_secs(1))
         })
     }
+}
+
+async fn in_time<T>(turn: impl Future<Output = Result<T, AcquireError>>) -> Result<T, ApiError> {
+    let busy = || ApiError::unavailable("too_busy", "too many components are on their way at one time; try again", PATIENCE);
+    // Neither semaphore is ever closed.
+    tokio::time::timeout(PATIENCE, turn).await.map_err(|_| busy())?.map_err(|_| busy())
 }

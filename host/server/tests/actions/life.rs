@@ -8,6 +8,9 @@ use crate::common::event;
 use crate::in_both;
 use crate::world::{Actions as _, Database};
 
+/// How often an Action was brought into memory.
+const LOADS: &str = "vestibule_shelf_loads";
+
 async fn an_action_is_created_uploaded_deployed_bound_changed_rolled_back_and_deleted(database: Database) {
     let running = database.start("", "").await;
     let (status, created) = running
@@ -89,18 +92,46 @@ async fn what_is_deployed_runs_after_a_new_start_and_is_loaded_when_it_is_needed
     running.run("gate", artifacts::DENIES, json!({})).await;
     let folder = running.stop().await;
     let running = database.start_in(folder, "", "").await;
-    let loads = |text: &str| {
-        let line = text.lines().find(|line| line.starts_with("vestibule_shelf_loads ")).unwrap().to_owned();
-        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
-    };
-    let metrics =
-        || async { running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap() };
-    assert_eq!(loads(&metrics().await), 0, "nothing is loaded for a tenant that nobody logs in to");
+    assert_eq!(running.metric(LOADS).await, 0, "nothing is loaded for a tenant that nobody logs in to");
     assert_eq!(running.version_that_ran(1).await.1["decision"], "deny");
-    assert_eq!(loads(&metrics().await), 1);
+    assert_eq!(running.metric(LOADS).await, 1);
     running.stop().await;
 }
 in_both!(what_is_deployed_runs_after_a_new_start_and_is_loaded_when_it_is_needed);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deployed_again_or_renamed_is_in_memory_before_a_login_wants_it() {
+    let running = crate::world::start().await;
+    let id = running.run("gate", artifacts::DENIES, json!({})).await;
+    assert_eq!(running.version_that_ran(1).await.0, "1");
+    let before = running.metric(LOADS).await;
+    running.deploy(&id).await;
+    assert_eq!(running.metric(LOADS).await, before + 1, "the same component is another version, and is loaded once");
+    assert_eq!(running.version_that_ran(2).await.0, "2");
+    assert_eq!(running.send(Method::PATCH, &format!("actions/{id}"), json!({ "name": "door" })).await.0, 200);
+    assert_eq!(running.metric(LOADS).await, before + 2);
+    assert_eq!(running.version_that_ran(3).await.1["actions"][0]["name"], "door");
+    assert_eq!(running.metric(LOADS).await, before + 2, "no login has waited for it");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_neither_memory_nor_disk_have_room_for_what_is_deployed_logins_go_on() {
+    let first = "actions = { shelf = \"64 KiB\", compiled = \"1 KiB\" }";
+    let running = Database::Sqlite.start(first, "").await;
+    running.run("writes", artifacts::WRITES_METADATA, json!({ "configuration": { "key": "tier" } })).await;
+    running.run("denies", artifacts::DENIES, json!({})).await;
+    running.bind(&["writes", "denies"]).await;
+    let before = running.metric("vestibule_shelf_compiled").await;
+    for number in 0..3 {
+        let (_, outcome) = running.version_that_ran(number).await;
+        assert_eq!((&outcome["actions"][0]["result"], &outcome["decision"]), (&json!("ok"), &json!("deny")), "{outcome}");
+    }
+    assert!(running.metric("vestibule_shelf_compiled").await >= before + 3, "they are compiled for the logins that need them");
+    let kept = std::fs::read_dir(running.folder.path().join("state/compiled")).unwrap().count();
+    assert_eq!(kept, 1, "what was compiled last is kept, however large it is");
+    running.stop().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn declared_actions_run_before_deployed_ones_and_a_reload_keeps_both() {
@@ -129,6 +160,18 @@ async fn declared_actions_run_before_deployed_ones_and_a_reload_keeps_both() {
     // And what is deployed after that is live as before.
     running.bind(&[]).await;
     assert_eq!(names(&running.login(&event("s9", "t9")).await), both[..1]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_declares_more_than_fit_beside_what_is_deployed_is_not_taken() {
+    let mut running = Database::Sqlite.start("", "limits = { actions = 1 }").await;
+    running.run("gate", artifacts::DENIES, json!({})).await;
+    let declares = crate::common::configuration("limits = { actions = 1 }");
+    let declares = crate::common::parse(running.folder.path(), &format!("{}\n{declares}", Database::Sqlite.store()));
+    let refused = running.server.as_mut().unwrap().reload(declares).await.unwrap_err().to_string();
+    assert!(refused.starts_with("tenant acme: its flow has 1 Actions that the configuration declares and 1 that"), "{refused}");
+    assert_eq!(running.version_that_ran(1).await.1["decision"], "deny", "what ran goes on");
     running.stop().await;
 }
 
@@ -184,6 +227,8 @@ async fn actions_are_listed_by_name_and_by_what_is_asked_for() {
     assert_eq!(names(&running.get("actions?page=1&per_page=2").await), ["c"]);
     assert_eq!(names(&running.get("actions?deployed=true").await), ["b"]);
     assert_eq!(names(&running.get("actions?deployed=false&triggerId=post-login").await), ["a", "c"]);
+    let far = running.get("actions?page=500&per_page=100").await;
+    assert_eq!((names(&far), &far["total"], &far["page"]), (vec![], &json!(3), &json!(500)), "lists go on to their end");
     let triggers = running.get("triggers").await;
     assert_eq!(triggers["triggers"][0]["id"], "post-login");
     running.stop().await;
@@ -208,5 +253,26 @@ async fn bindings_keep_their_ids_when_their_order_changes() {
     assert_eq!(after["bindings"][0]["display_name"], "The second");
     let outcome = running.login(&event("s", "t")).await;
     assert_eq!((&outcome["actions"][0]["name"], &outcome["actions"][1]["name"]), (&json!("b"), &json!("a")));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_the_host_is_told_as_one_and_the_deployment_can_be_sent_again() {
+    let running = crate::world::start().await;
+    let id = running.create("gate", json!({})).await;
+    running.upload(&id, artifacts::DENIES).await;
+    // Its code isn't kept any more, and its component can't be had.
+    for file in std::fs::read_dir(running.folder.path().join("state/compiled")).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let database = rusqlite::Connection::open(running.folder.path().join("kept.db")).unwrap();
+    database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    database.execute("ALTER TABLE components RENAME TO away", []).unwrap();
+    let path = format!("actions/{id}/deploy");
+    let (status, answer) = running.send(Method::POST, &path, json!({})).await;
+    assert_eq!((status, &answer["errorCode"]), (503, &json!("not_ready")), "{answer}");
+    assert!(!answer["message"].as_str().unwrap().contains("components"), "what the store says is the operator's: {answer}");
+    database.execute("ALTER TABLE away RENAME TO components", []).unwrap();
+    assert_eq!(running.send(Method::POST, &path, json!({})).await.0, 202);
     running.stop().await;
 }

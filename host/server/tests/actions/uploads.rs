@@ -1,4 +1,4 @@
-//! Components that are none, are too large, never end, or break a compiler.
+//! Components that are none, are too large, never end, or are read slowly. Those that break a compiler: `deploying` of the command.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,13 +16,13 @@ async fn what_is_no_action_is_told_to_its_author_and_can_not_be_deployed() {
     for (component, error, told) in [
         (&b"no WebAssembly at all"[..], "not_wasm", "vestibule build"),
         (b"\0asm\x01\0\0\0", "core_module", "component"),
-        (b"\0asm\x0d\0\x01\0", "", "does not export"),
+        (b"\0asm\x0d\0\x01\0", "missing_export", "does not export"),
         (artifacts::OPENS_A_SOCKET, "not_offered", "wasi:sockets"),
     ] {
         let action = running.upload(&id, component).await;
         assert_eq!(action["status"], "failed", "{action}");
         let failed = &action["errors"][0];
-        assert!(failed["id"].as_str().is_some_and(|id| !id.is_empty() && (error.is_empty() || id.len() > 3)), "{failed}");
+        assert_eq!(failed["id"], error, "{failed}");
         assert!(failed["msg"].as_str().unwrap().contains(told), "{failed}");
         let (status, answer) = running.send(Method::POST, &format!("actions/{id}/deploy"), json!({})).await;
         assert_eq!((status, &answer["errorCode"]), (400, &json!("build_failed")), "{answer}");
@@ -33,24 +33,6 @@ async fn what_is_no_action_is_told_to_its_author_and_can_not_be_deployed() {
     assert_eq!((&action["status"], &action["errors"]), (&json!("built"), &json!([])));
     let empty = running.request(Method::PUT, &format!("/api/v2/actions/actions/{id}/component"));
     assert_eq!(running.answer(empty).await.0, 400);
-    running.stop().await;
-}
-
-/// A component of one function that multiplies for so long that no compiler is done in a second.
-fn bomb() -> Vec<u8> {
-    let body = "local.get 0 i32.const 3 i32.mul i32.const 5 i32.add local.tee 0 ".repeat(150_000);
-    let text = format!("(component (core module (func (param i32) (result i32) {body})))");
-    wat::parse_str(text).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_component_that_breaks_the_compilers_limits_fails_and_the_server_goes_on() {
-    // In this process, as the tests' server compiles, nothing limits time and memory, but the code's size is.
-    let running = Database::Sqlite.start("limits = { compiled_bytes = \"64 KiB\" }", "").await;
-    let id = running.create("bomb", json!({})).await;
-    let action = running.upload(&id, &bomb()).await;
-    assert_eq!(action["status"], "failed", "{action}");
-    assert_eq!(running.version_that_ran(1).await.0, "none");
     running.stop().await;
 }
 
@@ -127,5 +109,72 @@ async fn the_last_of_many_uploads_is_the_draft_and_each_is_answered() {
     }
     let action = running.upload(&id, artifacts::DENIES).await;
     assert_eq!((&action["status"], &action["component"]["size"]), (&json!("built"), &json!(artifacts::DENIES.len())));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_component_says_of_itself_is_kept_as_far_as_it_is_short() {
+    let running = start().await;
+    let id = running.create("gate", json!({})).await;
+    let mut component = artifacts::DENIES.to_vec();
+    for (name, text) in [("description", "x".repeat(100_000)), ("authors", "Ada".to_owned())] {
+        let section = [leb128(name.len()), name.as_bytes().to_vec(), text.into_bytes()].concat();
+        component.push(0);
+        component.extend([leb128(section.len()), section].concat());
+    }
+    let built = running.upload(&id, &component).await;
+    assert_eq!((&built["status"], &built["component"]["build"]["authors"]), (&json!("built"), &json!("Ada")), "{built}");
+    assert!(built.to_string().len() < 20_000, "what is too long is left out of each answer");
+    let imports: String = (0..900).map(|number| format!("(import \"a:b/i{number}\" (instance))")).collect();
+    let failed = running.upload(&id, &wat::parse_str(format!("(component {imports})")).unwrap()).await;
+    assert_eq!(failed["errors"][0]["id"], "not_offered", "{failed}");
+    assert_eq!(failed["errors"][0]["msg"].as_str().unwrap().chars().count(), 4_000, "and so is a long message");
+    running.stop().await;
+}
+
+/// A length as WebAssembly has it.
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_components_slowly_holds_up_themselves_alone() {
+    let running = start().await;
+    let id = running.create("gate", json!({})).await;
+    // It is no component, and larger than what the system and the server keep of an answer that nobody reads.
+    running.upload(&id, &vec![7; 24 << 20]).await;
+    let path = format!("/api/v2/actions/actions/{id}/component");
+    let ask = |host: &'static str, token: String| {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\r\n");
+        let address = running.server.as_ref().unwrap().address();
+        async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut begun = [0; 15];
+            stream.read_exact(&mut begun).await.unwrap();
+            (stream, String::from_utf8_lossy(&begun).into_owned())
+        }
+    };
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let (stream, begun) = ask("localhost", running.token.clone()).await;
+        assert_eq!(begun, "HTTP/1.1 200 OK");
+        slow.push(stream);
+    }
+    let (_, begun) = ask("localhost", running.token.clone()).await;
+    assert_eq!(begun, "HTTP/1.1 503 Se", "a third has to wait for one of them, and is told so");
+    let of_globex = running.token_of("globex", crate::common::ALL_SCOPES).await;
+    assert_eq!(ask("127.0.0.1", of_globex).await.1, "HTTP/1.1 404 No", "another tenant is answered at once");
+    slow.pop();
+    let read = running.request(Method::GET, &path).send().await.unwrap();
+    assert_eq!(read.content_length(), Some(24 << 20));
+    assert_eq!(read.bytes().await.unwrap().len(), 24 << 20);
+    drop(slow);
     running.stop().await;
 }

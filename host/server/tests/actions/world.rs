@@ -110,6 +110,8 @@ pub trait Actions {
     /// Creates, uploads, deploys and binds one, and gives its id.
     async fn run(&self, name: &str, component: &[u8], more: Value) -> String;
     async fn version_that_ran(&self, number: usize) -> (String, Value);
+    /// What a metric without labels counts.
+    async fn metric(&self, name: &str) -> u64;
 }
 
 impl Actions for Running {
@@ -163,5 +165,11 @@ impl Actions for Running {
     async fn version_that_ran(&self, number: usize) -> (String, Value) {
         let outcome = self.login(&event(&format!("sess_{number}"), &format!("txn_{number}"))).await;
         (outcome["actions"][0]["version"].as_str().unwrap_or("none").to_owned(), outcome)
+    }
+
+    async fn metric(&self, name: &str) -> u64 {
+        let text = self.client.get(format!("{}/metrics", self.origin)).send().await.unwrap().text().await.unwrap();
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_else(|| panic!("{name}: {text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 }

@@ -1,21 +1,22 @@
 //! `/api/v2/actions/actions/{id}/component`: what an Action is made of.
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use vestibule::model::{ComponentDigest, TenantId, Timestamp};
+use vestibule::model::{ComponentDigest, Timestamp};
 use vestibule_sessions::{ActionUid, VersionUid};
 
 use super::shapes::{self, Refused, RefusedBody};
-use super::{find, no_action, no_version, shown};
+use super::{find, no_action, no_version, pieces, shown};
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::ApiError;
 use crate::registry::build;
-use crate::request::{Caller, PathId, large_body};
+use crate::request::{BODY_TIME, Caller, PathId, large_body};
+use crate::tenant::Tenant;
 
 /// Uploads a component, and builds it: the answer comes when that has ended, well (`status` is `built`) or not (`failed`, with `errors`). The build
 /// goes on when the caller hangs up. Nothing runs it yet: that is what `deploy` is for.
@@ -50,8 +51,8 @@ pub(crate) async fn upload(
     let (digest, bytes) = hashing.map_err(|error| ApiError::internal(&error))?;
     app.store().put_draft(tenant, &id, &digest, bytes, Timestamp::now()).await?.ok_or_else(no_action)?;
     drop(turn);
-    build::build(&app, tenant, &id, &digest).await;
-    Ok(Json(shown::action(&find(&app, tenant, &id).await?)))
+    let action = build::build(&app, tenant, &id, &digest).await?.ok_or_else(no_action)?;
+    Ok(Json(shown::action(&action)))
 }
 
 /// The component that was uploaded last.
@@ -69,8 +70,8 @@ pub(crate) async fn download(
     caller: Caller,
     PathId(id): PathId<ActionUid>,
 ) -> Result<Response, ApiError> {
-    let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
-    let action = find(&app, tenant, &id).await?;
+    let tenant = caller.may(&[Scope::ReadActions])?;
+    let action = find(&app, &tenant.settings.id, &id).await?;
     let draft = action.draft.ok_or_else(no_component)?;
     answer(&app, tenant, &draft.digest).await
 }
@@ -94,14 +95,15 @@ pub(crate) async fn download_version(
     PathId(id): PathId<ActionUid>,
     PathId(version): PathId<VersionUid>,
 ) -> Result<Response, ApiError> {
-    let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
-    let version = app.store().version(tenant, &id, &version).await?.ok_or_else(no_version)?;
+    let tenant = caller.may(&[Scope::ReadActions])?;
+    let version = app.store().version(&tenant.settings.id, &id, &version).await?.ok_or_else(no_version)?;
     answer(&app, tenant, &version.digest).await
 }
 
-async fn answer(app: &App, tenant: &TenantId, digest: &ComponentDigest) -> Result<Response, ApiError> {
-    let bytes: Bytes = app.store().component(tenant, digest).await?.ok_or_else(no_component)?;
-    let mut response = bytes.into_response();
+async fn answer(app: &App, tenant: &Tenant, digest: &ComponentDigest) -> Result<Response, ApiError> {
+    let turn = app.registry().download_turn(tenant).await?;
+    let bytes = app.store().component(&tenant.settings.id, digest).await?.ok_or_else(no_component)?;
+    let mut response = pieces::send(bytes, BODY_TIME, turn).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/wasm"));
     Ok(response)
 }

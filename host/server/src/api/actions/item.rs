@@ -87,6 +87,8 @@ pub(crate) async fn update(
         };
         match app.store().change_action(tenant_id, &id, change, Some(action.revision), now).await? {
             ActionChanged::Changed(action) => {
+                // It is written down: a rotation waits no longer, however long it takes until it is live.
+                drop(sealed);
                 app.registry().changed(&app, tenant_id).await?;
                 return Ok(Json(shown::action(&action)));
             }

@@ -8,6 +8,7 @@ pub(crate) mod deploy;
 pub(crate) mod executions;
 mod given;
 pub(crate) mod item;
+mod pieces;
 pub(crate) mod policy;
 pub(crate) mod secrets;
 pub(crate) mod shapes;

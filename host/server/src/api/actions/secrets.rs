@@ -13,8 +13,9 @@ use crate::api::{SMALL_BODY, object};
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::ApiError;
-use crate::registry::seal;
+use crate::registry::seal::{self, SealedSecrets};
 use crate::request::{Caller, PathId, body};
+use crate::sealing::Sealing;
 
 /// Sets a secret. It counts at once.
 #[utoipa::path(
@@ -45,9 +46,9 @@ pub(crate) async fn set(
         return Err(ApiError::invalid_body(format!("an Action has at most {MOST_SECRETS} secrets; remove one")));
     }
     let now = Timestamp::now();
-    let mut sealed = seal::all(&app, tenant, &id, vec![(name, value)], now).await?;
-    let secret = sealed.secrets.pop().ok_or_else(|| ApiError::internal(&"nothing was sealed"))?;
-    change(&app, &caller, &id, SecretChange::Set(secret), now).await
+    let SealedSecrets { mut secrets, sealing } = seal::all(&app, tenant, &id, vec![(name, value)], now).await?;
+    let secret = secrets.pop().ok_or_else(|| ApiError::internal(&"nothing was sealed"))?;
+    change(&app, &caller, &id, SecretChange::Set(secret), sealing, now).await
 }
 
 /// Removes a secret. One that isn't there is removed, too.
@@ -70,7 +71,7 @@ pub(crate) async fn remove(
     PathId(name): PathId<SecretName>,
 ) -> Result<StatusCode, ApiError> {
     caller.may(&[Scope::UpdateActions])?;
-    change(&app, &caller, &id, SecretChange::Remove(name), Timestamp::now()).await
+    change(&app, &caller, &id, SecretChange::Remove(name), None, Timestamp::now()).await
 }
 
 async fn change(
@@ -78,11 +79,15 @@ async fn change(
     caller: &Caller,
     id: &ActionUid,
     change: SecretChange,
+    sealing: Option<Sealing>,
     now: Timestamp,
 ) -> Result<StatusCode, ApiError> {
     let tenant = &caller.tenant.settings.id;
     let change = ActionChange { name: None, settings: None, secrets: Some(change) };
-    match app.store().change_action(tenant, id, change, None, now).await? {
+    let changed = app.store().change_action(tenant, id, change, None, now).await?;
+    // A rotation waits no longer, however long it takes until the change is live.
+    drop(sealing);
+    match changed {
         ActionChanged::Changed(_) => {
             app.registry().changed(app, tenant).await?;
             Ok(StatusCode::NO_CONTENT)

@@ -32,7 +32,8 @@ pub(crate) enum Refused {
     /// Too many requests.
     #[response(status = 429)]
     TooMany(ErrorBody),
-    /// The store can't be reached or written to, or the server is too busy. See `Retry-After`.
+    /// The store can't be reached or written to, or the server is too busy. See `Retry-After`. With `not_live_yet`, the change is written down, and this
+    /// server doesn't run it yet.
     #[response(status = 503)]
     Unavailable(ErrorBody),
 }
