@@ -26,7 +26,7 @@ pub(super) fn before(page: Option<usize>, per_page: usize) -> Result<usize, ApiE
     }
 }
 
-/// A page by number, of lists that tell how much there is in all.
+/// A page by number, of lists that tell how much there is in all. They go to their end: an Action's versions are listed in no other way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbered {
     page: usize,
@@ -38,8 +38,8 @@ pub(super) struct Numbered {
 impl Numbered {
     /// The page that these parameters ask for.
     pub(super) fn read(page: Option<usize>, per_page: Option<usize>) -> Result<Self, ApiError> {
-        let per_page = how_many("per_page", per_page)?;
-        Ok(Self { page: page.unwrap_or_default(), per_page, skip: before(page, per_page)? })
+        let (page, per_page) = (page.unwrap_or_default(), how_many("per_page", per_page)?);
+        Ok(Self { page, per_page, skip: page.saturating_mul(per_page) })
     }
 
     /// Rows on it, at most.
@@ -56,4 +56,17 @@ impl Numbered {
 /// Where a page begins by what the one before has ended with; an empty text is the beginning.
 pub(super) fn after(from: Option<&str>) -> Option<&str> {
     from.filter(|from| !from.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_tells_how_much_there_is_goes_to_its_end() {
+        let page = Numbered::read(Some(123), Some(100)).unwrap();
+        assert_eq!((page.skip, page.take()), (12_300, 100));
+        assert_eq!(Numbered::read(Some(usize::MAX), None).unwrap().skip, usize::MAX);
+        assert!(before(Some(10), 100).is_err(), "the log is read further by `from` and `take`");
+    }
 }
