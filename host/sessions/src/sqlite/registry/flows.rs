@@ -12,7 +12,7 @@ use crate::columns::{
     self, ACTION_COLUMNS, BindingRow, SecretRow, action_columns, binding_columns, flow_binding, secret_columns, version_columns,
 };
 use crate::error::StoreError;
-use crate::registry::{Binding, BindingsReplaced, FlowChanges, NewBinding, SealedSecret, StoredFlow, Trigger};
+use crate::registry::{Binding, BindingsReplaced, FlowChanges, NewBindings, SealedSecret, StoredFlow, Trigger};
 use crate::sqlite::Errors;
 
 /// Counts changes of flows for one job, and wakes whoever waits for them. The writer gives a job back when its transaction has ended, and
@@ -112,13 +112,19 @@ pub(super) fn replace_bindings(
     flows: &mut Flows,
     tenant: &TenantId,
     trigger: Trigger,
-    bindings: &[NewBinding],
+    new: &NewBindings,
     now: Timestamp,
 ) -> Result<BindingsReplaced, StoreError> {
     const KEPT: &str =
         concat!("SELECT ", binding_columns!(), " FROM bindings WHERE tenant = ?1 AND trigger_id = ?2 ORDER BY position");
     const INSERT: &str = "INSERT INTO bindings (tenant, trigger_id, position, id, action_id, display_name, created_at, updated_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let bindings = new.bindings.as_slice();
+    let key = (tenant.as_str(), trigger.as_str());
+    let before = query(connection, KEPT, key, |row| binding_row(row, 0)).map_err(errors.sql())?;
+    if new.is_overtaken(before.iter().map(|row| row.id.as_str())) {
+        return Ok(BindingsReplaced::Overtaken);
+    }
     for (place, binding) in bindings.iter().enumerate() {
         let found = kept(connection, tenant, &binding.action.to_string()).map_err(errors.sql())?;
         let Some((action, _)) = found.filter(|(action, _)| action.trigger_id == trigger.as_str()) else {
@@ -131,8 +137,6 @@ pub(super) fn replace_bindings(
             return Ok(BindingsReplaced::NotDeployed(binding.action));
         }
     }
-    let key = (tenant.as_str(), trigger.as_str());
-    let before = query(connection, KEPT, key, |row| binding_row(row, 0)).map_err(errors.sql())?;
     execute(connection, "DELETE FROM bindings WHERE tenant = ?1 AND trigger_id = ?2", key).map_err(errors.sql())?;
     for (place, binding) in bindings.iter().enumerate() {
         let row = BindingRow::at(place, binding, trigger.as_str(), &before, now)?;
