@@ -15,6 +15,17 @@ pub(crate) fn sha256(component: &[u8]) -> String {
     Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whether it begins as WebAssembly does: what is a text or a picture makes no Action and no plan.
+///
+/// # Errors
+/// When it doesn't: by the name that the person knows it by.
+pub(crate) fn looks_like_a_component(component: &[u8], name: &str) -> Result<()> {
+    if !component.starts_with(b"\0asm") {
+        bail!("{name} is not a WebAssembly component, and nothing was deployed; `vestibule build` makes one");
+    }
+    Ok(())
+}
+
 /// Uploads a component as an Action's draft and waits until it is built. `None` where the draft is this component already.
 ///
 /// # Errors
@@ -26,15 +37,18 @@ pub(crate) fn upload(remote: &Remote, action: &Action, component: &Bytes) -> Res
     let built = remote.upload(action, component.clone())?;
     if built.status.as_deref() != Some("built") {
         let errors: Vec<String> = built.errors.iter().map(|error| format!("\n    {}", printable(&error.msg))).collect();
-        let status = built.status.as_deref().unwrap_or("not built");
-        bail!("the component of {} is {}, and nothing was deployed{}", action.name, printable(status), errors.concat());
+        let status = match built.status.as_deref() {
+            Some("failed") | None => "can't be built".to_owned(),
+            Some(other) => format!("is {} still", printable(other)),
+        };
+        bail!("the component of {} {status}, and nothing was deployed{}", action.name, errors.concat());
     }
     Ok(Some(built))
 }
 
-/// Runs an Action's draft in logins from now on.
-pub(crate) fn deploy(remote: &Remote, action: &Action, accept_capabilities: bool) -> Result<Answered<Version>> {
-    remote.deploy(&action.id, accept_capabilities).map_err(|error| refused(error, &action.name, remote.tenant().as_str()))
+/// Runs an Action's draft, which is this component, in logins from now on.
+pub(crate) fn deploy(remote: &Remote, action: &Action, sha256: &str, accept_capabilities: bool) -> Result<Answered<Version>> {
+    remote.deploy(&action.id, sha256, accept_capabilities).map_err(|error| refused(error, &action.name, remote.tenant().as_str()))
 }
 
 /// Says what to do about a deployment that the server refuses.
@@ -45,6 +59,10 @@ pub(crate) fn refused(error: anyhow::Error, action: &str, tenant: &str) -> anyho
         "capabilities_refused" => format!("`vestibule policy show --tenant {tenant}` shows who may"),
         "requests_not_allowed" => format!("`vestibule actions set {action} --allow ORIGIN --tenant {tenant}`"),
         "overtaken" => "somebody else has changed it meanwhile: see `vestibule actions show`, and run this again".to_owned(),
+        _ if Refusal::leaves_open(&error) => {
+            let help = format!("`vestibule actions show {action} --tenant {tenant}` shows what runs; run this again");
+            return anyhow!("{action} may be deployed: {refusal}\n  help: {help}");
+        }
         _ => return anyhow!("{action} was not deployed: {refusal}"),
     };
     anyhow!("{action} was not deployed: {refusal}\n  help: {help}")
@@ -75,7 +93,7 @@ mod tests {
 
     fn refusal(code: &str) -> anyhow::Error {
         let capabilities = vec!["event-user.email".to_owned()];
-        Refusal { status: 409, code: code.into(), message: "it asks for more".into(), capabilities }.into()
+        Refusal { status: 409, code: code.into(), message: "it asks for more".into(), capabilities, wait: None }.into()
     }
 
     #[test]
@@ -88,6 +106,8 @@ mod tests {
         );
         assert!(told("capabilities_refused").contains("vestibule policy show --tenant acme"));
         assert!(!told("not_built").contains("help"));
+        let shown = told("not_live_yet");
+        assert!(shown.contains("gate may be deployed") && shown.contains("vestibule actions show gate"), "{shown}");
     }
 
     #[test]

@@ -1,16 +1,47 @@
 //! What is read from standard input: a secret, so that it is in no list of processes and no history; and a yes. And files that hold secrets.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-/// The secret's line. `example` says how it gets there.
-pub(crate) fn secret(example: &str) -> Result<Zeroizing<String>> {
+/// More bytes than a secret of any kind has.
+const LONGEST: u64 = 64 << 10;
+
+/// A secret that is one line, the first: what stands below it in a keeper of passwords is something else. `example` says how it gets there.
+pub(crate) fn line(example: &str) -> Result<Zeroizing<String>> {
+    prompt()?;
     let mut line = Zeroizing::new(String::new());
     std::io::stdin().lock().read_line(&mut line).context("can't read the secret from standard input")?;
-    let secret = line.trim_end_matches(['\r', '\n']);
+    given(&line, example)
+}
+
+/// A secret that may have several lines, as a key in PEM has: all of the input, but the end of its last line.
+pub(crate) fn all(example: &str) -> Result<Zeroizing<String>> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        return line(example);
+    }
+    let mut text = Zeroizing::new(String::new());
+    input.lock().take(LONGEST + 1).read_to_string(&mut text).context("can't read the secret from standard input")?;
+    if text.len() as u64 > LONGEST {
+        bail!("standard input has more than {LONGEST} bytes, which is no secret");
+    }
+    given(&text, example)
+}
+
+fn prompt() -> Result<()> {
+    if std::io::stdin().is_terminal() {
+        eprint!("The secret, which is seen as you type it: ");
+        std::io::stderr().flush()?;
+    }
+    Ok(())
+}
+
+fn given(text: &str, example: &str) -> Result<Zeroizing<String>> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let secret = text.strip_suffix('\r').unwrap_or(text);
     if secret.is_empty() {
         bail!("there is no secret on standard input; for instance: {example}");
     }

@@ -12,8 +12,9 @@ use common::{file, folder, root, vestibule, vestibule_with_input};
 #[test]
 fn the_lines_of_the_examples_readme_work_as_they_stand() {
     let readme = std::fs::read_to_string(root().join("examples/serve/README.md")).unwrap();
-    let lines = readme.split("```sh\n").nth(2).and_then(|rest| rest.split("```").next()).expect("the README has its lines");
-    assert_eq!(lines.matches("curl").count(), 4, "{lines}");
+    let lines = |place| readme.split("```sh\n").nth(place).and_then(|rest| rest.split("```").next()).expect("it has its lines");
+    let (curls, deploys) = (lines(2), lines(3));
+    assert!(curls.matches("curl").count() == 4 && deploys.contains("vestibule deploy"), "{readme}");
     // The example itself, in a folder of its own and at a port that is free.
     let folder = folder();
     let toml = std::fs::read_to_string(root().join("examples/serve/vestibule.toml")).unwrap();
@@ -21,13 +22,17 @@ fn the_lines_of_the_examples_readme_work_as_they_stand() {
     let toml = toml.replace("127.0.0.1:8180", "127.0.0.1:0").replace("\"../", &format!("\"{}/", examples.display()));
     let config = file(&folder, "vestibule.toml", toml.as_bytes());
     let server = Server::run(config.as_ref());
-    let script = format!("set -eu\n{}", lines.replace("localhost:8180", &format!("localhost:{}", server.port)));
-    let ran = Command::new("sh").args(["-c", &script]).current_dir(root()).output().expect("sh can be run");
+    let script = format!("set -eu\n{curls}{deploys}").replace("localhost:8180", &format!("localhost:{}", server.port));
+    let script = script.replace("vestibule ", &format!("{} ", env!("CARGO_BIN_EXE_vestibule")));
+    let ran = Command::new("sh").args(["-c", &script]).current_dir(root()).env("VESTIBULE_CONFIG_DIR", folder.path()).output();
+    let ran = ran.expect("sh can be run");
     let told = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success(), "{told}\n{}", String::from_utf8_lossy(&ran.stderr));
     assert!(told.contains("\"decision\":\"allow\""), "{told}");
     assert!(told.contains("\"session_metadata\":{\"org_id\":\"org_abc123\""), "{told}");
     assert!(told.contains("\"session_metadata\":{\"tier\":\"gold\"}"), "{told}");
+    assert!(told.contains("device-name version 1 is deployed for tenant acme\n"), "{told}");
+    assert!(told.contains("{\"name\":\"device-name\",\"version\":\"1\"") && told.contains("device-name: deleted"), "{told}");
     assert!(server.stop().contains("ended"));
 }
 

@@ -34,8 +34,9 @@ pub use postgres::{PostgresSettings, PostgresStore};
 pub use registry::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
     BuildError, BuildStatus, ComponentInfo, Deployed, Draft, Execution, ExecutionCursor, ExecutionCursorError, ExecutionFilter,
-    ExecutionPage, ExecutionStatus, FlowBinding, FlowChanges, NameError, NewAction, NewBinding, Registry, SealedSecret,
-    SecretChange, SecretInfo, SecretName, StoredAction, StoredFlow, StoredPolicy, Trigger, TriggerError, Version, VersionList,
+    ExecutionPage, ExecutionStatus, FlowBinding, FlowChanges, NameError, NewAction, NewBinding, NewBindings, Registry,
+    SealedSecret, SecretChange, SecretInfo, SecretName, StoredAction, StoredFlow, StoredPolicy, Trigger, TriggerError, Version,
+    VersionList,
 };
 pub use session::{Actor, Device, Ended, Initiator, InitiatorError, Method, Session, SessionClient};
 pub use sqlite::{SqliteSettings, SqliteStore};

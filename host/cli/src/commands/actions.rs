@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::settings::Change;
 use crate::remote::shapes::{Action, Answered, Version};
-use crate::remote::{Place, Remote};
+use crate::remote::{Place, Refusal, Remote};
 use crate::table::{Table, kilobytes, printable};
 use crate::{deploying, json};
 
@@ -127,7 +127,12 @@ impl Actions {
             }
             What::Rollback { one, to, keep_draft, accept_capabilities } => {
                 let (remote, action) = one.find()?;
-                let versions = remote.versions(&action.id)?;
+                let running = action.deployed_version.as_ref().map(|version| version.number);
+                let is_enough = |version: &Version| match to {
+                    Some(number) => version.number == number,
+                    None => running.is_none_or(|running| version.number < running),
+                };
+                let versions = remote.versions_until(&action.id, is_enough)?;
                 let older = older(&action, &versions, to)?;
                 let deployed = remote
                     .deploy_version(&action.id, &older.id, !keep_draft, accept_capabilities)
@@ -146,7 +151,12 @@ impl Actions {
             What::Delete { place, name, force, json } => {
                 let remote = place.connect()?;
                 let deleted = remote.delete_action(&remote.action(&name)?.id, force);
-                deleted.with_context(|| format!("{name} was not deleted; --force deletes it where it is bound as well"))?;
+                deleted.map_err(|error| match error.downcast_ref::<Refusal>() {
+                    Some(refusal) if refusal.code == "action_bound" => {
+                        anyhow!("{name} was not deleted: {refusal}\n  help: --force deletes it together with its binding")
+                    }
+                    _ => error.context(format!("{name} was not deleted")),
+                })?;
                 json::done(json, &format!("{}: deleted", printable(&name)), &json!({ "name": name, "deleted": true }))?;
             }
         }
@@ -169,7 +179,9 @@ fn older<'a>(action: &Action, versions: &'a [Answered<Version>], to: Option<u64>
         (None, Some(number)) => {
             bail!("{name} has no version {number}; `vestibule actions versions {name}` shows those there are")
         }
-        (None, None) => bail!("{name} has no version before {running}, which runs"),
+        (None, None) => bail!(
+            "{name} has no version before {running}, which runs; `vestibule bindings remove {name}` has logins run it no longer"
+        ),
     }
 }
 
@@ -206,7 +218,7 @@ fn size(bytes: u64) -> String {
 }
 
 fn show(action: &Action) {
-    println!(" {} {}\n", printable(&action.name), action.id);
+    println!(" {} {}\n", printable(&action.name), printable(&action.id));
     let mut table = Table::default();
     table.row(["trigger", action.trigger()]);
     let runs = action.deployed_version.as_ref().map_or_else(

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
+use crate::deploying::looks_like_a_component;
 use crate::folder::{self, Folder, State, Values};
 use crate::remote::Place;
 use crate::table::printable;
@@ -53,10 +54,15 @@ impl Apply {
             bail!("nobody can be asked where --json is read; say --yes or --dry-run as well");
         }
         let folder = Folder::read(&self.folder)?;
+        for (name, component) in &folder.components {
+            // A pointer of Git LFS, for instance, in place of the file.
+            looks_like_a_component(component, &format!("the component of {name}"))?;
+        }
         let values = self.secrets.as_deref().map_or_else(|| Ok(Values::default()), Values::read)?;
         let remote = self.place.connect()?;
         let state = State::of(&remote)?;
-        let plan = folder::plan(&state, &folder, self.prune)?;
+        let mut plan = folder::plan(&state, &folder, self.prune)?;
+        plan.notes.extend(values.left_over(&plan));
         if !self.json {
             print!("{}", plan.shown(&state));
             plan.notes.iter().for_each(|note| println!("   {}", printable(note)));

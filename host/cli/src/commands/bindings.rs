@@ -70,12 +70,12 @@ impl Bindings {
             }
             What::Set { at, names } => {
                 let (remote, bindings) = at.open()?;
-                let bound = remote.bind(&at.trigger, &order(&bindings, &names))?;
+                let bound = replace(&remote, &at.trigger, &bindings, &order(&bindings, &names))?;
                 (at, bound)
             }
             What::Remove { at, names } => {
                 let (remote, bindings) = at.open()?;
-                let bound = remote.bind(&at.trigger, &without(&bindings, &names)?)?;
+                let bound = replace(&remote, &at.trigger, &bindings, &without(&bindings, &names)?)?;
                 (at, bound)
             }
         };
@@ -86,6 +86,16 @@ impl Bindings {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn replace(
+    remote: &Remote,
+    trigger: &str,
+    before: &[Answered<Binding>],
+    order: &[(String, String)],
+) -> Result<Vec<Answered<Binding>>> {
+    let seen: Vec<&str> = before.iter().map(|binding| binding.id.as_str()).collect();
+    remote.bind(trigger, &seen, order)
 }
 
 /// These names, each with what it is called there already.

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use clap::Args;
 use serde_json::{Map, Value, json};
+use vestibule::model::ActionId;
 
-use crate::deploying::{self, timed, told};
-use crate::remote::shapes::{Action, Answered, Version};
-use crate::remote::{Place, Remote};
+use crate::deploying::{self, looks_like_a_component, timed, told};
+use crate::remote::shapes::{Action, Answered, Binding, Version};
+use crate::remote::{Place, Refusal, Remote};
 use crate::table::{kilobytes, printable};
 use crate::{actions, json};
 
@@ -81,7 +82,7 @@ impl Deploy {
                 "created": done.is_new,
                 "deployed": done.made.is_some(),
                 "place": done.place,
-                "capabilities": done.action.component.as_ref().map(|component| &component.capabilities),
+                "capabilities": version.and_then(|version| version.component.as_ref()).map(|component| &component.capabilities),
                 "capabilities_added": done.more,
                 "milliseconds": times,
             }))?;
@@ -98,49 +99,57 @@ impl Deploy {
         let (component, took) = timed(|| actions::deployed(&self.action))?;
         times.push(("build", took));
         let (fallback, bytes) = component.into_parts();
+        looks_like_a_component(&bytes, &self.action.display().to_string())?;
         let name = self.name.clone().or_else(|| own_name(&bytes)).unwrap_or(fallback);
+        ActionId::new(&name, "1").with_context(|| format!("an Action can't be called {name:?}; call it by --name"))?;
         let (sha256, bytes) = (deploying::sha256(&bytes), Bytes::from(bytes));
 
         let found = remote.find_action(&name)?;
         let is_new = found.is_none();
-        let mut action = match found {
+        let action = match found {
             Some(action) => action,
             None => remote.create_action(&name, &self.trigger, Map::new())?,
         };
-        let (built, took) = timed(|| deploying::upload(remote, &action, &bytes))?;
-        if let Some(built) = built {
-            told("Uploaded", &format!("{name} · {}", kilobytes(bytes.len())), took);
-            action = built;
+        let mut done = Done { action, sha256, is_new, more: Vec::new(), made: None, place: None, times };
+        let released = self.release(remote, &bytes, &mut done);
+        let has_failed = released.as_ref().err().is_some_and(|error| !Refusal::leaves_open(error));
+        if has_failed && is_new && done.made.is_none() {
+            let what = format!("{name} was created and has no version yet; the next `vestibule deploy` goes on with it");
+            eprintln!("    Warning {}", printable(&what));
         }
-        times.push(("upload", took));
+        released.map(|()| done)
+    }
 
-        let more: Vec<String> = match &action.deployed_version {
-            Some(version) => {
-                let more: Vec<String> = action.asks_for_more().into_iter().map(str::to_owned).collect();
-                if !more.is_empty() {
-                    eprintln!("    Warning {name} asks for more than version {}:", version.number);
-                    more.iter().for_each(|capability| eprintln!("            + {}", printable(capability)));
-                }
-                more
+    /// From the component to logins, as far as that isn't done.
+    fn release(&self, remote: &Remote, bytes: &Bytes, done: &mut Done) -> Result<()> {
+        let name = done.action.name.clone();
+        // What runs already is not uploaded: the draft may be somebody's who has more to do.
+        if !done.action.runs(&done.sha256) {
+            let (built, took) = timed(|| deploying::upload(remote, &done.action, bytes))?;
+            if let Some(built) = built {
+                told("Uploaded", &format!("{name} · {}", kilobytes(bytes.len())), took);
+                done.action = built;
             }
-            None => Vec::new(),
-        };
-        let made = if action.runs(&sha256) {
-            None
-        } else {
-            let (version, took) = timed(|| deploying::deploy(remote, &action, self.accept_capabilities))?;
+            done.times.push(("upload", took));
+            if let Some(version) = &done.action.deployed_version {
+                done.more = done.action.asks_for_more().into_iter().map(str::to_owned).collect();
+                if !done.more.is_empty() {
+                    eprintln!("    Warning {name} asks for more than version {}:", version.number);
+                    done.more.iter().for_each(|capability| eprintln!("            + {}", printable(capability)));
+                }
+            }
+            let (version, took) = timed(|| deploying::deploy(remote, &done.action, &done.sha256, self.accept_capabilities))?;
             told("Deployed", &format!("{name} version {}", version.number), took);
-            times.push(("deploy", took));
-            Some(version)
-        };
-        let mut place = None;
-        if self.bind {
-            let (bound, took) = timed(|| bind(remote, &action))?;
-            told("Bound", &format!("{name} to {} at place {bound}", action.trigger()), took);
-            times.push(("bind", took));
-            place = Some(bound);
+            done.times.push(("deploy", took));
+            done.made = Some(version);
         }
-        Ok(Done { action, sha256, is_new, more, made, place, times })
+        if self.bind {
+            let (bound, took) = timed(|| bind(remote, &done.action))?;
+            told("Bound", &format!("{name} to {} at place {bound}", done.action.trigger()), took);
+            done.times.push(("bind", took));
+            done.place = Some(bound);
+        }
+        Ok(())
     }
 }
 
@@ -149,17 +158,25 @@ fn own_name(component: &[u8]) -> Option<String> {
     wasm_metadata::Payload::from_binary(component).ok()?.metadata().name.clone()
 }
 
+/// How often it is bound anew where others bind at the same time.
+const TRIES: usize = 10;
+
 /// Binds an Action at the end of its trigger's order, where it isn't bound yet, and gives its place, counted from one.
 fn bind(remote: &Remote, action: &Action) -> Result<usize> {
-    let mut order: Vec<(String, String)> = remote
-        .bindings(action.trigger())?
-        .iter()
-        .map(|binding| (binding.action.name.clone(), binding.display_name.clone()))
-        .collect();
-    if let Some(place) = order.iter().position(|(name, _)| *name == action.name) {
-        return Ok(place + 1);
+    let mut tries = 1..=TRIES;
+    loop {
+        let bindings = remote.bindings(action.trigger())?;
+        if let Some(place) = bindings.iter().position(|binding| binding.action.name == action.name) {
+            return Ok(place + 1);
+        }
+        let called = |binding: &Answered<Binding>| (binding.action.name.clone(), binding.display_name.clone());
+        let mut order: Vec<(String, String)> = bindings.iter().map(called).collect();
+        order.push((action.name.clone(), action.name.clone()));
+        let seen: Vec<&str> = bindings.iter().map(|binding| binding.id.as_str()).collect();
+        let is_last = tries.next().is_none();
+        match remote.bind(action.trigger(), &seen, &order) {
+            Err(error) if !is_last && Refusal::has_code(&error, "overtaken") => {}
+            bound => return bound.map(|_| order.len()),
+        }
     }
-    order.push((action.name.clone(), action.name.clone()));
-    remote.bind(action.trigger(), &order)?;
-    Ok(order.len())
 }

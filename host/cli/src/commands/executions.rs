@@ -124,21 +124,24 @@ fn show(execution: &Execution) {
     }
     println!("{table}");
     let mut table = Table::default();
-    table.row(["action", "result", "began", "fuel", "memory"]);
+    table.row(["action", "result", "began", "ended", "fuel", "memory"]);
     for result in &execution.results {
         let fuel = result.fuel.map_or_else(|| "–".to_owned(), thousands);
         let memory =
             result.peak_memory_bytes.and_then(|bytes| usize::try_from(bytes).ok()).map_or_else(|| "–".to_owned(), megabytes);
         let how = result.result.as_deref().unwrap_or_default();
-        table.row([&called(result), how, &result.started_at, &fuel, &memory]);
+        table.row([&called(result), how, &result.started_at, &result.ended_at, &fuel, &memory]);
         if let Some(error) = &result.error {
-            table.row(["", &format!("{}: {}", error.id, error.msg), "", "", ""]);
+            table.row(["", &format!("{}: {}", error.id, error.msg), "", "", "", ""]);
         }
     }
     print!("{table}");
-    for result in execution.results.iter().filter(|result| !result.log.is_empty()) {
+    for result in execution.results.iter().filter(|result| !result.log.is_empty() || result.log_cut) {
         println!("\n   Log of {}", printable(&called(result)));
         result.log.iter().for_each(|line| println!("   {}", printable(&log_line(line))));
+        if result.log_cut {
+            println!("   … and more, which is not kept");
+        }
     }
 }
 

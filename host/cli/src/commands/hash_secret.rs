@@ -17,7 +17,7 @@ pub(crate) struct HashSecret {}
 
 impl HashSecret {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let secret = input::secret("openssl rand -hex 32 | vestibule hash-secret")?;
+        let secret = input::line("openssl rand -hex 32 | vestibule hash-secret")?;
         let hash = Argon2::default().hash_password(secret.as_bytes()).map_err(|error| anyhow!("can't hash it: {error}"))?;
         println!("{hash}");
         Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::remote::shapes::{Answered, LogEntry};
-use crate::remote::{Place, Refusal};
+use crate::remote::{Place, may_pass};
 use crate::table::printable;
 
 /// How often new entries are asked for: a person waits no longer, and a tenant's rate allows far more.
@@ -35,7 +35,7 @@ impl Logs {
         let remote = self.place.connect()?;
         let mut entries = remote.latest_log(usize::from(self.take))?;
         entries.reverse();
-        let mut last = String::new();
+        let (mut last, mut is_away) = (String::new(), false);
         loop {
             let count = entries.len();
             self.print(&entries)?;
@@ -50,12 +50,19 @@ impl Logs {
                 std::thread::sleep(EVERY);
             }
             entries = match remote.log_after(&last) {
-                // It may be started anew just now.
-                Err(error) if !error.is::<Refusal>() => {
-                    eprintln!("    Warning {error:#}; it is asked again");
+                Ok(entries) => {
+                    is_away = false;
+                    entries
+                }
+                // It may be started anew just now. That is told once.
+                Err(error) if may_pass(&error) => {
+                    if !is_away {
+                        eprintln!("    Warning it is asked again until it answers: {error:#}");
+                    }
+                    is_away = true;
                     Vec::new()
                 }
-                answered => answered?,
+                Err(error) => return Err(error),
             };
         }
     }

@@ -70,7 +70,7 @@ impl ProfileCommand {
                     ca.canonicalize().with_context(|| format!("can't read the certificate authority {}", ca.display()))
                 };
                 let ca = ca.map(path).transpose()?;
-                let client_secret = input::secret(&format!("pass show {tenant} | vestibule profile add {tenant} …"))?;
+                let client_secret = input::line(&format!("pass show {tenant} | vestibule profile add {tenant} …"))?;
                 profiles.all.insert(tenant.to_string(), Profile { url, client_id, client_secret, ca });
                 profiles.write()?;
                 let file = profiles.file();

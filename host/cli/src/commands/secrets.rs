@@ -22,9 +22,12 @@ pub(crate) struct Secrets {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Set one; its value is read from standard input
+    ///
+    /// All of the input is the value, but for the end of its last line.
     #[command(after_help = "\
-Example:
-  pass show acme/crm | vestibule secrets set API_KEY --action crm-sync --tenant acme")]
+Examples:
+  pass show acme/crm | vestibule secrets set API_KEY --action crm-sync --tenant acme
+  vestibule secrets set SIGNING_KEY --action crm-sync --tenant acme < key.pem")]
     Set {
         /// Its name
         name: String,
@@ -62,9 +65,13 @@ impl Secrets {
         match self.what {
             What::Set { name, of } => {
                 let remote = of.place.connect()?;
-                let value = input::secret(&format!("pass show {name} | vestibule secrets set {name} …"))?;
+                let value = input::all(&format!("pass show {name} | vestibule secrets set {name} …"))?;
                 remote.set_secret(&remote.action(&of.action)?.id, &name, &value)?;
-                let sentence = format!("{}: set for {}", printable(&name), printable(&of.action));
+                let lines = match value.lines().count() {
+                    1 => String::new(),
+                    lines => format!(", {lines} lines"),
+                };
+                let sentence = format!("{}: set for {}{lines}", printable(&name), printable(&of.action));
                 json::done(of.json, &sentence, &json!({ "action": of.action, "name": name, "set": true }))?;
             }
             What::List { of } => {

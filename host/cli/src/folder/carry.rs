@@ -14,7 +14,8 @@ use crate::table::kilobytes;
 
 /// Carries a plan out.
 pub(crate) fn carry_out(remote: &Remote, state: State, plan: &Plan, values: &Values, accept_capabilities: bool) -> Result<()> {
-    let mut carrier = Carrier { remote, actions: state.actions, values, accept_capabilities };
+    let State { actions, binding_ids, .. } = state;
+    let mut carrier = Carrier { remote, actions, binding_ids, values, accept_capabilities };
     for step in &plan.steps {
         let (done, took) = timed(|| carrier.carry(step))?;
         let (done, what) = done;
@@ -27,6 +28,8 @@ struct Carrier<'a> {
     remote: &'a Remote,
     /// As they are after the steps so far.
     actions: BTreeMap<String, Answered<Action>>,
+    /// Of what the plan was made over.
+    binding_ids: BTreeMap<String, Vec<String>>,
     values: &'a Values,
     accept_capabilities: bool,
 }
@@ -73,13 +76,14 @@ impl Carrier<'_> {
                 self.actions.extend(built.map(|built| (action.clone(), built)));
                 ("Uploaded", format!("{action} · {}", kilobytes(component.len())))
             }
-            Step::Deploy { action, capabilities } => {
+            Step::Deploy { action, sha256, capabilities } => {
                 let accept = self.accept_capabilities || self.allows(action, capabilities.as_ref())?;
-                let version = deploying::deploy(remote, self.action(action)?, accept)?;
+                let version = deploying::deploy(remote, self.action(action)?, sha256, accept)?;
                 ("Deployed", format!("{action} version {}", version.number))
             }
             Step::Bind { trigger, order } => {
-                remote.bind(trigger, order).with_context(|| format!("{trigger} was not bound"))?;
+                let seen: Vec<&str> = self.binding_ids.get(trigger).into_iter().flatten().map(String::as_str).collect();
+                remote.bind(trigger, &seen, order).with_context(|| format!("{trigger} was not bound"))?;
                 ("Bound", trigger.clone())
             }
             Step::Delete { action } => {

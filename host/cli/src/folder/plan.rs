@@ -12,7 +12,7 @@ use super::files::Folder;
 use super::manifest::Entry;
 use super::state::State;
 use crate::deploying::sha256;
-use crate::remote::shapes::{Action, Settings};
+use crate::remote::shapes::{Action, Component, Settings};
 use crate::table::{Table, kilobytes};
 
 /// One thing that is done. In the order in which they are done.
@@ -36,7 +36,13 @@ pub(crate) enum Step {
         component: Bytes,
     },
     /// Makes a version of the draft, and has logins run it.
-    Deploy { action: String, capabilities: Option<BTreeSet<String>> },
+    Deploy {
+        action: String,
+        /// Which component that is.
+        sha256: String,
+        /// What it may see and do; where nobody says, no more than what runs.
+        capabilities: Option<BTreeSet<String>>,
+    },
     /// Replaces a trigger's bindings: names in their order, each with what it is called there.
     Bind { trigger: String, order: Vec<(String, String)> },
     /// Deletes an Action.
@@ -85,46 +91,49 @@ impl Plan {
         prune: bool,
     ) -> Result<()> {
         let action = || name.to_owned();
-        match there {
-            None => {
-                let settings = changes(&Settings::default(), &entry.settings())?;
-                self.steps.push(Step::Create { action: action(), trigger: entry.trigger.clone(), settings });
-            }
-            Some(there) if there.trigger() != entry.trigger => {
+        if there.is_none() {
+            let settings = changes(&Settings::default(), &entry.settings())?;
+            self.steps.push(Step::Create { action: action(), trigger: entry.trigger.clone(), settings });
+        }
+        let sha256 = component.map(|component| sha256(component));
+        let (mut is_draft, mut runs) = (false, false);
+        if let (Some(there), Some(sha256)) = (there, &sha256) {
+            (is_draft, runs) = (there.has_built(sha256), there.runs(sha256));
+        }
+        // It takes long and changes nothing that logins run, so it comes before what changes that.
+        if let Some(component) = component
+            && !is_draft
+            && !(entry.deployed && runs)
+        {
+            self.steps.push(Step::Upload { action: action(), component: component.clone() });
+        }
+        if let Some(there) = there {
+            if there.trigger() != entry.trigger {
                 bail!(
                     "{name} is for {} there, and for {} in the folder; an Action's trigger can't change",
                     there.trigger(),
                     entry.trigger
-                )
+                );
             }
-            Some(there) => {
-                let settings = changes(&there.settings, &entry.settings())?;
-                if !settings.is_empty() {
-                    self.steps.push(Step::Change { action: action(), settings });
-                }
+            let settings = changes(&there.settings, &entry.settings())?;
+            if !settings.is_empty() {
+                self.steps.push(Step::Change { action: action(), settings });
             }
         }
         let has = |secret: &String| there.is_some_and(|there| there.secrets.iter().any(|known| known.name == *secret));
         for secret in entry.secrets.iter().filter(|secret| !has(secret)) {
             self.steps.push(Step::Secret { action: action(), secret: secret.clone() });
         }
+        if let Some(sha256) = sha256.filter(|_| entry.deployed && !runs) {
+            self.steps.push(Step::Deploy { action: action(), sha256, capabilities: entry.capabilities.clone() });
+        }
+        // What ran until now may have read them.
         for secret in there.iter().flat_map(|there| &there.secrets).filter(|secret| !entry.secrets.contains(&secret.name)) {
             if prune {
                 self.steps.push(Step::RemoveSecret { action: action(), secret: secret.name.clone() });
             } else {
                 self.notes.push(format!("{name} has a secret {} that is not in the folder; --prune removes it", secret.name));
             }
-        }
-        let Some(component) = component else { return Ok(()) };
-        let sha256 = sha256(component);
-        let is_draft = there.is_some_and(|there| there.has_built(&sha256));
-        let runs = there.is_some_and(|there| there.runs(&sha256));
-        let is_there = if entry.deployed { runs } else { is_draft };
-        if !is_there && !is_draft {
-            self.steps.push(Step::Upload { action: action(), component: component.clone() });
-        }
-        if entry.deployed && !runs {
-            self.steps.push(Step::Deploy { action: action(), capabilities: entry.capabilities.clone() });
         }
         Ok(())
     }
@@ -164,7 +173,10 @@ impl Plan {
                 Step::Secret { action, secret } => ("+", "set secret", action.as_str(), secret.clone()),
                 Step::RemoveSecret { action, secret } => ("-", "remove secret", action.as_str(), secret.clone()),
                 Step::Upload { action, component } => ("~", "upload", action.as_str(), kilobytes(component.len())),
-                Step::Deploy { action, .. } => ("~", "deploy", action.as_str(), String::new()),
+                Step::Deploy { action, capabilities, .. } => {
+                    let running = state.actions.get(action).and_then(|action| action.running());
+                    ("~", "deploy", action.as_str(), more(running, capabilities.as_ref()))
+                }
                 Step::Bind { trigger, order } => {
                     let before = state.bindings.get(trigger).map(Vec::as_slice).unwrap_or_default();
                     ("~", "bind", trigger.as_str(), format!("{} (before: {})", names(order), names(before)))
@@ -175,6 +187,13 @@ impl Plan {
         }
         table
     }
+}
+
+/// What a version may see and do and the one that runs doesn't.
+fn more(running: Option<&Component>, allowed: Option<&BTreeSet<String>>) -> String {
+    let (Some(running), Some(allowed)) = (running, allowed) else { return String::new() };
+    let more: Vec<&str> = allowed.iter().filter(|name| !running.capabilities.contains(name)).map(String::as_str).collect();
+    if more.is_empty() { String::new() } else { format!("which may use {} from now on", more.join(", ")) }
 }
 
 /// The members of settings that are to be others.
@@ -211,7 +230,7 @@ mod tests {
         });
         said.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let action = serde_json::from_value(said).unwrap();
-        State { actions: [("gate".to_owned(), action)].into(), bindings: BTreeMap::new(), policy: None }
+        State { actions: [("gate".to_owned(), action)].into(), ..State::default() }
     }
 
     fn steps(state: &State, text: &str, prune: bool) -> Vec<Value> {
@@ -236,9 +255,9 @@ mod tests {
             [
                 json!({ "do": "policy", "policy": { "others": "deny", "rules": {} } }),
                 json!({ "do": "create", "action": "gate", "trigger": "post-login", "settings": { "configuration": { "a": "1" }, "on_failure": "fail-login" } }),
-                json!({ "do": "secret", "action": "gate", "secret": "KEY" }),
                 json!({ "do": "upload", "action": "gate" }),
-                json!({ "do": "deploy", "action": "gate", "capabilities": ["log.write"] }),
+                json!({ "do": "secret", "action": "gate", "secret": "KEY" }),
+                json!({ "do": "deploy", "action": "gate", "sha256": sha256(GATE), "capabilities": ["log.write"] }),
                 json!({ "do": "bind", "trigger": "post-login", "order": [["gate", "gate"]] }),
             ]
         );
@@ -268,6 +287,18 @@ mod tests {
         assert_eq!(dones(&gate(None, None, &none), &draft), ["upload"]);
         assert!(dones(&gate(None, Some(GATE), &none), &draft).is_empty());
         assert_eq!(dones(&gate(None, Some(GATE), &json!({ "status": "failed" })), &draft), ["upload"]);
+    }
+
+    #[test]
+    fn what_runs_keeps_what_it_reads_until_its_successor_runs() {
+        let more = json!({ "secrets": [{ "name": "OLD" }], "configuration": { "a": "1" } });
+        let state = gate(Some(b"other"), Some(b"other"), &more);
+        let text = "[actions.gate]\ncomponent = \"gate.wasm\"\nsecrets = [\"NEW\"]\ncapabilities = [\"http\", \"log.write\"]";
+        let all = steps(&state, text, true);
+        let dones: Vec<&str> = all.iter().map(|step| step["do"].as_str().unwrap()).collect();
+        assert_eq!(dones, ["upload", "change", "secret", "deploy", "remove-secret"]);
+        let shown = plan(&state, &folder(text), true).unwrap().shown(&state).to_string();
+        assert!(shown.contains("gate  which may use http from now on"), "{shown}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use vestibule::model::ActionId;
 use super::files::{Folder, component_file};
 use super::manifest::{Entry, Manifest};
 use crate::remote::Remote;
-use crate::remote::shapes::{Action, Answered, Component};
+use crate::remote::shapes::{Action, Answered, Binding, Component};
 
 /// What a tenant's server has.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) actions: BTreeMap<String, Answered<Action>>,
     /// By trigger: the Actions' names in their order, each with what it is called there.
     pub(crate) bindings: BTreeMap<String, Vec<(String, String)>>,
+    /// By trigger: the same bindings' ids.
+    pub(crate) binding_ids: BTreeMap<String, Vec<String>>,
     pub(crate) policy: Option<CapabilityPolicy>,
 }
 
@@ -44,20 +46,18 @@ impl State {
         let actions: BTreeMap<_, _> = remote.actions()?.into_iter().map(|action| (action.name.clone(), action)).collect();
         let mut triggers: BTreeSet<&str> = actions.values().map(|action| action.trigger()).collect();
         triggers.insert("post-login");
-        let mut bindings = BTreeMap::new();
+        let (mut bindings, mut binding_ids) = (BTreeMap::new(), BTreeMap::new());
         for trigger in triggers {
-            let bound = remote
-                .bindings(trigger)?
-                .iter()
-                .map(|binding| (binding.action.name.clone(), binding.display_name.clone()))
-                .collect();
-            bindings.insert(trigger.to_owned(), bound);
+            let bound = remote.bindings(trigger)?;
+            binding_ids.insert(trigger.to_owned(), bound.iter().map(|binding| binding.id.clone()).collect());
+            let called = |binding: &Answered<Binding>| (binding.action.name.clone(), binding.display_name.clone());
+            bindings.insert(trigger.to_owned(), bound.iter().map(called).collect());
         }
         let policy = remote
             .policy()?
             .own()
             .context("the tenant's policy speaks of what this command doesn't know; is it as new as the server?")?;
-        Ok(Self { actions, bindings, policy })
+        Ok(Self { actions, bindings, binding_ids, policy })
     }
 
     /// All of it as a folder, and what the folder can't have.

@@ -36,6 +36,17 @@ struct Page {
 impl Remote {
     /// All of a list, page by page.
     fn all<T: DeserializeOwned>(&self, parts: &[&str], query: &[(&str, &str)], member: &str) -> Result<Vec<T>> {
+        self.until(parts, query, member, |_: &T| false)
+    }
+
+    /// A list, page by page, up to the page that has what is looked for.
+    fn until<T: DeserializeOwned>(
+        &self,
+        parts: &[&str],
+        query: &[(&str, &str)],
+        member: &str,
+        is_enough: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>> {
         let mut all = Vec::new();
         loop {
             let (page, size) = ((all.len() / PAGE).to_string(), PAGE.to_string());
@@ -48,7 +59,8 @@ impl Remote {
             for one in listed {
                 all.push(serde_json::from_value(one).map_err(|error| anyhow!("one of `{member}` is unknown to us: {error}"))?);
             }
-            if count < PAGE || answer.total.is_some_and(|total| all.len() >= total) {
+            let is_found = all.iter().skip(all.len() - count).any(&is_enough);
+            if is_found || count < PAGE || answer.total.is_some_and(|total| all.len() >= total) {
                 return Ok(all);
             }
         }
@@ -104,9 +116,9 @@ impl Remote {
         self.call(&Request { method: Method::GET, parts: &parts, query: &[], sent: Sent::Nothing })
     }
 
-    /// Makes a version of the draft, which logins run from now on.
-    pub(crate) fn deploy(&self, id: &str, accept_capabilities: bool) -> Result<Answered<Version>> {
-        let body = json!({ "accept_capabilities": accept_capabilities });
+    /// Makes a version of the draft, which logins run from now on; of no other draft than this component.
+    pub(crate) fn deploy(&self, id: &str, sha256: &str, accept_capabilities: bool) -> Result<Answered<Version>> {
+        let body = json!({ "sha256": sha256, "accept_capabilities": accept_capabilities });
         self.send(Method::POST, &[ACTIONS, ACTIONS, id, "deploy"], body)
     }
 
@@ -127,6 +139,11 @@ impl Remote {
         self.all(&[ACTIONS, ACTIONS, id, "versions"], &[], "versions")
     }
 
+    /// The newest first, and of older ones no more than it takes to find this.
+    pub(crate) fn versions_until(&self, id: &str, is_enough: impl Fn(&Version) -> bool) -> Result<Vec<Answered<Version>>> {
+        self.until(&[ACTIONS, ACTIONS, id, "versions"], &[], "versions", |version: &Answered<Version>| is_enough(version))
+    }
+
     pub(crate) fn set_secret(&self, id: &str, name: &str, value: &Zeroizing<String>) -> Result<()> {
         let parts = [ACTIONS, ACTIONS, id, "secrets", name];
         let sent = Sent::Json(json!({ "value": value.as_str() }));
@@ -143,10 +160,11 @@ impl Remote {
         self.all(&[ACTIONS, "triggers", trigger, "bindings"], &[], "bindings")
     }
 
-    /// Replaces all bindings of a trigger: the Actions' names in their order, each with what it is called there.
-    pub(crate) fn bind(&self, trigger: &str, order: &[(String, String)]) -> Result<Vec<Answered<Binding>>> {
+    /// Replaces all bindings of a trigger: the Actions' names in their order, each with what it is called there. `seen` are the ids of those that
+    /// are there, as this was decided.
+    pub(crate) fn bind(&self, trigger: &str, seen: &[&str], order: &[(String, String)]) -> Result<Vec<Answered<Binding>>> {
         let binding = |(action, display_name): &(String, String)| json!({ "ref": { "type": "action_name", "value": action }, "display_name": display_name });
-        let body = json!({ "bindings": order.iter().map(binding).collect::<Value>() });
+        let body = json!({ "bindings": order.iter().map(binding).collect::<Value>(), "replaces": seen });
         let answer: Value = self.send(Method::PATCH, &[ACTIONS, "triggers", trigger, "bindings"], body)?;
         Ok(serde_json::from_value(answer["bindings"].clone())?)
     }

@@ -7,12 +7,12 @@ pub(crate) mod shapes;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,10 +22,11 @@ use vestibule::model::TenantId;
 use zeroize::Zeroizing;
 
 pub(crate) use calls::Filter;
-pub(crate) use refusal::Refusal;
+pub(crate) use refusal::{Refusal, may_pass};
 
 use crate::profiles::{Profile, Profiles};
 use progress::{Progress, Uploading};
+use refusal::Unreachable;
 
 /// How long a server may take to be reached.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -33,8 +34,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(60);
 /// How long an upload may take together with its build, which a server gives up after a minute.
 const UPLOAD: Duration = Duration::from_secs(300);
-/// The longest that we wait where a server says that it takes no more requests for now.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A wait that is longer than this is told.
+const NOTICED: Duration = Duration::from_secs(2);
 /// A token that ends so soon is not used any more.
 const TOKEN_LEFT: Duration = Duration::from_secs(30);
 
@@ -153,26 +154,38 @@ impl Remote {
         self.executor.block_on(async {
             let (mut has_waited, mut is_fresh) = (false, false);
             loop {
-                if !self.has_token() {
-                    let token = self.ask_for_token().await?;
-                    self.token.replace(Some(token));
-                    is_fresh = true;
-                }
-                let response = self.respond(request).await?;
-                match response.status() {
-                    StatusCode::TOO_MANY_REQUESTS if !has_waited => {
+                let answered = self.ask(request, &mut is_fresh).await;
+                match answered.as_ref().err().and_then(|error| error.downcast_ref::<Refusal>()) {
+                    Some(Refusal { wait: Some(wait), .. }) if !has_waited => {
                         has_waited = true;
-                        tokio::time::sleep(until_it_takes_more(response.headers(), SystemTime::now())).await;
+                        if *wait > NOTICED {
+                            eprintln!(
+                                "    Waiting for {}, which takes no more requests for {} s",
+                                self.profile.url,
+                                wait.as_secs()
+                            );
+                        }
+                        tokio::time::sleep(*wait).await;
                     }
                     // Its key was taken out of use, for instance: once more with a new one.
-                    StatusCode::UNAUTHORIZED if !is_fresh => drop(self.token.take()),
-                    status => {
-                        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
-                        return if status.is_success() { Ok(body) } else { Err(Refusal::read(status, &body).into()) };
-                    }
+                    Some(Refusal { status: 401, .. }) if !is_fresh => drop(self.token.take()),
+                    _ => return answered,
                 }
             }
         })
+    }
+
+    /// Sends a request once; with a new token where there is none that lasts, which `is_fresh` tells then.
+    async fn ask(&self, request: &Request<'_>, is_fresh: &mut bool) -> Result<Bytes> {
+        if !self.has_token() {
+            let token = self.ask_for_token().await?;
+            self.token.replace(Some(token));
+            *is_fresh = true;
+        }
+        let response = self.respond(request).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        if status.is_success() { Ok(body) } else { Err(Refusal::read(status, &headers, &body).into()) }
     }
 
     fn has_token(&self) -> bool {
@@ -207,20 +220,19 @@ impl Remote {
         }))?);
         let request = self.client.post(self.profile.url.at(&["oauth", "token"])).header(CONTENT_TYPE, "application/json");
         let response = request.body(body.to_vec()).send().await.map_err(|error| self.unreachable(error))?;
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let answer = Zeroizing::new(response.bytes().await.map_err(|error| self.unreachable(error))?.to_vec());
         if status == StatusCode::UNAUTHORIZED {
             bail!(
-                "{} gives client {} no token; is its secret another one now? Add the profile {} again",
+                "{} gives client {} no token; is its secret another one now? `vestibule profile add {}` keeps it anew",
                 self.profile.url,
                 self.profile.client_id,
                 self.tenant
             );
         }
         if !status.is_success() {
-            return Err(
-                anyhow::Error::new(Refusal::read(status, &answer)).context(format!("{} gives no token", self.profile.url))
-            );
+            return Err(anyhow::Error::new(Refusal::read(status, &headers, &answer))
+                .context(format!("{} gives no token", self.profile.url)));
         }
         let TokenBody { access_token, expires_in } = serde_json::from_slice(&answer).map_err(|_| {
             anyhow!("{} has answered something else than a token; is it a server of Vestibule?", self.profile.url)
@@ -228,9 +240,8 @@ impl Remote {
         Ok(Token { text: access_token, ends: asked + Duration::from_secs(expires_in) })
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> anyhow::Error {
-        let what = if error.is_timeout() { "has not answered in time" } else { "can't be reached" };
-        anyhow::Error::new(error.without_url()).context(format!("{} {what}", self.profile.url))
+    fn unreachable(&self, cause: reqwest::Error) -> anyhow::Error {
+        Unreachable { url: self.profile.url.to_string(), cause: cause.without_url() }.into()
     }
 }
 
@@ -254,33 +265,9 @@ fn with_body(builder: RequestBuilder, sent: &Sent) -> (RequestBuilder, Option<Pr
     }
 }
 
-/// How long to wait for a server that takes no more requests for now, as its headers say it.
-fn until_it_takes_more(headers: &HeaderMap, now: SystemTime) -> Duration {
-    let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let until = number("x-ratelimit-reset").map(|reset| Duration::from_secs(reset).saturating_sub(now));
-    let wait = number(RETRY_AFTER.as_str()).map(Duration::from_secs).or(until);
-    wait.unwrap_or(Duration::from_secs(1)).min(PATIENCE)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_is_told_to_wait_waits_as_long_as_the_header_says() {
-        let now = UNIX_EPOCH + Duration::from_millis(1_000_500);
-        let wait = |name: &'static str, value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, value.parse().unwrap());
-            until_it_takes_more(&headers, now)
-        };
-        assert_eq!(wait("x-ratelimit-reset", "1002"), Duration::from_millis(1_500));
-        assert_eq!(wait("x-ratelimit-reset", "900"), Duration::ZERO, "its clock is behind ours");
-        assert_eq!(wait("retry-after", "3"), Duration::from_secs(3));
-        assert_eq!(wait("x-ratelimit-reset", "9999999999"), PATIENCE);
-        assert_eq!(wait("x-other", "7"), Duration::from_secs(1));
-    }
 
     #[test]
     fn a_file_without_a_certificate_is_told() {

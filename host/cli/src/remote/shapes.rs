@@ -153,6 +153,7 @@ pub(crate) struct Version {
 /// An Action at its place in a trigger's order.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Binding {
+    pub(crate) id: String,
     #[serde(default)]
     pub(crate) display_name: String,
     pub(crate) action: BoundAction,
@@ -189,12 +190,17 @@ pub(crate) struct ActionResult {
     pub(crate) error: Option<BuildError>,
     #[serde(default)]
     pub(crate) started_at: String,
+    #[serde(default)]
+    pub(crate) ended_at: String,
     pub(crate) result: Option<String>,
     /// None where the server doesn't count it.
     pub(crate) fuel: Option<u64>,
     pub(crate) peak_memory_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) log: Vec<Value>,
+    /// Whether there was more of the log.
+    #[serde(default)]
+    pub(crate) log_cut: bool,
 }
 
 /// Executions, the newest first, and where the next page begins.

@@ -50,7 +50,8 @@ async fn an_action_goes_into_the_next_login_and_back_again() {
     world.done(&["actions", "rollback", "gate", "--to", "2", "--accept-capabilities"]);
     assert_eq!(world.ran().await, ["gate@2"]);
 
-    assert!(world.refused(&["actions", "delete", "gate"]).contains("action_bound"));
+    let bound = world.refused(&["actions", "delete", "gate"]);
+    assert!(bound.contains("action_bound") && bound.contains("help: --force deletes it"), "{bound}");
     world.done(&["actions", "delete", "gate", "--force"]);
     assert!(world.ran().await.is_empty());
     let missing = world.refused(&["actions", "show", "gate"]);
@@ -88,6 +89,11 @@ async fn what_cannot_be_built_is_told_and_deployed_nowhere() {
         let refused = world.refused(&["deploy", &world.person.component(name, bytes), "--name", "broken", "--bind"]);
         assert!(refused.contains("nothing was deployed") && refused.contains(words), "{refused}");
     }
+    let named = world.refused(&["deploy", &world.person.component("my gate.wasm", b"\0asm\x0d\0\x01\0")]);
+    assert!(named.contains("can't be called \"my gate\"; call it by --name"), "{named}");
+    assert_eq!(world.json(&["actions", "list"])[1], serde_json::Value::Null, "what is no WebAssembly makes no Action");
+    let left = world.refused(&["deploy", &world.person.component("left.wasm", b"\0asm\x0d\0\x01\0")]);
+    assert!(left.contains("left was created and has no version yet; the next `vestibule deploy` goes on"), "{left}");
     assert_eq!(world.json(&["bindings", "list"]), json!([]));
     assert_eq!(world.json(&["actions", "show", "broken"])["status"], "failed");
     world.server.stop();
@@ -109,6 +115,76 @@ async fn secrets_come_by_standard_input_and_never_back() {
     assert!(none.code == Some(1) && none.stderr.contains("no secret on standard input"), "{}", none.stderr);
     world.done(&["secrets", "remove", "API_KEY", "--action", "reads"]);
     assert!(world.login().await["id_token"]["claims"]["secret_length"].is_null());
+    world.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_several_lines_is_kept_as_a_whole() {
+    let world = World::start().await;
+    let reads = world.person.component("reads.wasm", artifacts::READS_A_SECRET);
+    world.done(&["deploy", &reads, "--name", "reads", "--bind"]);
+    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----";
+    let set = world.run_with_input(&["secrets", "set", "API_KEY", "--action", "reads"], pem);
+    assert_eq!((set.code, set.stdout.as_str()), (Some(0), "API_KEY: set for reads, 3 lines\n"), "{}", set.stderr);
+    assert_eq!(world.login().await["id_token"]["claims"]["secret_length"], pem.len());
+    world.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_already_is_not_uploaded_over_somebodys_draft() {
+    let world = World::start().await;
+    let (writes, denies) = (
+        world.person.component("writes.wasm", artifacts::WRITES_METADATA),
+        world.person.component("denies.wasm", artifacts::DENIES),
+    );
+    world.done(&["deploy", &writes, "--name", "gate"]);
+    // A draft of somebody who has more to do: what it asks for is not accepted yet.
+    world.refused(&["deploy", &denies, "--name", "gate"]);
+    let draft = |action: &serde_json::Value| action["component"]["sha256"].clone();
+    let before = draft(&world.json(&["actions", "show", "gate"]));
+    let again = world.json(&["deploy", &writes, "--name", "gate"]);
+    assert_eq!((&again["deployed"], &again["capabilities_added"]), (&json!(false), &json!([])), "{again}");
+    assert!(!again["capabilities"].to_string().contains("access.deny"), "what runs is told, and not the draft: {again}");
+    assert_eq!(draft(&world.json(&["actions", "show", "gate"])), before);
+    world.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_that_bind_at_one_time_both_are_bound() {
+    let world = World::start().await;
+    let writes = world.person.component("writes.wasm", artifacts::WRITES_METADATA);
+    let names: Vec<String> = (0..6).map(|number| format!("action-{number}")).collect();
+    let start = |name: &String| world.person.start(&["deploy", &writes, "--name", name, "--bind", "--tenant", "acme"]);
+    let deploying: Vec<_> = names.iter().map(start).collect();
+    for deployed in deploying {
+        assert!(deployed.wait_with_output().unwrap().status.success());
+    }
+    let mut bound: Vec<String> = world
+        .json(&["bindings", "list"])
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|binding| binding["action"]["name"].as_str().unwrap().to_owned())
+        .collect();
+    bound.sort();
+    assert_eq!(bound, names);
+    world.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_deployed_more_often_than_a_page_lists_goes_back_all_the_same() {
+    let world = World::start().await;
+    let writes = world.person.component("writes.wasm", artifacts::WRITES_METADATA);
+    let first = world.json(&["deploy", &writes, "--name", "gate"]);
+    let id = first["action"]["id"].as_str().unwrap();
+    for _ in 0..101 {
+        world.api.deploy(id).await;
+    }
+    assert_eq!(world.done(&["actions", "rollback", "gate"]), "gate version 101 is deployed for tenant acme\n");
+    assert_eq!(world.done(&["actions", "rollback", "gate", "--to", "1"]), "gate version 1 is deployed for tenant acme\n");
+    let all = world.json(&["actions", "versions", "gate"]);
+    assert_eq!(all.as_array().unwrap().len(), 102);
+    assert!(world.refused(&["actions", "rollback", "gate"]).contains("no version before 1"));
     world.server.stop();
 }
 

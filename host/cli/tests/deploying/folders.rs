@@ -99,7 +99,7 @@ async fn a_folder_that_somebody_changes_is_what_the_server_becomes() {
     std::fs::write(Path::new(&folder).join("components/writes.wasm"), artifacts::READS_A_SECRET).unwrap();
     let plan = world.json(&["apply", &folder, "--dry-run"]);
     let dones: Vec<&str> = plan["plan"].as_array().unwrap().iter().map(|step| step["do"].as_str().unwrap()).collect();
-    assert_eq!(dones, ["change", "upload", "deploy", "bind"], "{plan}");
+    assert_eq!(dones, ["upload", "change", "deploy", "bind"], "{plan}");
     let refused = world.refused(&["apply", &folder, "--yes"]);
     assert!(
         refused.contains("it asks for more than its `capabilities` in actions.toml\n    id-token.set-custom-claim"),
@@ -136,6 +136,10 @@ async fn a_folder_that_is_wrong_changes_nothing() {
     assert!(refused.contains("actions.toml is wrong") && refused.contains("stands in no `actions.gate`"), "{refused}");
     std::fs::write(&manifest, "[actions.gate]\ncomponent = \"components/gate.wasm\"\n").unwrap();
     assert!(world.refused(&["apply", &folder, "--yes"]).contains("the component of gate"));
+    std::fs::create_dir(Path::new(&folder).join("components")).unwrap();
+    std::fs::write(Path::new(&folder).join("components/gate.wasm"), "version https://git-lfs.github.com/spec/v1\n").unwrap();
+    let pointer = world.refused(&["apply", &folder, "--yes"]);
+    assert!(pointer.contains("the component of gate is not a WebAssembly component"), "{pointer}");
     assert!(world.refused(&["apply", &folder, "--json"]).contains("say --yes or --dry-run"));
     assert_eq!(world.json(&["actions", "list"]), json!([]));
     world.server.stop();

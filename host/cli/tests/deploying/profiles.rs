@@ -53,7 +53,14 @@ fn who_has_no_profile_or_no_server_is_told_what_to_do() {
     assert_eq!(person.run(&["actions", "list"]).code, Some(2), "no tenant is meant unless it is named");
     person.knows("acme", &format!("http://localhost:{}", nobody()), SECRET, &[]);
     let away = person.run(&list);
-    assert!(away.code == Some(1) && away.stderr.contains("can't be reached") && !away.stderr.contains(SECRET), "{}", away.stderr);
+    assert!(
+        away.code == Some(1)
+            && away.stderr.contains("can't be reached")
+            && away.stderr.contains("help: does it run there?")
+            && !away.stderr.contains(SECRET),
+        "{}",
+        away.stderr
+    );
 }
 
 #[test]
@@ -93,6 +100,7 @@ async fn a_wrong_secret_and_too_small_a_scope_are_told() {
     assert_eq!(world.person.run_with_input(&add, SECRET).code, Some(0));
     let small = world.refused(&["actions", "list"]);
     assert!(small.contains("insufficient_scope") && small.contains("read:actions"), "{small}");
+    assert!(small.contains("help: the operator gives a client its `scopes`"), "{small}");
     world.server.stop();
 }
 

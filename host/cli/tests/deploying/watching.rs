@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use serde_json::{Value, json};
 use vestibule_test_artifacts as artifacts;
 
+use crate::callers::{Api, event};
+use crate::common::server::Server;
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,4 +52,25 @@ async fn a_log_that_is_followed_tells_what_comes() {
     following.kill().unwrap();
     following.wait().unwrap();
     world.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_a_log_does_so_over_a_new_start_of_the_server() {
+    let World { person, server, api, .. } = World::start().await;
+    api.login(&event("sess_1", "shop", "txn_1")).await.unwrap();
+    let mut following = person.start(&["logs", "--follow", "--tenant", "acme"]);
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().expect("it goes on").unwrap();
+    assert!(next().contains("session sess_1"));
+    let port = server.port;
+    server.stop();
+    let file = person.folder.path().join("vestibule.toml");
+    let configuration = std::fs::read_to_string(&file).unwrap().replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    std::fs::write(&file, configuration).unwrap();
+    let server = Server::run(&file);
+    Api::at(port).await.login(&event("sess_2", "shop", "txn_2")).await.unwrap();
+    assert!(next().contains("session sess_2"));
+    following.kill().unwrap();
+    following.wait().unwrap();
+    server.stop();
 }

@@ -90,6 +90,14 @@ impl Api {
         answered.json()
     }
 
+    /// Deploys an Action's draft, once more.
+    #[allow(dead_code, reason = "the tests of deploying use it")]
+    pub(crate) async fn deploy(&self, id: &str) {
+        let request = self.request(Method::POST, &format!("/api/v2/actions/actions/{id}/deploy"));
+        let answered = self.send(request).await.expect("it answers");
+        assert_eq!(answered.status, 202, "{}", answered.body);
+    }
+
     pub(crate) async fn end(&self, session: &str) -> u16 {
         self.try_end(session).await.expect("it answers").status
     }

@@ -22,8 +22,8 @@ const TRIES: usize = 2;
 /// What is to run.
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
-    /// What was uploaded last, as a new version.
-    Draft,
+    /// What was uploaded last, as a new version; where the caller says which component that is, no other.
+    Draft(Option<ComponentDigest>),
     /// A version that is there.
     Version {
         /// Which.
@@ -51,9 +51,14 @@ pub(crate) async fn deploy(
     for _ in 0..TRIES {
         let action = app.store().action(of, id).await?.ok_or_else(no_action)?;
         let older = match &wanted {
-            Wanted::Draft => None,
+            Wanted::Draft(_) => None,
             Wanted::Version { id: version, .. } => Some(app.store().version(of, id, version).await?.ok_or_else(no_version)?),
         };
+        if let Wanted::Draft(Some(meant)) = &wanted
+            && action.draft.as_ref().is_some_and(|draft| draft.digest != *meant)
+        {
+            return Err(ApiError::conflict("overtaken", "others have uploaded another component meanwhile; upload it again"));
+        }
         let candidate = match &older {
             Some(version) => Candidate { digest: &version.digest, info: &version.info },
             None => built(&action)?,
@@ -72,7 +77,7 @@ pub(crate) async fn deploy(
         let _ready = make_ready(app, of, &action, number, &candidate).await?;
         let (running, now) = (action.deployed.as_ref().map(|running| running.id), Timestamp::now());
         let deployed = match &wanted {
-            Wanted::Draft => app.store().deploy_draft(of, id, candidate.digest, running, now).await?,
+            Wanted::Draft(_) => app.store().deploy_draft(of, id, candidate.digest, running, now).await?,
             Wanted::Version { id: version, update_draft } => {
                 app.store().deploy_version(of, id, version, running, *update_draft, now).await?
             }

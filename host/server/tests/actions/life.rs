@@ -50,6 +50,9 @@ async fn an_action_is_created_uploaded_deployed_bound_changed_rolled_back_and_de
 
     // A new version, and the old one again.
     let uploaded = running.upload(id, artifacts::DENIES).await;
+    let meant = json!({ "accept_capabilities": true, "sha256": first["component"]["sha256"] });
+    let (status, overtaken) = running.send(Method::POST, &format!("actions/{id}/deploy"), meant).await;
+    assert_eq!((status, &overtaken["errorCode"]), (409, &json!("overtaken")), "another one is meant: {overtaken}");
     assert_eq!((&uploaded["all_changes_deployed"], &uploaded["deployed_version"]["number"]), (&json!(false), &json!(1)));
     assert_eq!(running.version_that_ran(4).await.0, "1", "a draft runs nowhere");
     assert_eq!(running.deploy(id).await["number"], 2);
@@ -74,6 +77,19 @@ async fn an_action_is_created_uploaded_deployed_bound_changed_rolled_back_and_de
         assert_eq!(answer.headers()["content-type"], "application/wasm");
         assert!(answer.bytes().await.unwrap() == artifacts::WRITES_METADATA, "{path}");
     }
+
+    // Who replaces what isn't bound any more is told.
+    let bound = running.get("triggers/post-login/bindings").await;
+    let replace = |replaces: Value| {
+        let bindings = json!([{ "ref": { "type": "action_id", "value": id }, "display_name": "The gate" }]);
+        running.send(Method::PATCH, "triggers/post-login/bindings", json!({ "bindings": bindings, "replaces": replaces }))
+    };
+    let (status, overtaken) = replace(json!([])).await;
+    assert_eq!((status, &overtaken["errorCode"]), (409, &json!("overtaken")), "{overtaken}");
+    assert_eq!(running.get("triggers/post-login/bindings").await, bound);
+    assert_eq!(replace(json!(["x"])).await.0, 400);
+    let (status, replaced) = replace(json!([bound["bindings"][0]["id"]])).await;
+    assert_eq!((status, &replaced["bindings"][0]["display_name"]), (200, &json!("The gate")), "{replaced}");
 
     // Bound, it is deleted with its bindings or not at all.
     let delete = |query: &str| running.request(Method::DELETE, &format!("/api/v2/actions/actions/{id}{query}"));

@@ -35,6 +35,28 @@ pub struct NewBinding {
     pub display_name: String,
 }
 
+/// What is to be bound to a trigger, in its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewBindings {
+    /// All of it.
+    pub bindings: Vec<NewBinding>,
+    /// What was bound, in its order, when somebody has decided on this; nothing is changed where it is something else by now. `None`: whatever it is.
+    pub seen: Option<Vec<BindingUid>>,
+}
+
+impl NewBindings {
+    /// Whether somebody has decided on this over another list than the one that is kept.
+    pub(crate) fn is_overtaken<'a>(&self, kept: impl IntoIterator<Item = &'a str>) -> bool {
+        self.seen.as_ref().is_some_and(|seen| !seen.iter().map(ToString::to_string).eq(kept))
+    }
+}
+
+impl From<Vec<NewBinding>> for NewBindings {
+    fn from(bindings: Vec<NewBinding>) -> Self {
+        Self { bindings, seen: None }
+    }
+}
+
 /// What has become of a trigger's bindings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindingsReplaced {
@@ -46,6 +68,8 @@ pub enum BindingsReplaced {
     NotDeployed(ActionUid),
     /// This Action was given twice. Nothing has changed.
     Twice(ActionUid),
+    /// Others have changed them meanwhile. Nothing has changed.
+    Overtaken,
 }
 
 /// What runs at a tenant's trigger: one moment's view.

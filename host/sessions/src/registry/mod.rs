@@ -11,7 +11,7 @@ mod store;
 pub use action::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, NewAction, SecretChange, StoredAction,
 };
-pub use binding::{Binding, BindingsReplaced, FlowBinding, FlowChanges, NewBinding, StoredFlow, StoredPolicy};
+pub use binding::{Binding, BindingsReplaced, FlowBinding, FlowChanges, NewBinding, NewBindings, StoredFlow, StoredPolicy};
 pub use component::{BuildError, BuildStatus, ComponentInfo, Deployed, Draft, Version, VersionList};
 pub use execution::{Execution, ExecutionCursor, ExecutionCursorError, ExecutionFilter, ExecutionPage, ExecutionStatus};
 pub use names::{ActionName, NameError, SecretName, Trigger, TriggerError};

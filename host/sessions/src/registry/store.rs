@@ -10,7 +10,7 @@ use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 use super::action::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, NewAction, StoredAction,
 };
-use super::binding::{Binding, BindingsReplaced, FlowChanges, NewBinding, StoredFlow, StoredPolicy};
+use super::binding::{Binding, BindingsReplaced, FlowChanges, NewBindings, StoredFlow, StoredPolicy};
 use super::component::{BuildError, ComponentInfo, Deployed, Version, VersionList};
 use super::execution::{Execution, ExecutionCursor, ExecutionFilter, ExecutionPage};
 use super::names::{ActionName, Trigger};
@@ -144,7 +144,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         &self,
         tenant: &TenantId,
         trigger: Trigger,
-        bindings: Vec<NewBinding>,
+        bindings: NewBindings,
         now: Timestamp,
     ) -> Result<BindingsReplaced, StoreError>;
 

@@ -135,7 +135,7 @@ async fn bind_without_end(store: &dyn Store) {
             tokio::time::sleep(Duration::from_millis(1)).await;
             continue;
         }
-        let replace = async || store.replace_bindings(&tenant("acme"), LOGIN, bindings.clone(), at(NOW)).await;
+        let replace = async || store.replace_bindings(&tenant("acme"), LOGIN, bindings.clone().into(), at(NOW)).await;
         assert_eq!(answered(replace).await, BindingsReplaced::Replaced);
         say("bound-0-0");
         tokio::time::sleep(Duration::from_millis(1)).await;

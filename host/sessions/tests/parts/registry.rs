@@ -122,7 +122,7 @@ pub(crate) async fn deployed(store: &dyn Store, name: &str) -> StoredAction {
 /// Binds these, each called like its id.
 pub(crate) async fn bind_in(store: &dyn Store, of: &str, actions: &[ActionUid], now: Timestamp) -> BindingsReplaced {
     let new = |action: &ActionUid| NewBinding { action: *action, display_name: action.to_string() };
-    store.replace_bindings(&tenant(of), LOGIN, actions.iter().map(new).collect(), now).await.unwrap()
+    store.replace_bindings(&tenant(of), LOGIN, actions.iter().map(new).collect::<Vec<_>>().into(), now).await.unwrap()
 }
 
 /// Binds Actions of `acme`.

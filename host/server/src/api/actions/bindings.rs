@@ -7,7 +7,9 @@ use axum::body::Body;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use serde_json::{Value, json};
 use vestibule::model::{TenantId, Timestamp};
-use vestibule_sessions::{ActionName, ActionUid, Binding, BindingUid, BindingsReplaced, NewBinding, StoredAction, Trigger};
+use vestibule_sessions::{
+    ActionName, ActionUid, Binding, BindingUid, BindingsReplaced, NewBinding, NewBindings, StoredAction, Trigger,
+};
 
 use super::given::{BindingsBody, GivenReference, ReferenceKind};
 use super::shapes::{self, Refused, RefusedBody, RefusedChange};
@@ -76,6 +78,8 @@ pub(crate) async fn replace(
             "at most {most} Actions can be bound (limit `actions`, of which the server's configuration declares {declared})"
         )));
     }
+    let seen = given.replaces.map(|ids| ids.iter().map(|id| id.parse::<BindingUid>()).collect::<Result<Vec<_>, _>>()).transpose();
+    let seen = seen.map_err(|error| ApiError::invalid_body(format!("`replaces`: {error}")))?;
     let before = app.store().bindings(id, trigger).await?;
     let mut new = Vec::with_capacity(given.bindings.len());
     let mut names = BTreeMap::new();
@@ -101,7 +105,7 @@ pub(crate) async fn replace(
         new.push(NewBinding { action: action.id, display_name });
     }
     let name = |id: &ActionUid| names.get(id).map_or_else(|| id.to_string(), ToString::to_string);
-    match app.store().replace_bindings(id, trigger, new, Timestamp::now()).await? {
+    match app.store().replace_bindings(id, trigger, NewBindings { bindings: new, seen }, Timestamp::now()).await? {
         BindingsReplaced::Replaced => {}
         BindingsReplaced::Unknown(id) => return Err(ApiError::invalid_body(format!("there is no Action {id}"))),
         BindingsReplaced::NotDeployed(id) => {
@@ -110,6 +114,10 @@ pub(crate) async fn replace(
         }
         BindingsReplaced::Twice(id) => {
             return Err(ApiError::invalid_body(format!("the Action {} is there twice, and runs once", name(&id))));
+        }
+        BindingsReplaced::Overtaken => {
+            let what = "others have changed the bindings meanwhile; look at them, and send it again";
+            return Err(ApiError::conflict("overtaken", what));
         }
     }
     app.registry().changed(&app, id).await?;

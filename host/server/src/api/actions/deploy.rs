@@ -39,7 +39,7 @@ pub(crate) async fn draft(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let tenant = caller.may(&[Scope::UpdateActions])?;
     let given: DeployBody = object::read_or_default(&body(request, SMALL_BODY).await?)?;
-    let (action, version) = deploy(&app, tenant, &id, Wanted::Draft, given.accept_capabilities).await?;
+    let (action, version) = deploy(&app, tenant, &id, Wanted::Draft(given.sha256), given.accept_capabilities).await?;
     Ok((StatusCode::ACCEPTED, Json(shown::version(&action, &version))))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use vestibule::Limits;
-use vestibule::model::Settings;
+use vestibule::model::{ComponentDigest, Settings};
 use vestibule_sessions::{ActionName, SecretName, Trigger};
 use zeroize::Zeroizing;
 
@@ -161,6 +161,8 @@ pub(super) struct DeployBody {
     /// Whether the draft becomes that version's, too: of an older version alone.
     #[serde(default)]
     pub(super) update_draft: bool,
+    /// The component that is meant: of the draft alone.
+    pub(super) sha256: Option<ComponentDigest>,
 }
 
 /// The bindings of a trigger, in their order.
@@ -168,6 +170,8 @@ pub(super) struct DeployBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct BindingsBody {
     pub(super) bindings: Vec<Object<GivenBinding>>,
+    /// The ids of what these replace, as the caller has seen it.
+    pub(super) replaces: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]

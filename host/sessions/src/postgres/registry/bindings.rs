@@ -13,7 +13,7 @@ use super::rows::{VERSION_COLUMNS, WHOLE_COLUMNS, binding_row, deployed, optiona
 use super::turn;
 use crate::columns::{self, BindingRow, binding_columns, flow_binding, refused, tenant_of, version_columns};
 use crate::error::StoreError;
-use crate::registry::{Binding, BindingsReplaced, FlowBinding, FlowChanges, NewBinding, StoredFlow, Trigger};
+use crate::registry::{Binding, BindingsReplaced, FlowBinding, FlowChanges, NewBinding, NewBindings, StoredFlow, Trigger};
 
 const BINDINGS: &str = concat!(
     "SELECT ",
@@ -88,12 +88,17 @@ pub(super) async fn replace(
     mut lease: Lease,
     tenant: &TenantId,
     trigger: Trigger,
-    bindings: &[NewBinding],
+    new: &NewBindings,
     now: Timestamp,
 ) -> Result<BindingsReplaced, Trouble> {
     let (owner, trigger) = (bytes(tenant), trigger.as_str());
     let kept = turn::begin_with(&mut lease, tenant, KEPT, &[&owner, &trigger]).await?;
     let kept = kept.iter().map(|row| binding_row(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
+    let bindings = new.bindings.as_slice();
+    if new.is_overtaken(kept.iter().map(|row| row.id.as_str())) {
+        lease.roll_back().await?;
+        return Ok(BindingsReplaced::Overtaken);
+    }
     let are_deployed = asked_for(&lease, owner, trigger, bindings).await?;
     if let Some(refused) = refused(bindings, &are_deployed) {
         lease.roll_back().await?;

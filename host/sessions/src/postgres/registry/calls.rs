@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::registry::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
     BuildError, ComponentInfo, Deployed, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage, FlowChanges, NewAction,
-    NewBinding, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version, VersionList,
+    NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version, VersionList,
 };
 use crate::tokens::{ActionUid, ExecutionUid, VersionUid};
 
@@ -156,11 +156,11 @@ impl Registry for PostgresStore {
         &self,
         tenant: &TenantId,
         trigger: Trigger,
-        bindings: Vec<NewBinding>,
+        bindings: NewBindings,
         now: Timestamp,
     ) -> Result<BindingsReplaced, StoreError> {
-        // What is bound already stays as it is.
-        self.connections.attempt(true, |lease| bindings::replace(lease, tenant, trigger, &bindings, now)).await
+        // What is bound already stays as it is; but who has said what was bound before would be told of their own change.
+        self.connections.attempt(bindings.seen.is_none(), |lease| bindings::replace(lease, tenant, trigger, &bindings, now)).await
     }
 
     async fn flow(&self, tenant: &TenantId, trigger: Trigger) -> Result<StoredFlow, StoreError> {

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::registry::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
     BuildError, ComponentInfo, Deployed, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage, FlowChanges, NewAction,
-    NewBinding, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version, VersionList,
+    NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version, VersionList,
 };
 use crate::sqlite::{Errors, SqliteStore};
 use crate::tokens::{ActionUid, ExecutionUid, VersionUid};
@@ -193,7 +193,7 @@ impl Registry for SqliteStore {
         &self,
         tenant: &TenantId,
         trigger: Trigger,
-        bindings: Vec<NewBinding>,
+        bindings: NewBindings,
         now: Timestamp,
     ) -> Result<BindingsReplaced, StoreError> {
         let tenant = tenant.clone();

@@ -13,7 +13,7 @@ use crate::columns::{
     version_columns,
 };
 use crate::error::StoreError;
-use crate::registry::{Binding, BindingsReplaced, FlowChanges, NewBinding, SealedSecret, StoredFlow, Trigger};
+use crate::registry::{Binding, BindingsReplaced, FlowChanges, NewBindings, SealedSecret, StoredFlow, Trigger};
 use crate::sqlite::Errors;
 
 /// Counts changes of flows for one job, and wakes whoever waits for them. The writer gives a job back when its transaction has ended, and
@@ -113,7 +113,7 @@ pub(super) fn replace_bindings(
     flows: &mut Flows,
     tenant: &TenantId,
     trigger: Trigger,
-    bindings: &[NewBinding],
+    new: &NewBindings,
     now: Timestamp,
 ) -> Result<BindingsReplaced, StoreError> {
     const ASKED_FOR: &str = "SELECT id, deployed IS NOT NULL FROM actions \
@@ -122,14 +122,18 @@ pub(super) fn replace_bindings(
         concat!("SELECT ", binding_columns!(), " FROM bindings WHERE tenant = ?1 AND trigger_id = ?2 ORDER BY position");
     const INSERT: &str = "INSERT INTO bindings (tenant, trigger_id, position, id, action_id, display_name, created_at, updated_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let bindings = new.bindings.as_slice();
     let key = (tenant.as_str(), trigger.as_str());
+    let before = query(connection, KEPT, key, |row| binding_row(row, 0)).map_err(errors.sql())?;
+    if new.is_overtaken(before.iter().map(|row| row.id.as_str())) {
+        return Ok(BindingsReplaced::Overtaken);
+    }
     let ids: Vec<String> = bindings.iter().map(|binding| binding.action.to_string()).collect();
     let row = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?));
     let are_deployed = query(connection, ASKED_FOR, (key.0, key.1, json(&ids)), row).map_err(errors.sql())?;
     if let Some(refused) = refused(bindings, &are_deployed.into_iter().collect::<BTreeMap<_, _>>()) {
         return Ok(refused);
     }
-    let before = query(connection, KEPT, key, |row| binding_row(row, 0)).map_err(errors.sql())?;
     execute(connection, "DELETE FROM bindings WHERE tenant = ?1 AND trigger_id = ?2", key).map_err(errors.sql())?;
     for (place, binding) in bindings.iter().enumerate() {
         let row = BindingRow::at(place, binding, trigger.as_str(), &before, now)?;

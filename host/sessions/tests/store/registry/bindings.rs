@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio::task::JoinSet;
 use vestibule_sessions::{
-    ActionUid, BindingsReplaced, FlowBinding, NewAction, NewBinding, SecretChange, Store, StoreError, StoredFlow,
+    ActionUid, BindingsReplaced, FlowBinding, NewAction, NewBinding, NewBindings, SecretChange, Store, StoreError, StoredFlow,
 };
 
 use crate::parts::database::Database;
@@ -15,6 +15,7 @@ on_both! {
     an_action_that_was_bound_keeps_its_binding,
     bindings_that_are_refused_change_nothing,
     of_two_lists_at_once_one_is_there_as_a_whole,
+    who_decides_over_what_is_not_bound_any_more_is_overtaken,
     a_flow_is_all_that_it_takes_to_run_it,
     a_flow_is_of_one_moment,
     a_flow_that_lacks_an_action_or_its_version_is_no_flow,
@@ -25,7 +26,7 @@ fn named(action: ActionUid, name: &str) -> NewBinding {
 }
 
 async fn replace(store: &dyn Store, bindings: &[NewBinding], now: u64) -> BindingsReplaced {
-    store.replace_bindings(&tenant("acme"), LOGIN, bindings.to_vec(), at(now)).await.unwrap()
+    store.replace_bindings(&tenant("acme"), LOGIN, bindings.to_vec().into(), at(now)).await.unwrap()
 }
 
 async fn bindings_are_as_they_were_given_and_in_that_order(database: &Database) {
@@ -106,6 +107,38 @@ async fn of_two_lists_at_once_one_is_there_as_a_whole(database: &Database) {
         let found: Vec<_> = found.iter().map(|binding| binding.action.id).collect();
         assert!(lists.contains(&found), "{found:?}");
     }
+}
+
+async fn add(store: &dyn Store, id: ActionUid) -> BindingsReplaced {
+    let kept = store.bindings(&tenant("acme"), LOGIN).await.unwrap();
+    let mut bindings: Vec<_> = kept.iter().map(|binding| named(binding.action.id, &binding.display_name)).collect();
+    bindings.push(named(id, "new"));
+    let new = NewBindings { bindings, seen: Some(kept.iter().map(|binding| binding.id).collect()) };
+    store.replace_bindings(&tenant("acme"), LOGIN, new, at(5)).await.unwrap()
+}
+
+/// Each adds one to what it has seen: without looking again, one would take away what another has added.
+async fn who_decides_over_what_is_not_bound_any_more_is_overtaken(database: &Database) {
+    let stores = [database.open().await, database.open().await];
+    let acme = tenant("acme");
+    let mut ids = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        ids.push(deployed(&*stores[0], name).await.id);
+    }
+    let mut callers = JoinSet::new();
+    for (caller, id) in ids.iter().copied().enumerate() {
+        let store = stores[caller % 2].clone();
+        callers.spawn(async move { while add(&*store, id).await == BindingsReplaced::Overtaken {} });
+    }
+    callers.join_all().await;
+    let mut bound: Vec<_> = stores[0].bindings(&acme, LOGIN).await.unwrap().iter().map(|binding| binding.action.id).collect();
+    let revision = stores[0].flows_changed(0).await.unwrap();
+    let stale = NewBindings { bindings: vec![named(bound[0], "a")], seen: Some(Vec::new()) };
+    assert_eq!(stores[0].replace_bindings(&acme, LOGIN, stale, at(6)).await.unwrap(), BindingsReplaced::Overtaken);
+    assert_eq!(stores[0].flows_changed(0).await.unwrap(), revision, "nothing has changed");
+    bound.sort();
+    ids.sort();
+    assert_eq!(bound, ids);
 }
 
 async fn a_flow_is_all_that_it_takes_to_run_it(database: &Database) {

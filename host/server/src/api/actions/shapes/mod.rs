@@ -289,6 +289,9 @@ pub(crate) struct ActionDeploy {
     /// Whether the draft becomes this version's, too.
     #[schema(required = false)]
     update_draft: bool,
+    /// The draft's SHA-256 as the caller knows it: where it is another one by now, nothing is deployed (409 `overtaken`).
+    #[schema(required = false, pattern = "^[0-9a-f]{64}$")]
+    sha256: String,
 }
 
 /// A login that the draft is tried with.
@@ -352,6 +355,10 @@ pub(crate) struct ActionBindings {
 pub(crate) struct ActionBindingsUpdate {
     #[schema(max_items = 100)]
     bindings: Vec<ActionBindingGiven>,
+    /// The ids of the bindings that these replace, in their order, as the caller has seen them: where they are others by now, nothing is changed
+    /// (409 `overtaken`).
+    #[schema(required = false)]
+    replaces: Vec<String>,
 }
 
 #[derive(ToSchema)]

@@ -165,11 +165,12 @@ impl Real<'_> {
                     let id = id.unwrap_or_else(|| *unknown.entry(action).or_insert_with(|| ActionUid::random().unwrap()));
                     bindings.push(NewBinding { action: id, display_name: name_of(*action) });
                 }
-                match store.replace_bindings(&tenant_of(*tenant), LOGIN, bindings, now).await.unwrap() {
+                match store.replace_bindings(&tenant_of(*tenant), LOGIN, bindings.into(), now).await.unwrap() {
                     BindingsReplaced::Replaced => "replaced",
                     BindingsReplaced::Unknown(_) => "unknown",
                     BindingsReplaced::NotDeployed(_) => "not deployed",
                     BindingsReplaced::Twice(_) => "twice",
+                    BindingsReplaced::Overtaken => "overtaken",
                 }
             }
             Step::Policy { tenant, policy } => {
