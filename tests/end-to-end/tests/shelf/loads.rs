@@ -222,6 +222,10 @@ fn a_build_tells_what_a_registry_keeps_and_leaves_its_code_in_the_cache() {
     assert_eq!(loader.build(&acme, "fallback", ACTION).unwrap().from, Source::Cached);
     let refused = loader.build(&acme, "fallback", b"#!/bin/sh\n").unwrap_err();
     assert_eq!(refused.kind(), "not_wasm");
+    // What a stranger has called something reaches a log in one line.
+    let named = wat::parse_str("(component (import \"a\\0ab\" (func)))").unwrap();
+    let refused = loader.build(&acme, "fallback", &named).unwrap_err().to_string();
+    assert!(refused.contains("can't be compiled") && !refused.contains('\n'), "{refused}");
     // And a shelf finds it by its digest alone.
     let shelved = host.shelve("acme", "gate", built.digest, &built.capabilities);
     let executor = tokio::runtime::Builder::new_current_thread().build().unwrap();
