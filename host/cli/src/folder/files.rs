@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
@@ -70,12 +70,12 @@ impl Folder {
         }
         folder.create_dir_all(COMPONENTS)?;
         let components = folder.open_dir(COMPONENTS)?;
-        for entry in components.entries()? {
-            let name = PathBuf::from(entry?.file_name());
-            let is_component = name.extension().is_some_and(|extension| extension == "wasm");
-            let stays = name.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| self.components.contains_key(stem));
-            if is_component && !stays {
-                components.remove_file(&name)?;
+        // What stands there besides is somebody's: the symbols of a component that was built there, for instance.
+        let before = folder.read_to_string(MANIFEST).ok().and_then(|text| Manifest::parse(&text).ok()).unwrap_or_default();
+        for (name, entry) in &before.actions {
+            let is_ours = entry.component.as_ref().is_some_and(|file| *file == component_file(name));
+            if is_ours && !self.components.contains_key(name) {
+                remove(&components, &format!("{name}.wasm"))?;
             }
         }
         for (name, bytes) in &self.components {
@@ -95,13 +95,17 @@ fn bytes(folder: &Dir, name: &str) -> Result<Bytes> {
     Ok(bytes.into())
 }
 
+fn remove(folder: &Dir, name: &str) -> std::io::Result<()> {
+    match folder.remove_file(name) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Another file first, so that a crash leaves the one or the other.
 fn replace(folder: &Dir, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let new = format!(".{name}.new");
-    match folder.remove_file(&new) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove(folder, &new)?;
     folder.create(&new)?.write_all(bytes)?;
     folder.rename(&new, folder, name)
 }
@@ -130,10 +134,12 @@ mod tests {
         let path = home.path().join("deep/acme");
         folder(&["a", "b"]).write(&path).unwrap();
         assert_eq!(Folder::read(&path).unwrap(), folder(&["a", "b"]));
-        std::fs::write(path.join("components/notes.txt"), "mine").unwrap();
+        for mine in ["notes.txt", "a.symbols.wasm"] {
+            std::fs::write(path.join("components").join(mine), "mine").unwrap();
+        }
         folder(&["b", "c"]).write(&path).unwrap();
         assert_eq!(Folder::read(&path).unwrap(), folder(&["b", "c"]));
-        assert_eq!(files(&path.join("components")), ["b.wasm", "c.wasm", "notes.txt"]);
+        assert_eq!(files(&path.join("components")), ["a.symbols.wasm", "b.wasm", "c.wasm", "notes.txt"]);
     }
 
     #[test]
