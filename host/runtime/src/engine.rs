@@ -43,7 +43,7 @@ fn config(settings: &Settings) -> Config {
     // The maxima of all these are far below what a `u32` holds.
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let of_all = |of_one: usize| number(host.sandboxes.saturating_mul(of_one));
-    let memories = number(host.sandboxes.saturating_mul(host.memories).saturating_add(host.warm_memories));
+    let memories = number(host.pooled_memories());
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(number(host.sandboxes))
         .total_core_instances(of_all(host.instances))

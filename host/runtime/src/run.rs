@@ -132,9 +132,10 @@ impl Runtime {
         component
             .initialize_copy_on_write_image()
             .map_err(|error| LoadError::NoRoom { name: deployed.id.to_string(), reason: of_wasmtime(&error) })?;
-        if action.capabilities() != &deployed.capabilities {
-            let (name, added) = (deployed.id.to_string(), action.capabilities().added_since(&deployed.capabilities));
-            return Err(LoadError::OtherCapabilities { name, added });
+        // Nothing beyond what was accepted. A later host may sort an import among the plumbing that was a capability before.
+        let added = action.capabilities().added_since(&deployed.capabilities);
+        if !added.is_empty() {
+            return Err(LoadError::OtherCapabilities { name: deployed.id.to_string(), added });
         }
         Ok(action)
     }

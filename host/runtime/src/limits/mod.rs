@@ -141,6 +141,13 @@ limits! {
     }
 }
 
+impl HostLimits {
+    /// Linear memories of the pool: those of the sandboxes, and those that are kept warm beside them.
+    pub(crate) fn pooled_memories(&self) -> usize {
+        self.sandboxes.saturating_mul(self.memories).saturating_add(self.warm_memories)
+    }
+}
+
 /// Bytes as people write them, with or without a unit: `64 MiB`, `512 KiB`, `4096`.
 pub fn bytes(text: &str) -> Option<usize> {
     amount::parse::bytes(text)

@@ -23,6 +23,7 @@ use crate::action::Action;
 use crate::compilation_cache::CacheFault;
 use crate::error::LoadError;
 use crate::inspect::Capabilities;
+use crate::limits::HostLimits;
 use crate::loader::Loader;
 
 pub use place::Shelved;
@@ -134,8 +135,9 @@ impl Shelf {
     /// An empty shelf. Made within a tokio runtime, it fetches components there: what `components` holds of sockets and timers is at home.
     pub fn new(loader: Loader, components: Arc<dyn Components>, settings: ShelfSettings) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let compiles = loader.runtime().settings().host_limits.compiles.max(1);
-        let room = Room::new(settings.bytes, settings.tenant_bytes, descriptors());
+        let limits = &loader.runtime().settings().host_limits;
+        let compiles = limits.compiles.max(1);
+        let room = Room::new(settings.bytes, settings.tenant_bytes, system_has_room_for(limits));
         let state = State { room, places: HashMap::new(), turns: HashMap::new(), next_number: 0 };
         Self(Arc::new(Inner {
             loader,
@@ -251,9 +253,13 @@ impl Drop for Charge {
     }
 }
 
-/// How many Actions may be in memory by the files that this process may open: each takes a descriptor (its data, from which memories of its
-/// sandboxes are mapped), and half of them are for other things.
-fn descriptors() -> usize {
-    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    usize::try_from(allowed.unwrap_or(u64::MAX) / 2).unwrap_or(usize::MAX).max(1)
+/// How many Actions may be in memory by what the system gives a process: each takes a descriptor (its data, from which memories of its
+/// sandboxes are mapped), and half of them are for other things. Its code takes three mappings, and a memory of the pool four.
+fn system_has_room_for(limits: &HostLimits) -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = usize::try_from(files.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    let mappings = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    let mappings = mappings.and_then(|number| number.trim().parse::<usize>().ok()).unwrap_or(usize::MAX);
+    let left = mappings.saturating_sub(limits.pooled_memories().saturating_mul(4));
+    (files / 2).min(left / 2 / 3).max(1)
 }
