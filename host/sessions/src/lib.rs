@@ -33,10 +33,10 @@ pub use login::{BeforeLogin, Committed, KnownSession, LoginCommit, MetadataChang
 pub use postgres::{PostgresSettings, PostgresStore};
 pub use registry::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
-    BuildError, BuildStatus, ComponentInfo, Deployed, Draft, Execution, ExecutionCursor, ExecutionCursorError, ExecutionFilter,
-    ExecutionPage, ExecutionStatus, FlowBinding, FlowChanges, NameError, NewAction, NewBinding, NewBindings, Registry,
-    SealedSecret, SecretChange, SecretInfo, SecretName, StoredAction, StoredFlow, StoredPolicy, Trigger, TriggerError, Version,
-    VersionList,
+    BuildError, BuildStatus, ComponentInfo, Deployed, Draft, DraftPut, Execution, ExecutionCursor, ExecutionCursorError,
+    ExecutionFilter, ExecutionPage, ExecutionStatus, FlowBinding, FlowChanges, Keeping, NameError, NewAction, NewBinding,
+    NewBindings, Registry, SealedSecret, SecretChange, SecretInfo, SecretName, StoredAction, StoredFlow, StoredPolicy, Trigger,
+    TriggerError, Version, VersionList,
 };
 pub use session::{Actor, Device, Ended, Initiator, InitiatorError, Method, Session, SessionClient};
 pub use sqlite::{SqliteSettings, SqliteStore};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use vestibule::CapabilityPolicy;
+use vestibule_sessions::Keeping;
 
 use super::lifetime::Lifetime;
 use super::reference::Reference;
@@ -21,6 +22,8 @@ pub struct RegistrySettings {
     pub compiled: u64,
     /// Actions of one tenant.
     pub each: u64,
+    /// What of its components a tenant keeps.
+    pub keeping: Keeping,
 }
 
 /// How executions are kept.
@@ -46,6 +49,8 @@ pub enum SecretsKey {
 /// About two thousand Actions in Rust (`host/runtime/benches/shelf.rs`), or a dozen in Python.
 const SHELF: u64 = 512 << 20;
 const TENANT_SHELF: u64 = 128 << 20;
+/// Some hundred versions in Python, or tens of thousands in Rust.
+const KEEPING: Keeping = Keeping { bytes: 4 << 30, versions: 20 };
 /// Twenty thousand Actions in Rust.
 const COMPILED: u64 = 4 << 30;
 /// As many as Auth0 lets a tenant have.
@@ -58,7 +63,8 @@ const REMEDY: &str = "write { others = \"allow\" or \"deny\", rules = { \"event-
      `vestibule inspect` shows an Action's capabilities";
 
 pub(super) fn registry(file: &Section<'_>) -> RegistrySettings {
-    let mut settings = RegistrySettings { shelf: SHELF, tenant_shelf: TENANT_SHELF, compiled: COMPILED, each: ACTIONS };
+    let mut settings =
+        RegistrySettings { shelf: SHELF, tenant_shelf: TENANT_SHELF, compiled: COMPILED, each: ACTIONS, keeping: KEEPING };
     let Some(section) = file.section("actions") else { return settings };
     let bytes = |key| {
         let given = section.amount(key)?;
@@ -85,6 +91,8 @@ pub(super) fn registry(file: &Section<'_>) -> RegistrySettings {
         None => settings.tenant_shelf = settings.tenant_shelf.min(settings.shelf),
     }
     settings.each = at_least_one(&section, "actions", "each", u64::from(u32::MAX)).unwrap_or(settings.each);
+    settings.keeping.bytes = bytes("kept").map_or(settings.keeping.bytes, |given| given.value);
+    settings.keeping.versions = versions(&section).unwrap_or(settings.keeping.versions);
     section.finish();
     settings
 }
@@ -98,6 +106,20 @@ pub(super) fn executions(file: &Section<'_>) -> ExecutionSettings {
     settings.per_second = per_second.and_then(|number| u32::try_from(number).ok()).unwrap_or(settings.per_second);
     section.finish();
     settings
+}
+
+/// At least two: others run the one before while a new one is made live.
+fn versions(section: &Section<'_>) -> Option<u64> {
+    let given = section.number("versions")?;
+    if given.value >= 2 {
+        return Some(given.value);
+    }
+    section.source.mistake(
+        &given.span,
+        "`actions.versions` is a number from 2 on",
+        "other servers run the one before for a moment",
+    );
+    None
 }
 
 fn at_least_one(section: &Section<'_>, name: &str, key: &'static str, most: u64) -> Option<u64> {
@@ -168,7 +190,13 @@ mod tests {
         let configuration = parse("").unwrap();
         assert_eq!(
             configuration.actions,
-            RegistrySettings { shelf: 512 << 20, tenant_shelf: 128 << 20, compiled: 4 << 30, each: 100 }
+            RegistrySettings {
+                shelf: 512 << 20,
+                tenant_shelf: 128 << 20,
+                compiled: 4 << 30,
+                each: 100,
+                keeping: Keeping { bytes: 4 << 30, versions: 20 }
+            }
         );
         let executions = ExecutionSettings { keep: Lifetime::days(10), each: 10_000, per_second: 100 };
         assert_eq!(configuration.executions, executions);
@@ -177,12 +205,18 @@ mod tests {
 
     #[test]
     fn all_of_it_can_be_said() {
-        let text = "secrets_key = { env = \"KEYS\" }\n[actions]\nshelf = \"64 MiB\"\ntenant_shelf = \"1 MiB\"\ncompiled = \"2048 MiB\"\neach = 7\n\
+        let text = "secrets_key = { env = \"KEYS\" }\n[actions]\nshelf = \"64 MiB\"\ntenant_shelf = \"1 MiB\"\ncompiled = \"2048 MiB\"\neach = 7\nkept = \"1 MiB\"\nversions = 2\n\
                     [executions]\nkeep = \"1 h\"\neach = 5\nper_second = 3";
         let configuration = parse(text).unwrap();
         assert_eq!(
             configuration.actions,
-            RegistrySettings { shelf: 64 << 20, tenant_shelf: 1 << 20, compiled: 2 << 30, each: 7 }
+            RegistrySettings {
+                shelf: 64 << 20,
+                tenant_shelf: 1 << 20,
+                compiled: 2 << 30,
+                each: 7,
+                keeping: Keeping { bytes: 1 << 20, versions: 2 }
+            }
         );
         assert_eq!((configuration.executions.each, configuration.executions.per_second), (5, 3));
         assert_eq!(configuration.secrets_key, SecretsKey::Named(Reference::Environment("KEYS".to_owned())));
@@ -196,6 +230,7 @@ mod tests {
             ("[actions]\nshelf = 0", 3, "`actions.shelf` can't be \"0\""),
             ("[actions]\ntenant_shelf = \"1024 MiB\"", 3, "one tenant can't have more than all of them have"),
             ("[actions]\ncompiled = 0", 3, "`actions.compiled` can't be \"0\""),
+            ("[actions]\nversions = 1", 3, "`actions.versions` is a number from 2 on"),
             ("[actions]\neach = 0", 3, "`actions.each` is a number from 1 to 4294967295"),
             ("[actions]\nshelve = 1", 3, "is it `shelf`?"),
             (

@@ -77,7 +77,9 @@ pub(crate) async fn deploy(
         let _ready = make_ready(app, of, &action, number, &candidate).await?;
         let (running, now) = (action.deployed.as_ref().map(|running| running.id), Timestamp::now());
         let deployed = match &wanted {
-            Wanted::Draft(_) => app.store().deploy_draft(of, id, candidate.digest, running, now).await?,
+            Wanted::Draft(_) => {
+                app.store().deploy_draft(of, id, candidate.digest, running, app.registry().keeping(), now).await?
+            }
             Wanted::Version { id: version, update_draft } => {
                 app.store().deploy_version(of, id, version, running, *update_draft, now).await?
             }

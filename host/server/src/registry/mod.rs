@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use vestibule::model::TenantId;
 use vestibule::{Loader, Shelf, ShelfSettings};
-use vestibule_sessions::Store;
+use vestibule_sessions::{Keeping, Store};
 
 use crate::app::App;
 use crate::config::RegistrySettings;
@@ -47,6 +47,7 @@ pub(crate) struct Deployments {
     loader: Loader,
     keys: Arc<SealingKeys>,
     most_actions: u64,
+    keeping: Keeping,
     live: Live,
     builds: Builds,
     uploads: Semaphore,
@@ -68,6 +69,7 @@ impl Deployments {
             loader,
             keys,
             most_actions: settings.each,
+            keeping: settings.keeping,
             live: Live::default(),
             builds: Builds::new(compiles),
             uploads: Semaphore::new(UPLOADS),
@@ -78,6 +80,11 @@ impl Deployments {
     /// Actions of one tenant at most.
     pub(crate) fn most_actions(&self) -> u64 {
         self.most_actions
+    }
+
+    /// What of its components one tenant keeps.
+    pub(crate) fn keeping(&self) -> Keeping {
+        self.keeping
     }
 
     pub(crate) fn shelf(&self) -> &Shelf {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use vestibule::model::{ComponentDigest, Timestamp};
+use vestibule_sessions::{DraftPut, Keeping};
 use vestibule_test_artifacts as artifacts;
 
 use crate::in_both;
@@ -18,8 +19,9 @@ async fn a_build_that_was_broken_off_is_ended_by_the_next_server(database: Datab
     let (tenant, digest) = ("acme".parse().unwrap(), ComponentDigest::of(artifacts::DENIES));
     let long_ago = Timestamp::from_millis(Timestamp::now().as_millis() - 60_000);
     for id in [&waits, &builds] {
-        let put = store.put_draft(&tenant, &id.parse().unwrap(), &digest, Bytes::from_static(artifacts::DENIES), long_ago).await;
-        assert!(put.unwrap().is_some());
+        let (id, bytes) = (id.parse().unwrap(), Bytes::from_static(artifacts::DENIES));
+        let put = store.put_draft(&tenant, &id, &digest, bytes, Keeping { bytes: u64::MAX, versions: 2 }, long_ago).await;
+        assert!(matches!(put, Ok(DraftPut::Put(_))));
     }
     let until_then = Timestamp::from_millis(long_ago.as_millis() + 1_000);
     assert!(store.begin_build(&tenant, &builds.parse().unwrap(), &digest, long_ago, until_then).await.unwrap());

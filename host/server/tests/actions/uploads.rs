@@ -36,6 +36,32 @@ async fn what_is_no_action_is_told_to_its_author_and_can_not_be_deployed() {
     running.stop().await;
 }
 
+async fn a_tenant_keeps_some_versions_and_some_bytes_and_no_more(database: Database) {
+    let room = artifacts::DENIES.len() + artifacts::WRITES_METADATA.len() + 100;
+    let first = format!("actions = {{ versions = 2, kept = \"{room}\" }}");
+    let running = database.start(&first, "").await;
+    let id = running.run("gate", artifacts::DENIES, json!({})).await;
+    for _ in 0..2 {
+        running.deploy(&id).await;
+    }
+    let kept = running.get(&format!("actions/{id}/versions")).await;
+    let numbers: Vec<&Value> = kept["versions"].as_array().unwrap().iter().map(|version| &version["number"]).collect();
+    assert_eq!((numbers, &kept["total"]), (vec![&json!(3), &json!(2)], &json!(2)), "{kept}");
+    let other = running.create("other", json!({})).await;
+    assert_eq!(running.upload(&other, artifacts::WRITES_METADATA).await["status"], "built");
+    let more = running.create("more", json!({})).await;
+    let path = format!("/api/v2/actions/actions/{more}/component");
+    let (status, answer) = running.answer(running.request(Method::PUT, &path).body(artifacts::PANICS)).await;
+    assert_eq!((status, &answer["errorCode"]), (409, &json!("too_many_bytes")), "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains(&room.to_string()), "{answer}");
+    assert_eq!(running.get(&format!("actions/{more}")).await["status"], "pending", "nothing was kept of it");
+    // Bytes that are kept already take no more room.
+    assert_eq!(running.upload(&more, artifacts::DENIES).await["status"], "built");
+    assert_eq!(running.version_that_ran(0).await.0, "3");
+    running.stop().await;
+}
+in_both!(a_tenant_keeps_some_versions_and_some_bytes_and_no_more);
+
 async fn one_that_is_too_large_is_refused_and_leaves_nothing(database: Database) {
     let running = database.start("limits = { component_bytes = \"200 KiB\" }", "").await;
     let id = running.create("gate", json!({})).await;

@@ -7,8 +7,8 @@ use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 use super::{corrupt, count, from_json, json, millis, timestamp};
 use crate::error::StoreError;
 use crate::registry::{
-    Binding, BindingsReplaced, Execution, ExecutionStatus, FlowBinding, NewBinding, SealedSecret, SecretInfo, StoredAction,
-    StoredPolicy, Version,
+    Binding, BindingsReplaced, Execution, ExecutionStatus, FlowBinding, Keeping, NewBinding, SealedSecret, SecretInfo,
+    StoredAction, StoredPolicy, Version,
 };
 use crate::tokens::{ActionUid, BindingUid};
 
@@ -64,6 +64,11 @@ pub(crate) struct VersionRow {
 }
 
 impl VersionRow {
+    /// The number of the newest version that isn't kept when this one is made.
+    pub(crate) fn last_gone(&self, keeping: Keeping) -> i64 {
+        self.number.saturating_sub(i64::try_from(keeping.versions.max(1)).unwrap_or(i64::MAX))
+    }
+
     /// What the row holds.
     pub(crate) fn read(&self) -> Result<Version, StoreError> {
         Ok(Version {

@@ -115,6 +115,26 @@ pub struct VersionList {
     pub total: u64,
 }
 
+/// How much of its components a tenant keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// Bytes of all its components: an upload that goes beyond is refused.
+    pub bytes: u64,
+    /// Versions of one Action, the newest ones: older ones go when another is made.
+    pub versions: u64,
+}
+
+/// What has become of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DraftPut {
+    /// It is the Action's draft, which is pending.
+    Put(Box<StoredAction>),
+    /// There is no such Action.
+    Absent,
+    /// The tenant would have more bytes of components than it may. Nothing has changed.
+    TooManyBytes,
+}
+
 /// What has become of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deployed {

@@ -11,7 +11,7 @@ use super::action::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, NewAction, StoredAction,
 };
 use super::binding::{Binding, BindingsReplaced, FlowChanges, NewBindings, StoredFlow, StoredPolicy};
-use super::component::{BuildError, ComponentInfo, Deployed, Version, VersionList};
+use super::component::{BuildError, ComponentInfo, Deployed, DraftPut, Keeping, Version, VersionList};
 use super::execution::{Execution, ExecutionCursor, ExecutionFilter, ExecutionPage};
 use super::names::{ActionName, Trigger};
 use super::secret::SealedSecret;
@@ -64,7 +64,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// An Action's secrets, by their names; none of one that isn't there.
     async fn secrets(&self, tenant: &TenantId, id: &ActionUid) -> Result<Vec<SealedSecret>, StoreError>;
 
-    /// Makes these bytes an Action's draft, which is pending. The Action as it is now; none where it isn't there.
+    /// Makes these bytes an Action's draft, which is pending, unless the tenant would keep more than it may.
     ///
     /// Equal bytes are kept once in a tenant, for as long as a draft or a version names them.
     async fn put_draft(
@@ -73,8 +73,9 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         id: &ActionUid,
         digest: &ComponentDigest,
         component: Bytes,
+        keeping: Keeping,
         now: Timestamp,
-    ) -> Result<Option<StoredAction>, StoreError>;
+    ) -> Result<DraftPut, StoreError>;
 
     /// Makes the building of a draft the caller's until that moment. Whether it is: not where the draft is another by now, is built, has failed, or is
     /// somebody else's whose time is not over.
@@ -104,12 +105,15 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     async fn component(&self, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, StoreError>;
 
     /// Makes a version of an Action's draft, and runs it. The caller says which draft and which running version it has looked at.
+    ///
+    /// Versions beyond those that are kept go, and their bytes where nothing else names them.
     async fn deploy_draft(
         &self,
         tenant: &TenantId,
         id: &ActionUid,
         digest: &ComponentDigest,
         running: Option<VersionUid>,
+        keeping: Keeping,
         now: Timestamp,
     ) -> Result<Deployed, StoreError>;
 

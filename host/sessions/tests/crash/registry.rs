@@ -103,7 +103,7 @@ async fn deploy_next(store: &dyn Store, id: &ActionUid, author: usize, number: u
     let acme = tenant("acme");
     for bytes in [thrown_away(author, number), bytes_of(author, number)] {
         let digest = digest_of(&bytes);
-        answered(async || store.put_draft(&acme, id, &digest, Bytes::from(bytes.clone()), at(NOW)).await).await.unwrap();
+        put(answered(async || store.put_draft(&acme, id, &digest, Bytes::from(bytes.clone()), ALL, at(NOW)).await).await);
         answered(async || store.begin_build(&acme, id, &digest, at(NOW), at(NOW)).await).await;
         answered(async || store.end_build(&acme, id, &digest, Ok(info(&bytes)), at(NOW)).await).await.unwrap();
     }
@@ -115,7 +115,7 @@ async fn deploy_next(store: &dyn Store, id: &ActionUid, author: usize, number: u
         }
         let running = running.map(|version| version.id);
         // Where it has happened and nobody heard of it, the next one is overtaken by itself.
-        match answered(async || store.deploy_draft(&acme, id, &digest, running, at(NOW)).await).await {
+        match answered(async || store.deploy_draft(&acme, id, &digest, running, ALL, at(NOW)).await).await {
             Deployed::Deployed(_) | Deployed::Overtaken => {}
             other => panic!("{other:?}"),
         }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use vestibule_model::{ComponentDigest, Timestamp};
 use vestibule_sessions::{
-    ActionChange, ActionChanged, ActionCreated, ActionName, ActionUid, BindingsReplaced, ComponentInfo, Deployed, Execution,
-    ExecutionStatus, ExecutionUid, NewAction, NewBinding, SealedSecret, SecretChange, SecretName, Store, StoredAction, Trigger,
-    Version,
+    ActionChange, ActionChanged, ActionCreated, ActionName, ActionUid, BindingsReplaced, ComponentInfo, Deployed, DraftPut,
+    Execution, ExecutionStatus, ExecutionUid, Keeping, NewAction, NewBinding, SealedSecret, SecretChange, SecretName, Store,
+    StoredAction, Trigger, Version,
 };
 
 use super::logins::*;
@@ -73,10 +73,21 @@ pub(crate) async fn action(store: &dyn Store, id: &ActionUid) -> StoredAction {
     store.action(&tenant("acme"), id).await.unwrap().expect("the Action is there")
 }
 
+/// A tenant that keeps all it is given.
+pub(crate) const ALL: Keeping = Keeping { bytes: u64::MAX, versions: u64::MAX };
+
+/// The Action whose draft was put.
+pub(crate) fn put(draft: DraftPut) -> StoredAction {
+    match draft {
+        DraftPut::Put(action) => *action,
+        other => panic!("it should be the draft: {other:?}"),
+    }
+}
+
 /// Uploads these bytes, and doesn't build them.
 pub(crate) async fn upload(store: &dyn Store, of: &str, id: &ActionUid, bytes: &str, now: Timestamp) -> StoredAction {
     let component = Bytes::from(bytes.to_owned());
-    store.put_draft(&tenant(of), id, &digest_of(bytes), component, now).await.unwrap().expect("the Action is there")
+    put(store.put_draft(&tenant(of), id, &digest_of(bytes), component, ALL, now).await.unwrap())
 }
 
 /// Uploads these bytes and builds them.
@@ -92,7 +103,7 @@ pub(crate) async fn deploy(store: &dyn Store, of: &str, id: &ActionUid, now: Tim
     let looked_at = store.action(&tenant(of), id).await.unwrap().expect("the Action is there");
     let running = looked_at.deployed.map(|version| version.id);
     let digest = looked_at.draft.expect("there is a draft").digest;
-    match store.deploy_draft(&tenant(of), id, &digest, running, now).await.unwrap() {
+    match store.deploy_draft(&tenant(of), id, &digest, running, ALL, now).await.unwrap() {
         Deployed::Deployed(deployed) => *deployed,
         other => panic!("the draft should have been deployed: {other:?}"),
     }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use vestibule::model::{ComponentDigest, Timestamp};
-use vestibule_sessions::{ActionUid, VersionUid};
+use vestibule_sessions::{ActionUid, DraftPut, Keeping, VersionUid};
 
 use super::shapes::{self, Refused, RefusedBody};
 use super::{find, no_action, no_version, pieces, shown};
@@ -49,7 +49,12 @@ pub(crate) async fn upload(
     // It takes tens of milliseconds for a large one.
     let hashing = tokio::task::spawn_blocking(move || (ComponentDigest::of(&bytes), bytes)).await;
     let (digest, bytes) = hashing.map_err(|error| ApiError::internal(&error))?;
-    app.store().put_draft(tenant, &id, &digest, bytes, Timestamp::now()).await?.ok_or_else(no_action)?;
+    let keeping = app.registry().keeping();
+    match app.store().put_draft(tenant, &id, &digest, bytes, keeping, Timestamp::now()).await? {
+        DraftPut::Put(_) => {}
+        DraftPut::Absent => return Err(no_action()),
+        DraftPut::TooManyBytes => return Err(too_many_bytes(keeping)),
+    }
     drop(turn);
     let action = build::build(&app, tenant, &id, &digest).await?.ok_or_else(no_action)?;
     Ok(Json(shown::action(&action)))
@@ -110,4 +115,15 @@ async fn answer(app: &App, tenant: &Tenant, digest: &ComponentDigest) -> Result<
 
 fn no_component() -> ApiError {
     ApiError::not_found("inexistent_component", "No component was uploaded yet; `PUT` one here.")
+}
+
+fn too_many_bytes(keeping: Keeping) -> ApiError {
+    ApiError::conflict(
+        "too_many_bytes",
+        format!(
+            "all components of a tenant have at most {} bytes here, with those of the last {} versions of each Action (`actions.kept` and \
+             `actions.versions` of the server's configuration); delete an Action that isn't used",
+            keeping.bytes, keeping.versions
+        ),
+    )
 }

@@ -10,8 +10,9 @@ use super::{actions, bindings, components, executions, policies, secrets, versio
 use crate::error::StoreError;
 use crate::registry::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
-    BuildError, ComponentInfo, Deployed, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage, FlowChanges, NewAction,
-    NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version, VersionList,
+    BuildError, ComponentInfo, Deployed, DraftPut, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage, FlowChanges,
+    Keeping, NewAction, NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version,
+    VersionList,
 };
 use crate::tokens::{ActionUid, ExecutionUid, VersionUid};
 
@@ -71,10 +72,12 @@ impl Registry for PostgresStore {
         id: &ActionUid,
         digest: &ComponentDigest,
         component: Bytes,
+        keeping: Keeping,
         now: Timestamp,
-    ) -> Result<Option<StoredAction>, StoreError> {
+    ) -> Result<DraftPut, StoreError> {
+        let draft = (digest, component.as_ref());
         // The same bytes are the same draft.
-        self.connections.attempt(true, |lease| components::put_draft(lease, tenant, id, digest, &component, now)).await
+        self.connections.attempt(true, |lease| components::put_draft(lease, tenant, id, draft, keeping, now)).await
     }
 
     async fn begin_build(
@@ -115,9 +118,10 @@ impl Registry for PostgresStore {
         id: &ActionUid,
         digest: &ComponentDigest,
         running: Option<VersionUid>,
+        keeping: Keeping,
         now: Timestamp,
     ) -> Result<Deployed, StoreError> {
-        self.connections.attempt(false, |lease| versions::deploy_draft(lease, tenant, id, digest, running, now)).await
+        self.connections.attempt(false, |lease| versions::deploy_draft(lease, tenant, id, digest, running, keeping, now)).await
     }
 
     async fn deploy_version(

@@ -10,7 +10,7 @@ use super::super::login::bytes;
 use super::super::rows::{Parameter, text};
 use super::{actions, turn};
 use crate::columns::{self, millis};
-use crate::registry::{BuildError, ComponentInfo, StoredAction};
+use crate::registry::{BuildError, ComponentInfo, DraftPut, Keeping, StoredAction};
 use crate::tokens::ActionUid;
 
 /// A component has many bytes, and the way to the database may be long: more time than a statement has.
@@ -19,6 +19,11 @@ const WITH_TIME: &str = "SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_
 const COMPONENT: &str = "SELECT bytes FROM components WHERE tenant = $1 AND digest = $2";
 const IS_KEPT: &str = "SELECT 1 FROM components WHERE tenant = $1 AND digest = $2";
 const KEEP: &str = "INSERT INTO components (tenant, digest, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+
+/// Bytes of the tenant's components but for the draft that goes where nothing else names it.
+const LEFT: &str = "SELECT coalesce(sum(octet_length(bytes)), 0)::bigint FROM components WHERE tenant = $1 \
+     AND (digest IS DISTINCT FROM $2 OR EXISTS (SELECT 1 FROM versions WHERE versions.tenant = $1 AND versions.digest = $2) \
+     OR EXISTS (SELECT 1 FROM actions WHERE actions.tenant = $1 AND actions.draft_digest = $2 AND actions.id <> $3))";
 
 /// Of these, what no draft and no version names.
 const FORGET: &str = "DELETE FROM components WHERE tenant = $1 AND digest = ANY($2) \
@@ -58,19 +63,26 @@ pub(super) async fn put_draft(
     mut lease: Lease,
     tenant: &TenantId,
     id: &ActionUid,
-    digest: &ComponentDigest,
-    component: &[u8],
+    (digest, component): (&ComponentDigest, &[u8]),
+    keeping: Keeping,
     now: Timestamp,
-) -> Result<Option<StoredAction>, Trouble> {
+) -> Result<DraftPut, Trouble> {
     let Some(mut kept) = turn::begin(&mut lease, tenant, id).await? else {
         lease.roll_back().await?;
-        return Ok(None);
+        return Ok(DraftPut::Absent);
     };
     let replaced = kept.row.draft_digest.take();
     kept.row.put_draft(digest, component.len(), now);
     let (owner, key) = (bytes(tenant), digest.to_string().into_bytes());
     let is_kept = lease.prepare(IS_KEPT).await?;
     if lease.client()?.query_opt(&is_kept, &[&owner, &key]).await?.is_none() {
+        let left = lease.prepare(LEFT).await?;
+        let of = replaced.as_deref().map(str::as_bytes);
+        let left = lease.client()?.query_one(&left, &[&owner, &of, &kept.row.id.as_bytes()]).await?.try_get::<_, i64>(0)?;
+        if left.unsigned_abs().saturating_add(component.len() as u64) > keeping.bytes {
+            lease.roll_back().await?;
+            return Ok(DraftPut::TooManyBytes);
+        }
         let keep = lease.prepare(KEEP).await?;
         lease.client()?.batch_execute(WITH_TIME).await?;
         lease.client()?.execute(&keep, &[&owner, &key, &component]).await?;
@@ -81,7 +93,7 @@ pub(super) async fn put_draft(
     }
     let changed = actions::written(&lease, tenant, id).await?;
     turn::commit(lease, tenant, false).await?;
-    Ok(Some(changed))
+    Ok(DraftPut::Put(Box::new(changed)))
 }
 
 /// One attempt.

@@ -5,17 +5,18 @@ use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 use super::super::errors::Trouble;
 use super::super::lease::Lease;
 use super::super::login::bytes;
+use super::super::rows::Parameter;
 use super::rows::version_row;
 use super::{actions, components, turn};
 use crate::columns::{self, VersionRow, version_columns};
-use crate::registry::{Deployed, Version, VersionList};
+use crate::registry::{Deployed, Keeping, Version, VersionList};
 use crate::tokens::{ActionUid, VersionUid};
 
 const VERSION: &str = concat!("SELECT ", version_columns!(), " FROM versions WHERE tenant = $1 AND action_id = $2 AND id = $3");
 
-/// How many there are, and some of them: one statement, and one row where there are none. None is gone before its Action is.
+/// How many there are, and some of them: one statement, and one row where there are none.
 const VERSIONS: &str = concat!(
-    "SELECT actions.last_version, ",
+    "SELECT (SELECT count(*) FROM versions WHERE tenant = $1 AND action_id = $2), ",
     version_columns!(),
     " FROM actions LEFT JOIN (SELECT * FROM versions WHERE tenant = $1 AND action_id = $2 ORDER BY number DESC LIMIT $4 OFFSET $3) \
      AS versions ON true WHERE actions.tenant = $1 AND actions.id = $2 ORDER BY versions.number DESC"
@@ -24,6 +25,8 @@ const VERSIONS: &str = concat!(
 const INSERT: &str = "INSERT INTO versions (tenant, action_id, id, number, digest, size, info, created_at, built_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
+const FORGET: &str = "DELETE FROM versions WHERE tenant = $1 AND action_id = $2 AND number <= $3 RETURNING digest";
+
 /// One attempt.
 pub(super) async fn deploy_draft(
     mut lease: Lease,
@@ -31,6 +34,7 @@ pub(super) async fn deploy_draft(
     id: &ActionUid,
     digest: &ComponentDigest,
     running: Option<VersionUid>,
+    keeping: Keeping,
     now: Timestamp,
 ) -> Result<Deployed, Trouble> {
     let kept = turn::begin(&mut lease, tenant, id).await?;
@@ -67,6 +71,11 @@ pub(super) async fn deploy_draft(
         )
         .await?;
     actions::update(&lease, tenant, &kept.row).await?;
+    let forget = lease.prepare(FORGET).await?;
+    let gone: [Parameter<'_>; 3] = [&bytes(tenant), &kept.row.id.as_bytes(), &version.last_gone(keeping)];
+    let gone = lease.client()?.query(&forget, &gone).await?;
+    let gone = gone.iter().map(|row| row.try_get::<_, &[u8]>(0)).collect::<Result<Vec<_>, _>>()?;
+    components::forget(&lease, tenant, &gone).await?;
     deployed(lease, tenant, id, kept.is_bound).await
 }
 

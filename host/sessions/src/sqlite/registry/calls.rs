@@ -11,8 +11,9 @@ use crate::columns::ExecutionRow;
 use crate::error::StoreError;
 use crate::registry::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
-    BuildError, ComponentInfo, Deployed, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage, FlowChanges, NewAction,
-    NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version, VersionList,
+    BuildError, ComponentInfo, Deployed, DraftPut, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage, FlowChanges,
+    Keeping, NewAction, NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version,
+    VersionList,
 };
 use crate::sqlite::{Errors, SqliteStore};
 use crate::tokens::{ActionUid, ExecutionUid, VersionUid};
@@ -94,11 +95,14 @@ impl Registry for SqliteStore {
         id: &ActionUid,
         digest: &ComponentDigest,
         component: Bytes,
+        keeping: Keeping,
         now: Timestamp,
-    ) -> Result<Option<StoredAction>, StoreError> {
+    ) -> Result<DraftPut, StoreError> {
         let (tenant, id, digest) = (tenant.clone(), *id, *digest);
-        self.write(move |connection, errors| components::put_draft(connection, errors, &tenant, &id, &digest, &component, now))
-            .await
+        self.write(move |connection, errors| {
+            components::put_draft(connection, errors, (&tenant, &id), &digest, &component, keeping, now)
+        })
+        .await
     }
 
     async fn begin_build(
@@ -142,11 +146,13 @@ impl Registry for SqliteStore {
         id: &ActionUid,
         digest: &ComponentDigest,
         running: Option<VersionUid>,
+        keeping: Keeping,
         now: Timestamp,
     ) -> Result<Deployed, StoreError> {
         let (tenant, id, digest) = (tenant.clone(), *id, *digest);
         self.change_flows(move |connection, errors, flows| {
-            components::deploy_draft(connection, errors, flows, (&tenant, &id), &digest, running.as_ref(), now)
+            let (running, draft) = (running.as_ref(), (&digest, keeping));
+            components::deploy_draft(connection, errors, flows, (&tenant, &id), draft, running, now)
         })
         .await
     }

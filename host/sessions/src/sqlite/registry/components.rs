@@ -9,7 +9,7 @@ use super::flows::Flows;
 use super::rows::{execute, kept, one_view, query, read, update, version_row};
 use crate::columns::{self, VersionRow, millis, version_columns};
 use crate::error::StoreError;
-use crate::registry::{BuildError, ComponentInfo, Deployed, StoredAction, Version, VersionList};
+use crate::registry::{BuildError, ComponentInfo, Deployed, DraftPut, Keeping, StoredAction, Version, VersionList};
 use crate::sqlite::Errors;
 use crate::tokens::{ActionUid, VersionUid};
 
@@ -19,16 +19,20 @@ pub(super) type Unbuilt = (TenantId, ActionUid, ComponentDigest);
 pub(super) fn put_draft(
     connection: &Connection,
     errors: Errors<'_>,
-    tenant: &TenantId,
-    id: &ActionUid,
+    (tenant, id): (&TenantId, &ActionUid),
     digest: &ComponentDigest,
     component: &Bytes,
+    keeping: Keeping,
     now: Timestamp,
-) -> Result<Option<StoredAction>, StoreError> {
+) -> Result<DraftPut, StoreError> {
     const KEEP: &str =
         "INSERT INTO components (tenant, digest, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (tenant, digest) DO NOTHING";
     let id = id.to_string();
-    let Some((mut row, _)) = kept(connection, tenant, &id).map_err(errors.sql())? else { return Ok(None) };
+    let Some((mut row, _)) = kept(connection, tenant, &id).map_err(errors.sql())? else { return Ok(DraftPut::Absent) };
+    let left = bytes_left(connection, tenant, &id, &digest.to_string(), row.draft_digest.as_deref()).map_err(errors.sql())?;
+    if left.is_some_and(|left| left.saturating_add(component.len() as u64) > keeping.bytes) {
+        return Ok(DraftPut::TooManyBytes);
+    }
     let values = params![tenant.as_str(), digest.to_string(), component.as_ref()];
     execute(connection, KEEP, values).map_err(errors.sql())?;
     let before = row.draft_digest.clone();
@@ -37,7 +41,24 @@ pub(super) fn put_draft(
     if let Some(before) = before.filter(|before| Some(before) != row.draft_digest.as_ref()) {
         forget_unnamed(connection, tenant, &before).map_err(errors.sql())?;
     }
-    read(connection, errors, tenant, &id)
+    Ok(DraftPut::Put(there(read(connection, errors, tenant, &id)?)?))
+}
+
+/// Bytes of the tenant's components but for the draft that goes where nothing else names it; none where the new ones are kept already.
+fn bytes_left(
+    connection: &Connection,
+    tenant: &TenantId,
+    id: &str,
+    new: &str,
+    replaced: Option<&str>,
+) -> rusqlite::Result<Option<u64>> {
+    const IS_KEPT: &str = "SELECT 1 FROM components WHERE tenant = ?1 AND digest = ?2";
+    const LEFT: &str = "SELECT coalesce(sum(length(bytes)), 0) FROM components WHERE tenant = ?1 AND (digest IS NOT ?2          OR EXISTS (SELECT 1 FROM versions WHERE tenant = ?1 AND digest = ?2)          OR EXISTS (SELECT 1 FROM actions WHERE tenant = ?1 AND draft_digest = ?2 AND id <> ?3))";
+    if !query(connection, IS_KEPT, (tenant.as_str(), new), |_| Ok(()))?.is_empty() {
+        return Ok(None);
+    }
+    let left = query(connection, LEFT, (tenant.as_str(), replaced, id), |row| row.get::<_, i64>(0))?;
+    Ok(left.first().map(|left| left.unsigned_abs()))
 }
 
 pub(super) fn begin_build(
@@ -114,7 +135,7 @@ pub(super) fn deploy_draft(
     errors: Errors<'_>,
     flows: &mut Flows,
     (tenant, id): (&TenantId, &ActionUid),
-    digest: &ComponentDigest,
+    (digest, keeping): (&ComponentDigest, Keeping),
     running: Option<&VersionUid>,
     now: Timestamp,
 ) -> Result<Deployed, StoreError> {
@@ -133,8 +154,16 @@ pub(super) fn deploy_draft(
         params![tenant.as_str(), id, made.id, made.number, made.digest, made.size, made.info, made.created_at, made.built_at];
     execute(connection, INSERT, values).map_err(errors.sql())?;
     update(connection, tenant, &row).map_err(errors.sql())?;
+    forget_versions(connection, tenant, &id, made.last_gone(keeping)).map_err(errors.sql())?;
     flows.count_if_bound(connection, errors, tenant, &id)?;
     Ok(Deployed::Deployed(there(read(connection, errors, tenant, &id)?)?))
+}
+
+/// An Action's versions go up to this number.
+fn forget_versions(connection: &Connection, tenant: &TenantId, id: &str, last: i64) -> rusqlite::Result<()> {
+    const FORGET: &str = "DELETE FROM versions WHERE tenant = ?1 AND action_id = ?2 AND number <= ?3 RETURNING digest";
+    let gone = query(connection, FORGET, (tenant.as_str(), id, last), |row| row.get::<_, String>(0))?;
+    gone.iter().try_for_each(|digest| forget_unnamed(connection, tenant, digest))
 }
 
 pub(super) fn deploy_version(

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use vestibule_sessions::{ActionUid, BuildError, BuildStatus, Draft, StoredAction};
+use vestibule_sessions::{ActionUid, BuildError, BuildStatus, Draft, DraftPut, Keeping, StoredAction};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -19,6 +19,7 @@ on_both! {
     bytes_are_kept_as_they_came,
     bytes_are_there_once_and_go_with_the_last_that_names_them,
     bytes_of_a_version_stay_when_its_draft_is_replaced,
+    a_tenant_keeps_no_more_bytes_than_it_may,
 }
 
 fn draft(action: &StoredAction) -> &Draft {
@@ -71,8 +72,8 @@ async fn a_draft_that_was_uploaded_again_is_built_again(database: &Database) {
     assert!(has_component(&*store, "acme", "bytes").await);
     assert!(store.begin_build(&acme, &id, &digest_of("bytes"), at(4), at(5)).await.unwrap());
     let absent = ActionUid::random().unwrap();
-    let nowhere = store.put_draft(&acme, &absent, &digest_of("lost"), Bytes::from_static(b"lost"), at(4)).await.unwrap();
-    assert_eq!(nowhere, None);
+    let nowhere = store.put_draft(&acme, &absent, &digest_of("lost"), Bytes::from_static(b"lost"), ALL, at(4)).await.unwrap();
+    assert_eq!(nowhere, DraftPut::Absent);
     assert!(!has_component(&*store, "acme", "lost").await, "bytes of no Action are not kept");
 }
 
@@ -148,10 +149,10 @@ async fn bytes_are_kept_as_they_came(database: &Database) {
     let (acme, id) = (tenant("acme"), create_action(&*store, "large").await.id);
     let bytes: Bytes = (0..3_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let digest = vestibule_model::ComponentDigest::of(&bytes);
-    let uploaded = store.put_draft(&acme, &id, &digest, bytes.clone(), at(2)).await.unwrap().unwrap();
+    let uploaded = put(store.put_draft(&acme, &id, &digest, bytes.clone(), ALL, at(2)).await.unwrap());
     assert_eq!(draft(&uploaded).size, 3_000_000);
     assert!(store.component(&acme, &digest).await.unwrap() == Some(bytes));
-    let empty = store.put_draft(&acme, &id, &digest_of(""), Bytes::new(), at(3)).await.unwrap().unwrap();
+    let empty = put(store.put_draft(&acme, &id, &digest_of(""), Bytes::new(), ALL, at(3)).await.unwrap());
     assert_eq!(draft(&empty).size, 0);
     assert!(has_component(&*store, "acme", "").await);
     assert_eq!(store.component(&acme, &digest).await.unwrap(), None);
@@ -190,3 +191,28 @@ async fn bytes_of_a_version_stay_when_its_draft_is_replaced(database: &Database)
         assert!(has_component(&*store, "acme", bytes).await, "{bytes}: old versions can be run again");
     }
 }
+
+async fn a_tenant_keeps_no_more_bytes_than_it_may(database: &Database) {
+    let store = database.open().await;
+    let acme = tenant("acme");
+    let [one, other] = [create_action(&*store, "one").await.id, create_action(&*store, "other").await.id];
+    let upload = async |id: &ActionUid, bytes: &'static str| {
+        store.put_draft(&acme, id, &digest_of(bytes), Bytes::from_static(bytes.as_bytes()), KEEPS_TEN, at(2)).await.unwrap()
+    };
+    put(upload(&one, "123456").await);
+    assert_eq!(upload(&other, "12345").await, DraftPut::TooManyBytes);
+    assert!(action(&*store, &other).await.draft.is_none() && !has_component(&*store, "acme", "12345").await);
+    put(upload(&other, "1234").await);
+    put(upload(&one, "654321").await);
+    assert_eq!(upload(&one, "7654321").await, DraftPut::TooManyBytes, "what it takes the place of doesn't count");
+    put(upload(&other, "654321").await);
+    put(upload(&one, "abcd").await);
+    assert_eq!(upload(&one, "abcde").await, DraftPut::TooManyBytes);
+    assert_eq!(upload(&other, "abcde").await, DraftPut::Put(Box::new(action(&*store, &other).await)));
+    let globex = create_in(&*store, "globex", new_action("one")).await.id;
+    let (digest, bytes) = (digest_of("123456"), Bytes::from_static(b"123456"));
+    put(store.put_draft(&tenant("globex"), &globex, &digest, bytes, KEEPS_TEN, at(2)).await.unwrap());
+}
+
+/// Ten bytes, and two versions of an Action.
+const KEEPS_TEN: Keeping = Keeping { bytes: 10, versions: 2 };

@@ -1,7 +1,9 @@
 //! Deployments: versions are made once, run again, and one of two who have looked at the same is told so.
 
 use tokio::task::JoinSet;
-use vestibule_sessions::{ActionUid, BuildError, BuildStatus, Deployed, Draft, Store, StoredAction, Version, VersionUid};
+use vestibule_sessions::{
+    ActionUid, BuildError, BuildStatus, Deployed, Draft, Keeping, Store, StoredAction, Version, VersionUid,
+};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -16,6 +18,7 @@ on_both! {
     of_many_who_run_versions_again_with_one_look_one_does,
     an_old_version_runs_again_and_can_become_the_draft,
     versions_come_newest_first_in_pages,
+    the_oldest_versions_go_and_what_runs_stays,
 }
 
 async fn a_version_is_what_the_draft_was(database: &Database) {
@@ -44,7 +47,7 @@ async fn a_version_is_what_the_draft_was(database: &Database) {
 async fn what_is_not_built_is_not_deployed(database: &Database) {
     let store = database.open().await;
     let (acme, id, digest) = (tenant("acme"), create_action(&*store, "raw").await.id, digest_of("bytes"));
-    let ask = async |id: &ActionUid| store.deploy_draft(&acme, id, &digest, None, at(9)).await.unwrap();
+    let ask = async |id: &ActionUid| store.deploy_draft(&acme, id, &digest, None, ALL, at(9)).await.unwrap();
     assert_eq!(ask(&ActionUid::random().unwrap()).await, Deployed::Absent);
     assert_eq!(ask(&id).await, Deployed::NotBuilt, "there is no draft");
     upload(&*store, "acme", &id, "bytes", at(2)).await;
@@ -76,7 +79,7 @@ async fn whoever_has_looked_at_another_draft_or_version_is_overtaken(database: &
     let other = Some(VersionUid::random().unwrap());
     let (mine, another) = (digest_of("the component of looked"), digest_of("another"));
     for (digest, running) in [(&another, running), (&mine, None), (&mine, other)] {
-        let answer = store.deploy_draft(&acme, &id, digest, running, at(9)).await.unwrap();
+        let answer = store.deploy_draft(&acme, &id, digest, running, ALL, at(9)).await.unwrap();
         assert_eq!(answer, Deployed::Overtaken);
     }
     let version = running.unwrap();
@@ -103,7 +106,7 @@ async fn of_many_who_deploy_with_one_look_one_does(database: &Database) {
         let mut callers = JoinSet::new();
         for caller in 0..8 {
             let store = stores[caller % 2].clone();
-            callers.spawn(async move { store.deploy_draft(&tenant("acme"), &id, &digest, running, at(9)).await.unwrap() });
+            callers.spawn(async move { store.deploy_draft(&tenant("acme"), &id, &digest, running, ALL, at(9)).await.unwrap() });
         }
         count_one_deployed(&callers.join_all().await);
         let numbers: Vec<_> = versions(&*stores[1], &id).await.iter().map(|version| version.number).collect();
@@ -186,4 +189,34 @@ async fn versions_come_newest_first_in_pages(database: &Database) {
     assert_eq!(store.versions(&tenant("acme"), &ActionUid::random().unwrap(), 0, 5).await.unwrap(), None);
     let none = store.version(&tenant("acme"), &other, &all[0].id).await.unwrap();
     assert_eq!(none, None, "a version is one Action's");
+}
+
+async fn the_oldest_versions_go_and_what_runs_stays(database: &Database) {
+    let store = database.open().await;
+    let (acme, id) = (tenant("acme"), create_action(&*store, "often").await.id);
+    let keeping = Keeping { bytes: u64::MAX, versions: 2 };
+    let deploy = async |bytes: &str| {
+        let running = action(&*store, &id).await.deployed.map(|version| version.id);
+        build(&*store, "acme", &id, bytes, at(2)).await;
+        match store.deploy_draft(&acme, &id, &digest_of(bytes), running, keeping, at(3)).await.unwrap() {
+            Deployed::Deployed(deployed) => deployed.deployed.unwrap(),
+            other => panic!("the draft should have been deployed: {other:?}"),
+        }
+    };
+    let first = deploy("first").await;
+    deploy("second").await;
+    run_again(&*store, &id, &first, false).await;
+    // While it runs it is the third newest, and goes with the next deployment.
+    let third = deploy("third").await;
+    let kept = store.versions(&acme, &id, 0, 10).await.unwrap().unwrap();
+    assert_eq!((kept.total, kept.versions.iter().map(|version| version.number).collect::<Vec<_>>()), (2, vec![3, 2]));
+    assert_eq!(action(&*store, &id).await.deployed.unwrap(), third);
+    assert_eq!(store.version(&acme, &id, &first.id).await.unwrap(), None);
+    assert!(!has_component(&*store, "acme", "first").await && has_component(&*store, "acme", "second").await);
+    // Its bytes stay where another Action names them.
+    let other = create_action(&*store, "other").await.id;
+    upload(&*store, "acme", &other, "second", at(4)).await;
+    deploy("fourth").await;
+    assert!(has_component(&*store, "acme", "second").await && has_component(&*store, "acme", "third").await);
+    assert_eq!(deploy("fifth").await.number, 5, "numbers go on");
 }

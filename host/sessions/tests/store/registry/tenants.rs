@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use serde_json::json;
 use vestibule_sessions::{
-    ActionChanged, ActionDeleted, ActionFilter, BindingsReplaced, Deployed, ExecutionFilter, ExecutionStatus, StoredFlow,
+    ActionChanged, ActionDeleted, ActionFilter, BindingsReplaced, Deployed, DraftPut, ExecutionFilter, ExecutionStatus,
+    StoredFlow,
 };
 
 use crate::parts::database::Database;
@@ -48,11 +49,11 @@ async fn no_tenant_changes_anothers_actions(database: &Database) {
     let changed = store.change_action(&other, &id, renames("mine"), None, at(9)).await.unwrap();
     assert_eq!(changed, ActionChanged::Absent);
     assert_eq!(store.delete_action(&other, &id, true, at(9)).await.unwrap(), ActionDeleted::Absent);
-    assert_eq!(store.put_draft(&other, &id, &digest_of("mine"), bytes, at(9)).await.unwrap(), None);
+    assert_eq!(store.put_draft(&other, &id, &digest_of("mine"), bytes, ALL, at(9)).await.unwrap(), DraftPut::Absent);
     assert!(!store.begin_build(&other, &id, &draft, at(9), at(10)).await.unwrap());
     assert_eq!(store.end_build(&other, &id, &draft, Ok(info("mine")), at(9)).await.unwrap(), None);
     let running = Some(version.id);
-    assert_eq!(store.deploy_draft(&other, &id, &draft, running, at(9)).await.unwrap(), Deployed::Absent);
+    assert_eq!(store.deploy_draft(&other, &id, &draft, running, ALL, at(9)).await.unwrap(), Deployed::Absent);
     assert_eq!(store.deploy_version(&other, &id, &version.id, running, true, at(9)).await.unwrap(), Deployed::Absent);
     assert_eq!(bind_in(&*store, "other", &[id], at(9)).await, BindingsReplaced::Unknown(id));
     assert_eq!(store.action(&acme, &id).await.unwrap(), Some(theirs));

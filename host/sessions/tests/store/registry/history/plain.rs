@@ -88,7 +88,8 @@ pub(super) struct Action {
     pub(super) secrets: BTreeMap<u8, (u8, u64)>,
     pub(super) draft: Option<(u8, Status)>,
     /// Their bytes.
-    pub(super) versions: Vec<u8>,
+    /// None where it isn't kept any more.
+    pub(super) versions: Vec<Option<u8>>,
     pub(super) deployed: Option<usize>,
     pub(super) revision: u64,
 }
@@ -106,6 +107,9 @@ pub(super) struct Model {
     pub(super) revision: u64,
     pub(super) flows: BTreeMap<u8, u64>,
 }
+
+/// Versions of an Action that are kept.
+pub(super) const KEPT: usize = 2;
 
 /// As many Actions as a tenant may have.
 pub(super) const AT_MOST: u64 = 2;
@@ -288,7 +292,10 @@ impl Model {
             return "not built";
         }
         action.deployed = Some(action.versions.len());
-        action.versions.push(draft);
+        action.versions.push(Some(draft));
+        if let Some(gone) = action.versions.len().checked_sub(KEPT + 1) {
+            action.versions[gone] = None;
+        }
         action.revision += 1;
         self.count_if_bound(at);
         "deployed"
@@ -296,7 +303,7 @@ impl Model {
 
     fn deploy_version(&mut self, at: Place, version: usize, update_draft: bool, looked_at: Look) -> &'static str {
         let Some(action) = self.actions.get_mut(&at) else { return "absent" };
-        let Some(bytes) = action.versions.get(version).copied() else { return "absent" };
+        let Some(bytes) = action.versions.get(version).copied().flatten() else { return "absent" };
         if looked_at == Look::Stale {
             return "overtaken";
         }
@@ -328,6 +335,7 @@ impl Model {
     /// The bytes that something of a tenant names.
     pub(super) fn named_bytes(&self, tenant: u8) -> BTreeSet<u8> {
         let own = self.actions.iter().filter(|((of, _), _)| *of == tenant).map(|(_, action)| action);
-        own.flat_map(|action| action.draft.iter().map(|(bytes, _)| *bytes).chain(action.versions.iter().copied())).collect()
+        own.flat_map(|action| action.draft.iter().map(|(bytes, _)| *bytes).chain(action.versions.iter().copied().flatten()))
+            .collect()
     }
 }
