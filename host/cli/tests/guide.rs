@@ -51,6 +51,11 @@ impl Reader {
                 let mut dev = Dev::start(&self.folder, &self.folder.join("errors.txt"));
                 assert!(dev.shown().contains("allowed"));
             }
+            // The tenant's server is the reader's own. Without one the command says what is missing.
+            ["vestibule", "deploy", ..] => {
+                let told = self.ran(&words[1..], Some(1));
+                assert!(told.contains("there is no profile acme"), "{told}");
+            }
             ["vestibule", ref arguments @ ..] => self.seen = self.ran(arguments, Some(0)),
             _ => panic!("`{command}` in the guide: say here how a reader follows it"),
         }

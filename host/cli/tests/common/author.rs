@@ -14,6 +14,8 @@ fn target() -> PathBuf {
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
     command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target()).env("XDG_CACHE_HOME", cache_home());
+    // Whoever runs the tests may have profiles of their own.
+    command.env("XDG_CONFIG_HOME", cache_home());
     command
 }
 

@@ -290,8 +290,8 @@ pub(crate) struct ActionDeploy {
     #[schema(required = false)]
     update_draft: bool,
     /// The draft's SHA-256 as the caller knows it: where it is another one by now, nothing is deployed (409 `overtaken`).
-    #[schema(required = false, pattern = "^[0-9a-f]{64}$")]
-    sha256: String,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    sha256: Option<String>,
 }
 
 /// A login that the draft is tried with.
@@ -357,8 +357,7 @@ pub(crate) struct ActionBindingsUpdate {
     bindings: Vec<ActionBindingGiven>,
     /// The ids of the bindings that these replace, in their order, as the caller has seen them: where they are others by now, nothing is changed
     /// (409 `overtaken`).
-    #[schema(required = false)]
-    replaces: Vec<String>,
+    replaces: Option<Vec<String>>,
 }
 
 #[derive(ToSchema)]
