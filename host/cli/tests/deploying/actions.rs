@@ -173,7 +173,7 @@ async fn of_two_that_bind_at_one_time_both_are_bound() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_deployed_more_often_than_a_page_lists_goes_back_all_the_same() {
-    let world = World::start().await;
+    let world = World::start_with("actions = { versions = 200 }").await;
     let writes = world.person.component("writes.wasm", artifacts::WRITES_METADATA);
     let first = world.json(&["deploy", &writes, "--name", "gate"]);
     let id = first["action"]["id"].as_str().unwrap();

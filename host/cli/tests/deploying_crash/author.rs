@@ -114,7 +114,8 @@ impl Author {
             assert!(action["component"].is_null() || action["status"] == "built", "{action}");
             known.version.find("the version", action["deployed_version"]["number"].as_u64().unwrap_or_default());
             let versions = self.get(&format!("actions/{id}/versions?per_page=1")).await;
-            assert_eq!(versions["total"], known.version.acknowledged, "each version is there: {versions}");
+            // The newest twenty are kept.
+            assert_eq!(versions["total"], known.version.acknowledged.min(20), "each version is there: {versions}");
         }
         let bindings = self.get("triggers/post-login/bindings?per_page=100").await;
         let names = |list: &Value, of: fn(&Value) -> &Value| {
