@@ -5,9 +5,13 @@ use std::time::Duration;
 use vestibule::limits::{Limit, Scope};
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{Failure, LimitBroken};
-use vestibule::{Binding, FlowLimits, HostLimits, Limits, LoadError, Loader, RunError, Runtime, RuntimeError, Settings};
+use vestibule::{Binding, FlowLimits, HostLimits, Limits, LoadError, RunError, Runtime, RuntimeError, Settings};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{host_limits, limits, settings};
+
+mod loading;
+
+use loading::*;
 
 use crate::components::{
     ASKS_FOR_RANDOM_BYTES, COMPUTES_AS_OFTEN, GROWS_A_TABLE, MAKES_HANDLES, OPENS_STREAMS, RECURSES_AS_DEEP, RETURNS_A_LONG_TEXT,
@@ -70,28 +74,28 @@ fn each_limit_has_a_test_that_is_named_after_it() {
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     (
         "requests",
-        include_str!("../http/allowed.rs"),
+        include_str!("../../http/allowed.rs"),
         "requests_just_up_to_the_limit_are_sent_and_one_more_is_an_error_that_the_action_can_handle",
     ),
-    ("request_bytes", include_str!("../http/allowed.rs"), "a_request_just_up_to_its_limit_is_sent_and_a_larger_one_is_not"),
+    ("request_bytes", include_str!("../../http/allowed.rs"), "a_request_just_up_to_its_limit_is_sent_and_a_larger_one_is_not"),
     (
         "response_bytes",
-        include_str!("../http/answers.rs"),
+        include_str!("../../http/answers.rs"),
         "a_response_just_up_to_its_limit_comes_back_and_one_byte_more_does_not",
     ),
-    ("request_time", include_str!("../http/answers.rs"), "a_server_that_never_answers_is_waited_for_no_longer_than_the_limit"),
-    ("compile_time", include_str!("../compiling.rs"), "compile_time_just_over_is_told_and_the_next_is_loaded"),
+    ("request_time", include_str!("../../http/answers.rs"), "a_server_that_never_answers_is_waited_for_no_longer_than_the_limit"),
+    ("compile_time", include_str!("../../compiling.rs"), "compile_time_just_over_is_told_and_the_next_is_loaded"),
     (
         "compile_memory",
-        include_str!("../compiling.rs"),
+        include_str!("../../compiling.rs"),
         "compile_memory_just_over_is_told_the_host_stays_as_it_is_and_the_next_is_loaded",
     ),
     (
         "warm_memories",
-        include_str!("../guests/surroundings.rs"),
+        include_str!("../../guests/surroundings.rs"),
         "warm_memories_hold_nothing_of_a_run_before_whichever_action_had_it",
     ),
-    ("compiled_bytes", include_str!("../compiling.rs"), "compiled_bytes_just_fit_and_one_more_is_too_large"),
+    ("compiled_bytes", include_str!("../../compiling.rs"), "compiled_bytes_just_fit_and_one_more_is_too_large"),
 ];
 
 fn passes(outcome: &Outcome) {
@@ -330,62 +334,6 @@ async fn stack_is_enough_for_a_recursion_that_ends_and_less_is_not() {
     let outcome = host.login(ACME, 3_000, vec![host.bind(RECURSES_AS_DEEP)]).await.unwrap();
     assert_eq!(failure(&outcome), broken(LimitBroken::Stack { allowed: stack }));
     host.others_log_in().await;
-}
-
-#[tokio::test]
-async fn component_bytes_just_fit_and_one_more_does_not() {
-    let component = artifacts::EVERY_FACT;
-    let with = |component_bytes| host_with(HostLimits { component_bytes, ..host_limits() });
-    assert!(with(component.len()).runtime.load("fits", component).is_ok());
-    let limit = component.len() - 1;
-    let refusal = with(limit).refusal(component).await;
-    assert!(matches!(refusal, LoadError::TooLarge { given, limit: allowed, .. } if (given, allowed) == (limit + 1, limit)));
-    assert_eq!(refusal.to_string(), format!("suspect has {} bytes, at most {limit} are allowed", limit + 1));
-}
-
-#[tokio::test]
-async fn compiles_wait_for_one_another_and_all_are_done() {
-    let host = host_with(HostLimits { compiles: 1, ..host_limits() });
-    let loader = Loader::new(host.runtime.clone(), None, None);
-    let tenant = ACME.parse().unwrap();
-    std::thread::scope(|scope| {
-        let threads = [GROWS_A_TABLE, MAKES_HANDLES, SLEEPS].map(|component| {
-            let (loader, tenant) = (loader.clone(), &tenant);
-            scope.spawn(move || loader.load(tenant, "guest", component).is_ok())
-        });
-        for thread in threads {
-            assert!(thread.join().unwrap());
-        }
-    });
-    host.others_log_in().await;
-    let refused = Runtime::new(Settings { host_limits: HostLimits { compiles: 65, ..host_limits() }, ..Settings::default() });
-    assert!(matches!(refused, Err(RuntimeError::Limit(limit)) if limit.name == "compiles"));
-}
-
-async fn fits_and_one_more_does_not(limit: &str, fits: Shape, one_more: Shape) {
-    let host = Host::new();
-    passes(&host.attempt(&fits.component(), 1).await);
-    let refusal = host.refusal(&one_more.component()).await;
-    assert!(matches!(&refusal, LoadError::OverLimit { limit: broken, .. } if *broken == limit), "{refusal}");
-    assert!(refusal.to_string().contains(&format!("doesn't fit into a sandbox (limit `{limit}`)")), "{refusal}");
-}
-
-#[tokio::test]
-async fn instances_just_fit_and_one_more_does_not() {
-    let shape = |instances| Shape { instances, ..Shape::default() };
-    fits_and_one_more_does_not("instances", shape(64), shape(65)).await;
-}
-
-#[tokio::test]
-async fn memories_just_fit_and_one_more_does_not() {
-    let shape = |memories| Shape { memories, ..Shape::default() };
-    fits_and_one_more_does_not("memories", shape(2), shape(3)).await;
-}
-
-#[tokio::test]
-async fn tables_just_fit_and_one_more_does_not() {
-    let shape = |tables| Shape { tables, ..Shape::default() };
-    fits_and_one_more_does_not("tables", shape(8), shape(9)).await;
 }
 
 #[tokio::test]
