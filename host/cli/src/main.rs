@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod output;
+
 mod actions;
 mod binding;
 mod case;
@@ -102,24 +105,7 @@ enum Command {
     CompileWorker,
 }
 
-/// Whoever reads what this command writes may have read enough, as `head` has: that is no fault.
-fn end_with_the_reader() {
-    let as_before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        // The standard library's words, for `println!` and `eprintln!`; there is no other way to hear of it there.
-        let is_broken_pipe = panic
-            .payload()
-            .downcast_ref::<String>()
-            .is_some_and(|message| message.starts_with("failed printing to std") && message.contains("Broken pipe"));
-        if is_broken_pipe {
-            std::process::exit(0);
-        }
-        as_before(panic);
-    }));
-}
-
 fn main() -> ExitCode {
-    end_with_the_reader();
     let returned = match Arguments::parse().command {
         Command::New(new) => new.execute(),
         Command::Dev(dev) => dev.execute(),
@@ -147,7 +133,8 @@ fn main() -> ExitCode {
         Command::Completions(completions) => completions.execute(Arguments::command()),
         Command::CompileWorker => return vestibule::compile::worker(),
     };
-    returned.unwrap_or_else(|error| {
+    // The work comes first: where it failed, that is the error to report.
+    returned.and_then(|code| output::flush().map(|()| code)).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })

@@ -1,5 +1,7 @@
 //! Plain tables, and numbers as people read them.
 
+use vestibule::model::one_line;
+
 /// Rows of cells in columns: as wide as needed, two spaces between, three before.
 #[derive(Debug, Default)]
 pub(crate) struct Table(Vec<Vec<String>>);
@@ -25,16 +27,9 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// A text with control characters as escapes.
+/// A text as one line that a terminal shows as it is.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut line, character| {
-        if character.is_control() {
-            line.extend(character.escape_default())
-        } else {
-            line.push(character)
-        }
-        line
-    })
+    one_line(text)
 }
 
 /// 3120 as `3,120`.

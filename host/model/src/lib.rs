@@ -30,7 +30,7 @@ pub use login::{
     SamlFlag, SamlResponse, SamlText, SessionLifetimes, SignatureAlgorithm, limits,
 };
 pub use metadata::{Metadata, MetadataKey};
-pub use one_line::one_line;
+pub use one_line::{is_escaped, one_line};
 pub use outcome::Outcome;
 pub use secret::{Secret, SecretError, Settings};
 pub use string_map::StringMap;

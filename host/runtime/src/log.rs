@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use vestibule_model::is_escaped;
 use vestibule_model::outcome::{Level, LogLine};
 
 use crate::limits::Limits;
@@ -80,7 +81,7 @@ impl Lines {
         let mut line = String::with_capacity(message.len().min(self.bytes_left));
         for character in message.chars() {
             // Escapes keep a line one line, and a terminal that shows it safe.
-            let escaped = character.is_control().then(|| character.escape_default());
+            let escaped = is_escaped(character).then(|| character.escape_default());
             let length = escaped.as_ref().map_or(character.len_utf8(), ExactSizeIterator::len);
             if length > self.bytes_left {
                 self.cut = true;

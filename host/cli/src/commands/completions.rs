@@ -1,6 +1,5 @@
 //! `vestibule completions`: what a shell needs to complete the command's arguments.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -23,7 +22,7 @@ impl Completions {
     pub(crate) fn execute(self, mut command: Command) -> Result<ExitCode> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "vestibule", &mut script);
-        std::io::stdout().write_all(&script)?;
+        print!("{}", String::from_utf8_lossy(&script));
         Ok(ExitCode::SUCCESS)
     }
 }

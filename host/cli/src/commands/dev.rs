@@ -21,6 +21,7 @@ use crate::actions;
 use crate::binding::{self, Given};
 use crate::case::Case;
 use crate::loading::{Caching, Loading};
+use crate::output;
 use crate::seen::{difference, seen};
 use crate::table::{printable, thousands};
 
@@ -82,6 +83,10 @@ impl Dev {
                 Err(error) => eprintln!("error: {error:#}"),
             }
             println!("── waiting for a change");
+            output::flush()?;
+            if output::is_closed() {
+                return Ok(ExitCode::SUCCESS);
+            }
             what = match watched.next(&changes) {
                 Some(changed) => changed,
                 None => return Ok(ExitCode::SUCCESS),

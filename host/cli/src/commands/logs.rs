@@ -1,12 +1,12 @@
 //! `vestibule logs`: what has happened at a tenant, and what happens.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
+use crate::output;
 use crate::remote::shapes::{Answered, LogEntry};
 use crate::remote::{Place, may_pass};
 use crate::table::printable;
@@ -42,7 +42,7 @@ impl Logs {
             if let Some(entry) = entries.last() {
                 last.clone_from(&entry.log_id);
             }
-            if !self.follow {
+            if !self.follow || output::is_closed() {
                 return Ok(ExitCode::SUCCESS);
             }
             // A full page has more behind it.
@@ -74,7 +74,7 @@ impl Logs {
             lines.push('\n');
         }
         print!("{lines}");
-        Ok(std::io::stdout().flush()?)
+        output::flush()
     }
 }
 

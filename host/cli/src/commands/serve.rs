@@ -88,6 +88,8 @@ pub(crate) fn read(path: &Path) -> Result<(String, Vec<u8>), String> {
 fn tell(format: LogFormat, verbose: bool) {
     let level = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    // It would be reported on standard error, where the error is, and a closed one ends the thread.
+    let lines = lines.log_internal_errors(false);
     match format {
         LogFormat::Json => lines.json().init(),
         LogFormat::Text => lines.with_ansi(false).init(),

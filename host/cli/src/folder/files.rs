@@ -15,6 +15,8 @@ const MANIFEST: &str = "actions.toml";
 const COMPONENTS: &str = "components";
 /// The largest component that is read, 64 MiB: more than any server takes.
 const LARGEST: u64 = 64 << 20;
+/// The largest manifest that is read, 16 MiB.
+const LARGEST_MANIFEST: u64 = 16 << 20;
 
 /// What the folder has.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,16 +37,16 @@ impl Folder {
         let folder =
             Dir::open_ambient_dir(path, ambient_authority()).with_context(|| format!("can't open {}", path.display()))?;
         let file = path.join(MANIFEST);
-        let text = folder
-            .read_to_string(MANIFEST)
+        let text = bytes(&folder, MANIFEST, LARGEST_MANIFEST)
+            .and_then(|bytes| Ok(String::from_utf8(bytes)?))
             .with_context(|| format!("can't read {}; `vestibule export` writes one", file.display()))?;
         let manifest = Manifest::parse(&text).with_context(|| format!("{} is wrong", file.display()))?;
         let mut components = BTreeMap::new();
         for (name, entry) in &manifest.actions {
             if let Some(component) = &entry.component {
-                let bytes =
-                    bytes(&folder, component).with_context(|| format!("can't read {component}, the component of {name}"))?;
-                components.insert(name.clone(), bytes);
+                let bytes = bytes(&folder, component, LARGEST)
+                    .with_context(|| format!("can't read {component}, the component of {name}"))?;
+                components.insert(name.clone(), bytes.into());
             }
         }
         Ok(Self { manifest, components })
@@ -86,13 +88,17 @@ impl Folder {
     }
 }
 
-fn bytes(folder: &Dir, name: &str) -> Result<Bytes> {
-    let mut bytes = Vec::new();
-    folder.open(name)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        bail!("it has more than {LARGEST} bytes");
+fn bytes(folder: &Dir, name: &str, largest: u64) -> Result<Vec<u8>> {
+    // To open a FIFO waits until another process writes to it.
+    if !folder.metadata(name)?.is_file() {
+        bail!("it is not a file");
     }
-    Ok(bytes.into())
+    let mut bytes = Vec::new();
+    folder.open(name)?.take(largest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > largest {
+        bail!("it has more than {largest} bytes");
+    }
+    Ok(bytes)
 }
 
 fn remove(folder: &Dir, name: &str) -> std::io::Result<()> {
@@ -162,5 +168,21 @@ mod tests {
         std::fs::write(path.join(MANIFEST), "[actions.a]\ncomponent = \"../secret\"\n").unwrap();
         let error = format!("{:#}", Folder::read(&path).unwrap_err());
         assert!(error.contains("can't read ../secret, the component of a"), "{error}");
+    }
+
+    #[test]
+    fn a_fifo_in_the_folder_is_refused_and_not_waited_for() {
+        let home = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let made = std::process::Command::new("mkfifo").arg(home.path().join(name)).status().unwrap();
+            assert!(made.success());
+        };
+        make(MANIFEST);
+        let read = || format!("{:#}", Folder::read(home.path()).unwrap_err());
+        assert!(read().contains("it is not a file"), "{}", read());
+        std::fs::remove_file(home.path().join(MANIFEST)).unwrap();
+        std::fs::write(home.path().join(MANIFEST), "[actions.a]\ncomponent = \"a.wasm\"\n").unwrap();
+        make("a.wasm");
+        assert!(read().ends_with("can't read a.wasm, the component of a: it is not a file"), "{}", read());
     }
 }

@@ -36,6 +36,10 @@ const ANSWER: Duration = Duration::from_secs(60);
 const UPLOAD: Duration = Duration::from_secs(300);
 /// A wait that is longer than this is told.
 const NOTICED: Duration = Duration::from_secs(2);
+/// The largest answer that is read: a component of 64 MiB, more than any server keeps.
+const LARGEST_ANSWER: usize = 64 << 20;
+/// The largest answer to a request for a token.
+const LARGEST_TOKEN: usize = 64 << 10;
 /// A token that ends so soon is not used any more.
 const TOKEN_LEFT: Duration = Duration::from_secs(30);
 
@@ -118,6 +122,10 @@ impl Remote {
         } else if profile.url.is_plain() {
             builder = builder.tls_certs_only([]);
         }
+        if profile.url.is_plain() {
+            // Plain HTTP is for this machine alone. A proxy of the environment would read the secret.
+            builder = builder.no_proxy();
+        }
         let client = builder.build().context("can't prepare a connection")?;
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start")?;
         Ok(Self { tenant, profile, client, executor, token: RefCell::default() })
@@ -184,8 +192,8 @@ impl Remote {
         }
         let response = self.respond(request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
-        if status.is_success() { Ok(body) } else { Err(Refusal::read(status, &headers, &body).into()) }
+        let body = self.body(response, LARGEST_ANSWER).await?;
+        if status.is_success() { Ok(body.into()) } else { Err(Refusal::read(status, &headers, &body).into()) }
     }
 
     fn has_token(&self) -> bool {
@@ -221,7 +229,7 @@ impl Remote {
         let request = self.client.post(self.profile.url.at(&["oauth", "token"])).header(CONTENT_TYPE, "application/json");
         let response = request.body(body.to_vec()).send().await.map_err(|error| self.unreachable(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let answer = Zeroizing::new(response.bytes().await.map_err(|error| self.unreachable(error))?.to_vec());
+        let answer = Zeroizing::new(self.body(response, LARGEST_TOKEN).await?);
         if status == StatusCode::UNAUTHORIZED {
             bail!(
                 "{} gives client {} no token; is its secret another one now? `vestibule profile add {}` keeps it anew",
@@ -238,6 +246,17 @@ impl Remote {
             anyhow!("{} has answered something else than a token; is it a server of Vestibule?", self.profile.url)
         })?;
         Ok(Token { text: access_token, ends: asked + Duration::from_secs(expires_in) })
+    }
+
+    async fn body(&self, mut response: Response, largest: usize) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            if body.len() + chunk.len() > largest {
+                bail!("{} answers with more than {largest} bytes; is it a server of Vestibule?", self.profile.url);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     fn unreachable(&self, cause: reqwest::Error) -> anyhow::Error {

@@ -11,6 +11,7 @@ mod common;
 
 mod actions;
 mod bombs;
+mod closed;
 mod folders;
 mod profiles;
 mod watching;

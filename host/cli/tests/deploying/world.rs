@@ -24,7 +24,7 @@ impl Person {
         Self { folder: folder() }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
         command.args(arguments).current_dir(root()).env("XDG_CACHE_HOME", crate::common::cache_home());
         command.env("VESTIBULE_CONFIG_DIR", self.profiles());
