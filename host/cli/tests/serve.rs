@@ -8,6 +8,7 @@ use std::process::Command;
 
 use common::server::{SECRET, Server, configuration};
 use common::{file, folder, root, vestibule, vestibule_with_input};
+use vestibule_test_artifacts as artifacts;
 
 #[test]
 fn the_lines_of_the_examples_readme_work_as_they_stand() {
@@ -112,6 +113,35 @@ fn check_tells_every_mistake_with_its_line_and_what_to_do() {
         (right.code, right.stdout.as_str()),
         (Some(0), "examples/serve/vestibule.toml is right: tenants: 1, Actions: 2\n")
     );
+}
+
+#[test]
+fn check_finds_what_serve_would_refuse() {
+    let folder = folder();
+    file(&folder, "a.wasm", artifacts::WRITES_METADATA);
+    file(&folder, "no.pem", b"no certificate");
+    file(&folder, "keys.json", b"{}");
+    let text = "listen = \"127.0.0.1:0\"\ntls = { certificate = \"no.pem\", key = \"no.pem\" }\nstore = { postgres = { env = \"NO_STORE\" } }\n\
+                secrets_key = { env = \"NO_KEYS\" }\n\n[tenants.acme]\nhosts = [\"acme.example\"]\n\n[[tenants.acme.actions]]\n\
+                component = \"a.wasm\"\nsecrets = { API_KEY = { env = \"NO_API_KEY\" } }\n\n[[tenants.acme.issuers]]\n\
+                issuer = \"https://issuer.example/\"\njwks = \"keys.json\"\n\n[[tenants.acme.streams]]\nname = \"siem\"\n\
+                webhook = { url = \"https://siem.example/\", secret = { env = \"NO_SIEM\" } }\n\n[[tenants.acme.clients]]\n\
+                client_id = \"shop\"\noidc_logout = { backchannel_logout_urls = [\"https://shop.example/logout\"] }\n";
+    let config = file(&folder, "vestibule.toml", text.as_bytes());
+    let ran = vestibule(&["check", "--config", &config]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    for found in [
+        "the certificate can't be used",
+        "the environment has no variable NO_STORE",
+        "NO_KEYS",
+        "the secret API_KEY of the Action in line",
+        "the environment has no variable NO_API_KEY",
+        "the keys of https://issuer.example/ can't be read",
+        "the secret of the stream siem",
+        "Warning tenant acme: the client shop hears of `rp-logout` alone",
+    ] {
+        assert!(ran.stderr.contains(found), "{found:?} is not in:\n{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod api;
 mod app;
 mod backoff;
+mod check;
 pub mod config;
 mod error;
 mod executions;
@@ -25,6 +26,7 @@ mod tokens;
 mod traces;
 mod unread;
 
+pub use check::{Checked, check};
 pub use config::Configuration;
 pub use registry::TooLong;
 pub use server::{Parts, Server, StartError, open_store};

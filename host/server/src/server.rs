@@ -329,7 +329,8 @@ async fn declare_clients(store: &dyn Store, configuration: &Configuration) -> Re
     Ok(())
 }
 
-async fn certificate(settings: &TlsSettings) -> Result<RustlsConfig, StartError> {
+/// Reads a certificate and its key.
+pub(crate) async fn certificate(settings: &TlsSettings) -> Result<RustlsConfig, StartError> {
     let read = RustlsConfig::from_pem_file(&settings.certificate, &settings.key).await;
     read.map_err(|error| StartError::Certificate(error.to_string()))
 }

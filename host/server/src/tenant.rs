@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use cap_std::fs::Dir;
+use jsonwebtoken::jwk::JwkSet;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use vestibule::model::{ActionId, SecretError, SessionLifetimes, Settings, TenantId, Timestamp};
@@ -230,13 +231,10 @@ impl Tenant {
                 KeySource::Url(url) => {
                     issuers.push(Issuer::remote(name, audiences, Arc::new(RemoteKeys::new(url.clone(), client.clone()))));
                 }
-                KeySource::File(file) => {
-                    let read = std::fs::read(file).map_err(|error| error.to_string());
-                    match read.and_then(|json| serde_json::from_slice(&json).map_err(|error| error.to_string())) {
-                        Ok(set) => issuers.push(Issuer::with_keys(name, audiences, set)),
-                        Err(reason) => errors.push(TenantError::Keys { tenant: tenant.clone(), issuer: name, reason }),
-                    }
-                }
+                KeySource::File(file) => match key_set(file) {
+                    Ok(set) => issuers.push(Issuer::with_keys(name, audiences, set)),
+                    Err(reason) => errors.push(TenantError::Keys { tenant: tenant.clone(), issuer: name, reason }),
+                },
             }
         }
         let (Some(access_keys), Some(logout_keys), true) = (access_keys, logout_keys, errors.is_empty()) else {
@@ -287,6 +285,31 @@ impl Tenant {
     }
 }
 
+/// The secrets of an Action that the configuration declares.
+///
+/// # Errors
+/// Which one can't be read, or breaks a rule.
+pub(crate) fn secrets(tenant: &TenantId, settings: &ActionSettings) -> Result<Settings, TenantError> {
+    let line = settings.component.line;
+    let mut secrets = Settings::default();
+    for (name, reference) in &settings.secrets {
+        let wrong = |error| TenantError::Secret { tenant: tenant.clone(), name: name.clone(), line, error };
+        let value = reference.value().map_err(wrong)?;
+        let unusable = |error| TenantError::Value { tenant: tenant.clone(), line, error };
+        secrets.set(name, value.to_string()).map_err(unusable)?;
+    }
+    Ok(secrets)
+}
+
+/// An issuer's key set in a file.
+///
+/// # Errors
+/// Why it can't be read.
+pub(crate) fn key_set(file: &Path) -> Result<JwkSet, String> {
+    let json = std::fs::read(file).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&json).map_err(|error| error.to_string())
+}
+
 fn binding(
     tenant: &TenantId,
     settings: &ActionSettings,
@@ -310,19 +333,13 @@ fn binding(
         return Err(TenantError::RequestsNotAllowed { tenant: tenant.clone(), line, action: action.id().to_string() });
     }
     let id = action.id().clone();
-    let unusable = |error| TenantError::Value { tenant: tenant.clone(), line, error };
-    let mut secrets = Settings::default();
-    for (name, reference) in &settings.secrets {
-        let wrong = |error| TenantError::Secret { tenant: tenant.clone(), name: name.clone(), line, error };
-        let value = reference.value().map_err(wrong)?;
-        secrets.set(name, value.to_string()).map_err(unusable)?;
-    }
     let mut configuration = Settings::default();
     for (name, value) in &settings.configuration {
+        let unusable = |error| TenantError::Value { tenant: tenant.clone(), line, error };
         configuration.set(name, value.clone()).map_err(unusable)?;
     }
     let mut binding = Binding::new(action)
-        .secrets(secrets)
+        .secrets(secrets(tenant, settings)?)
         .configuration(configuration)
         .allow_requests(settings.requests.iter().cloned())
         .on_failure(settings.on_failure);

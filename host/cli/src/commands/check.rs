@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
-use vestibule_server::Configuration;
+use vestibule_server::{Checked, Configuration, check};
+
+use crate::table::printable;
 
 /// Check a server's configuration
 ///
-/// Every mistake is told, with its line and what to do. Nothing is started, compiled or written.
+/// Reads the file and everything that it refers to: variables of the environment, secrets, keys and certificates. Reports every mistake,
+/// with what to do. Nothing is started, compiled or written.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The configuration
@@ -20,6 +23,13 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let configuration = Configuration::read(&self.config)?;
+        let executor = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start")?;
+        let Checked { errors, warnings } = executor.block_on(check(&configuration));
+        warnings.iter().for_each(|warning| eprintln!("    Warning {}", printable(warning)));
+        if !errors.is_empty() {
+            errors.iter().for_each(|error| eprintln!("error: {error}"));
+            return Ok(ExitCode::FAILURE);
+        }
         let tenants = configuration.tenants.len();
         let actions: usize = configuration.tenants.values().map(|tenant| tenant.actions.len()).sum();
         println!("{} is right: tenants: {tenants}, Actions: {actions}", self.config.display());
