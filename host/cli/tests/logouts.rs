@@ -117,7 +117,7 @@ async fn what_was_given_up_is_listed_and_shown_and_sent_again_or_dropped() {
     let retried = running.done(&["logouts", "retry"], &[&one[..], &[of("sess_1")]].concat());
     assert!(retried.contains("it is due now"), "{retried}");
     let token = heard.recv_timeout(PATIENCE).expect("it is sent again");
-    assert_eq!((token.claim("sid"), token.claim("jti"), token.claim("aud")), ("sess_1", of("sess_1"), "shop"));
+    assert_eq!((token.claim("sid"), token.claim("delivery_id"), token.claim("aud")), ("sess_1", of("sess_1"), "shop"));
     let since = Instant::now();
     while !running.list(&[]).is_empty() {
         assert!(since.elapsed() < PATIENCE, "{:?}", running.list(&[]));

@@ -58,7 +58,7 @@ macro_rules! uuid {
 }
 
 uuid! {
-    /// What is sent to one URL about the end of one session, over all attempts: `jti` in its tokens. As text it is a UUID.
+    /// What is sent to one URL about the end of one session, over all attempts: `delivery_id` in its tokens. As text it is a UUID.
     DeliveryId, "the id of a delivery"
 }
 

@@ -76,6 +76,16 @@ test("an application that took no part hears nothing, and the user stays logged 
   assert.ok(!sids.includes(sid), "the shop has heard of a session in which it took no part");
 });
 
+test("a user is logged out although the application's store was away at the first attempt", async () => {
+  const { user, session } = await loggedIn();
+  world.shop.breakStore(2);
+  await world.vestibule.management.sessions.delete(session);
+  const answers = () => world.shop.received.filter(({ token }) => decodeJwt(token).sid === session).map(({ status }) => status);
+  await until(`two attempts at the shop for ${session}`, () => answers().length === 2);
+  assert.deepEqual(answers(), [400, 204]);
+  assert.equal(await user.user(world.shop), null);
+});
+
 test("a user who was logged out logs in again", async () => {
   const { session } = await loggedIn();
   await world.vestibule.management.sessions.delete(session);

@@ -42,7 +42,7 @@ async function start(others, atEnd) {
   });
   atEnd(vestibule.stop);
   provide({ at: platform, key, applications: [shop, board], postLogin: vestibule.postLogin });
-  shop.received = express.serveExpressApp({ at: shopAt, issuer, ...shop });
+  Object.assign(shop, express.serveExpressApp({ at: shopAt, issuer, ...shop }));
   board.received = await openidClient.serveOpenidClientApp({ at: boardAt, issuer, ...board });
   return { issuer, shop, board, vestibule };
 }

@@ -56,7 +56,7 @@ struct One {
     /// Whose
     #[arg(long, value_name = "ID")]
     tenant: TenantId,
-    /// Its id, `jti` in its tokens
+    /// Its id, `delivery_id` in its tokens
     #[arg(value_name = "ID")]
     id: DeliveryId,
 }

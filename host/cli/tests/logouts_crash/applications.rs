@@ -99,7 +99,7 @@ fn hears_until_somebody_kills_it() {
     };
     receiver::serve(&listener, move |token| {
         // In one piece: a line is there, or it is not.
-        let line = format!("{} {} {}\n", token.claim("aud"), token.claim("sid"), token.claim("jti"));
+        let line = format!("{} {} {}\n", token.claim("aud"), token.claim("sid"), token.claim("delivery_id"));
         (&file).write_all(line.as_bytes()).unwrap();
     });
 }

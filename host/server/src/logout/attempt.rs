@@ -14,6 +14,10 @@ use crate::post::{Answer, PostError};
 
 /// Attempts, at most: with the waits between them they take about half a day.
 const ATTEMPTS: u32 = 20;
+/// The first attempt at which an answer of 400 can be final: some four minutes after the first one.
+const REFUSED_AT: u32 = 8;
+/// What is kept of an attempt that was answered by 400.
+const REFUSES: &str = "it answers 400: it refuses the token, or its logout failed";
 /// From seconds, for a receiver that starts anew, to an hour, for one that is down.
 const BACKOFF: Backoff =
     Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(3_600), longest_asked: Duration::from_secs(6 * 3_600) };
@@ -50,12 +54,12 @@ impl Attempted {
             Ok(Answer { status, .. }) if status.is_success() => {
                 return Self { result: AttemptResult::Delivered, taken: Taken::Answered, status: Some(status), obstacle: None };
             }
-            // The application has looked at the token and refuses it: it would refuse the next one, too (section 2.8).
-            Ok(Answer { status: status @ StatusCode::BAD_REQUEST, .. }) => {
-                let result = AttemptResult::Refused { error: "it answers 400: it refuses the token".to_owned() };
+            Ok(Answer { status, .. }) if is_final(status, delivery) => {
+                let error = error_of(status);
+                let result = AttemptResult::Refused { error };
                 return Self { result, taken: Taken::Answered, status: Some(status), obstacle: None };
             }
-            Ok(Answer { status, retry_after }) => (format!("it answers {}", status.as_u16()), retry_after, Some(status)),
+            Ok(Answer { status, retry_after }) => (error_of(status), retry_after, Some(status)),
             Err(error) => (error.to_string(), None, None),
         };
         let is_down = status.is_none_or(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS);
@@ -129,5 +133,95 @@ impl Attempted {
         details.extend(next.map(|next| ("next_attempt_at".to_owned(), Value::from(next))));
         body.insert("details".to_owned(), Value::Object(details));
         NewLogEntry { kind, date: now, body }
+    }
+}
+
+/// Whether an answer ends a delivery.
+///
+/// 410 says that the URL is gone for good. 400 is what section 2.8 of the specification asks for
+/// where the token is invalid *and* where the logout failed, so published receivers answer it when
+/// their session store or the key set is away for a moment. It counts when it is repeated after
+/// some minutes: a user who is to be logged out would stay logged in after a single blip.
+fn is_final(status: StatusCode, delivery: &Delivery) -> bool {
+    match status {
+        StatusCode::GONE => true,
+        StatusCode::BAD_REQUEST => delivery.attempts >= REFUSED_AT && delivery.last_error.as_deref() == Some(REFUSES),
+        _ => false,
+    }
+}
+
+fn error_of(status: StatusCode) -> String {
+    match status {
+        StatusCode::BAD_REQUEST => REFUSES.to_owned(),
+        StatusCode::GONE => "it answers 410: its URL is gone".to_owned(),
+        _ => format!("it answers {}", status.as_u16()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vestibule_sessions::{DeliveryId, DeliveryState, Initiator};
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    fn delivery(attempts: u32, last_error: Option<&str>) -> Delivery {
+        let url: vestibule_sessions::LogoutUrl = "https://shop.example/logout".parse().unwrap();
+        Delivery {
+            tenant: "acme".parse().unwrap(),
+            id: DeliveryId::random().unwrap(),
+            client: "shop".parse().unwrap(),
+            session: "sess_1".parse().unwrap(),
+            user: "auth0|1".parse().unwrap(),
+            receiver: url.receiver(),
+            url,
+            initiator: Initiator::RpLogout,
+            ended_at: NOW,
+            metadata: None,
+            created_at: NOW,
+            attempts,
+            due_at: NOW,
+            is_claimed: true,
+            last_error: last_error.map(ToOwned::to_owned),
+            state: DeliveryState::Pending,
+            finished_at: None,
+        }
+    }
+
+    fn after(status: StatusCode, delivery: &Delivery) -> AttemptResult {
+        let answer = Answer { status, retry_after: None };
+        Attempted::new(Ok(answer), delivery, DAY, NOW, 0.5).result
+    }
+
+    #[test]
+    fn a_single_400_is_tried_again() {
+        for (attempts, before) in [(1, None), (REFUSED_AT, Some("it answers 503")), (REFUSED_AT - 1, Some(REFUSES))] {
+            let result = after(StatusCode::BAD_REQUEST, &delivery(attempts, before));
+            assert!(matches!(result, AttemptResult::Retry { .. }), "{attempts} {before:?}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_400_is_final_after_minutes() {
+        let result = after(StatusCode::BAD_REQUEST, &delivery(REFUSED_AT, Some(REFUSES)));
+        assert_eq!(result, AttemptResult::Refused { error: REFUSES.to_owned() });
+        let waited: u64 =
+            (1..REFUSED_AT).map(|attempt| BACKOFF.next(NOW, attempt, None, 0.5).as_millis() - NOW.as_millis()).sum();
+        assert!(waited > 120_000, "{waited} ms from the first attempt to the last one");
+    }
+
+    #[test]
+    fn a_url_that_is_gone_is_final_at_once() {
+        assert!(matches!(after(StatusCode::GONE, &delivery(1, None)), AttemptResult::Refused { .. }));
+    }
+
+    #[test]
+    fn other_errors_of_a_client_are_tried_again() {
+        for status in [401, 403, 404, 405, 408, 409, 422, 429] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert!(matches!(after(status, &delivery(9, Some(REFUSES))), AttemptResult::Retry { .. }), "{status}");
+        }
     }
 }

@@ -19,6 +19,7 @@ use super::token::LogoutToken;
 use crate::app::App;
 use crate::backoff::chance;
 use crate::post::{self, Connection, Message, Place, post};
+use crate::request::random_id;
 use crate::tenant::Tenant;
 
 /// How long a delivery is this server's: longer than all that it has in hand of a receiver takes, when each attempt takes all its time.
@@ -123,13 +124,14 @@ impl Deliverer {
     }
 
     async fn post(&self, tenant: &Tenant, delivery: &Delivery, open: &mut Option<Connection>) -> Attempted {
-        let id = delivery.id.to_string();
+        let (id, of_delivery) = (random_id(), delivery.id.to_string());
         let token = LogoutToken {
             issuer: &tenant.settings.logout.issuer,
             client_id: delivery.client.as_str(),
             user: delivery.user.as_str(),
             session: delivery.session.as_str(),
             id: &id,
+            delivery: &of_delivery,
             metadata: delivery.metadata.as_ref(),
         };
         let now = Timestamp::now();

@@ -63,6 +63,8 @@ pub(crate) struct SessionMetadata {
 pub(crate) enum OidcLogoutError {
     #[error("`backchannel_logout_urls` has {0} URLs, at most {URLS} are allowed")]
     TooManyUrls(usize),
+    #[error("`selected_initiators` has none, so it would hear of nothing; name some, or write mode `all`")]
+    NoInitiator,
     #[error("`backchannel_logout_urls`: {0}")]
     Url(#[from] LogoutUrlError),
     #[error("`backchannel_logout_urls`: {url} can't be used: {}", Unreached(.error))]
@@ -87,6 +89,9 @@ impl OidcLogout {
         }
         let initiators = match self.backchannel_logout_initiators {
             Some(Initiators { mode: Mode::All, .. }) => LogoutInitiators::All,
+            Some(Initiators { selected_initiators: Some(selected), .. }) if selected.is_empty() && given > 0 => {
+                return Err(OidcLogoutError::NoInitiator);
+            }
             Some(Initiators { selected_initiators: Some(selected), .. }) => LogoutInitiators::Selected(selected),
             _ => LogoutInitiators::Selected(BTreeSet::from([Initiator::RpLogout])),
         };
@@ -113,5 +118,31 @@ impl From<&LogoutSettings> for OidcLogout {
             backchannel_logout_initiators: Some(Initiators { mode, selected_initiators }),
             backchannel_logout_session_metadata: Some(SessionMetadata { include: settings.include_session_metadata }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vestibule::HttpSettings;
+
+    use super::*;
+
+    fn read(initiators: &str) -> Result<Option<LogoutSettings>, String> {
+        let json = format!(
+            r#"{{"backchannel_logout_urls": ["https://shop.example/logout"], "backchannel_logout_initiators": {initiators}}}"#
+        );
+        let given: OidcLogout = serde_json::from_str(&json).unwrap();
+        given.read(&Connector::new(&HttpSettings::default()).unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_application_selects_an_initiator_or_all_of_them() {
+        let error = read(r#"{"mode": "custom", "selected_initiators": []}"#).unwrap_err();
+        assert!(error.contains("`selected_initiators` has none"), "{error}");
+        assert!(read(r#"{"selected_initiators": []}"#).is_err());
+        let all = read(r#"{"mode": "all", "selected_initiators": []}"#).unwrap().unwrap();
+        assert_eq!(all.initiators, LogoutInitiators::All);
+        let usual = read(r#"{"mode": "custom"}"#).unwrap().unwrap();
+        assert_eq!(usual.initiators, LogoutInitiators::Selected(BTreeSet::from([Initiator::RpLogout])));
     }
 }

@@ -28,8 +28,10 @@ pub(super) struct LogoutToken<'a> {
     pub(super) user: &'a str,
     /// The session, as the application's ID tokens have it in `sid`.
     pub(super) session: &'a str,
-    /// The same for all attempts of one delivery, so that an application can drop repeats.
+    /// Of this attempt, and of no other: a receiver may refuse a `jti` that it has seen (section 2.6), even where its answer was lost.
     pub(super) id: &'a str,
+    /// The same for all attempts of one delivery, so that an application can drop repeats.
+    pub(super) delivery: &'a str,
     /// The session's metadata when it ended, where the application asks for it.
     pub(super) metadata: Option<&'a Metadata>,
 }
@@ -44,6 +46,7 @@ struct Claims<'a> {
     iat: u64,
     exp: u64,
     jti: &'a str,
+    delivery_id: &'a str,
     events: BTreeMap<&'static str, Empty>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_metadata: Option<&'a Metadata>,
@@ -67,6 +70,7 @@ impl LogoutToken<'_> {
             iat,
             exp: iat + LIFETIME.as_secs(),
             jti: self.id,
+            delivery_id: self.delivery,
             events: BTreeMap::from([(EVENT, Empty {})]),
             session_metadata: self.metadata,
         };

@@ -45,6 +45,7 @@ async fn kinds(honest: &Receiver) -> Vec<Kind> {
         Kind::that("answers 200", says("200 OK")).await,
         Kind::that("answers 204", says("204 No Content")).await,
         Kind::that("answers 400", says("400 Bad Request")).await,
+        Kind::that("answers 410", says("410 Gone")).await,
         Kind::that("answers 404", says("404 Not Found")).await,
         Kind::that("answers 429 with `Retry-After: 30`", says("429 Too Many Requests\r\nretry-after: 30")).await,
         Kind::that("answers 500", says("500 Internal Server Error")).await,
@@ -133,7 +134,7 @@ async fn row(world: Rc<World>, honest: Rc<Receiver>, number: usize, kind: Kind) 
     let heard = kind.receiver.as_ref().map(Receiver::heard).unwrap_or_default();
     assert_eq!(!heard.is_empty(), kind.hears, "{}: {heard:?}", kind.what);
     if let Some(heard) = heard.first() {
-        assert_eq!(details["logout_id"], heard.claim("jti"), "{}: {line}", kind.what);
+        assert_eq!(details["logout_id"], heard.claim("delivery_id"), "{}: {line}", kind.what);
     }
     if details["result"] == "delivered" || details["result"] == "refused" {
         assert_eq!(heard.len(), 1, "{}: it was sent once", kind.what);

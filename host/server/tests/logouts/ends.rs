@@ -75,7 +75,6 @@ async fn an_application_hears_of_the_ends_that_it_has_selected() {
         .application("all", &receiver.url())
         .application_of("acme", "usual", &receiver.url(), "")
         .application_of("acme", "two", &receiver.url(), &selected("custom", "\"password-changed\", \"session-expired\""))
-        .application_of("acme", "none", &receiver.url(), &selected("custom", ""))
         .application_of("acme", "all_anyway", &receiver.url(), &selected("all", "\"idp-logout\""));
     let world = World::start(&setup).await;
     let wanted = |client: &str, initiator: Initiator| match client {
@@ -84,7 +83,7 @@ async fn an_application_hears_of_the_ends_that_it_has_selected() {
         "two" => [Initiator::PasswordChanged, Initiator::SessionExpired].contains(&initiator),
         _ => false,
     };
-    let clients = ["all", "usual", "two", "none", "all_anyway"];
+    let clients = ["all", "usual", "two", "all_anyway"];
     let mut expected = Vec::new();
     for initiator in Initiator::ALL {
         let session = initiator.as_str();
