@@ -53,7 +53,7 @@ enum What {
     Import {
         #[command(flatten)]
         which: Which,
-        /// A private key in PEM: PKCS#8, or PKCS#1 for RSA
+        /// A private key in PEM: PKCS#8, PKCS#1 for RSA, or SEC1 for P-256
         #[arg(long, value_name = "FILE")]
         pem: PathBuf,
         /// Its id, as the platform's key set has it; its thumbprint (RFC 7638) where this is missing

@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use jsonwebtoken::jwk::ThumbprintHash;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 use vestibule::model::Timestamp;
 use zeroize::Zeroizing;
@@ -50,16 +52,15 @@ impl KeyFile {
                 Zeroizing::new(made.map_err(|error| failed(error.to_string()))?.as_ref().to_vec())
             }
         };
-        let base64 = Zeroizing::new(STANDARD.encode(&*der));
-        let pem = Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", &*lines(&base64)));
+        let pem = pkcs8_pem(&der);
         let key = SigningKey::from_pem(&pem, None).map_err(failed)?;
         Ok(Self { id: key.id, algorithm, created_at: now, signs_from, pem })
     }
 
     /// A key that somebody has.
     pub(super) fn imported(pem: &str, id: Option<String>, now: Timestamp) -> Result<Self, KeyError> {
-        let key = SigningKey::from_pem(pem, id.as_deref()).map_err(|reason| KeyError::Import { reason })?;
-        let pem = Zeroizing::new(pem.to_owned());
+        let pem = pkcs8_of(pem).map_err(|reason| KeyError::Import { reason })?;
+        let key = SigningKey::from_pem(&pem, id.as_deref()).map_err(|reason| KeyError::Import { reason })?;
         Ok(Self { id: key.id, algorithm: key.algorithm, created_at: now, signs_from: now, pem })
     }
 
@@ -142,6 +143,25 @@ impl KeyFile {
         let Written { created_at, signs_from, private_key: pem, .. } = written;
         Ok(Self { id: key.id, algorithm: key.algorithm, created_at, signs_from: signs_from.unwrap_or(created_at), pem })
     }
+}
+
+/// A key in PKCS#8, where it is one of elliptic curves in SEC1 (`EC PRIVATE KEY`, RFC 5915); any other as it is.
+fn pkcs8_of(pem: &str) -> Result<Zeroizing<String>, String> {
+    match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
+        Ok(PrivateKeyDer::Sec1(key)) => {
+            let key = Zeroizing::new(key.secret_sec1_der().to_vec());
+            let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &key);
+            let pair = pair.map_err(|_| "it is no key of the curve P-256".to_owned())?;
+            let der = pair.to_pkcs8v1().map_err(|error| error.to_string())?;
+            Ok(pkcs8_pem(der.as_ref()))
+        }
+        _ => Ok(Zeroizing::new(pem.to_owned())),
+    }
+}
+
+fn pkcs8_pem(der: &[u8]) -> Zeroizing<String> {
+    let base64 = Zeroizing::new(STANDARD.encode(der));
+    Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", &*lines(&base64)))
 }
 
 fn path(name: &str, file: &str) -> String {

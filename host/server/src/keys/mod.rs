@@ -50,7 +50,7 @@ pub enum KeyError {
     },
     /// What is to be imported is no key.
     #[error(
-        "this is no private key that can sign: {reason}; an RSA key of 2048 bits or more, or one of P-256 in PKCS#8, is needed, in PEM"
+        "this is no private key that can sign: {reason}; an RSA key of 2048 bits or more, or one of P-256 (PKCS#8 or SEC1), is needed, in PEM"
     )]
     Import {
         /// What is wrong; never the key.
@@ -212,7 +212,7 @@ impl KeyFolder {
         self.add(KeyFile::made(algorithm, now, signs_from)?, now)
     }
 
-    /// Takes in a key that somebody has already: PEM, PKCS#8, or PKCS#1 for RSA. It signs at once, since those who check its tokens know it
+    /// Takes in a key that somebody has already: PEM of PKCS#8, of PKCS#1 for RSA, or of SEC1 for P-256. It signs at once, since those who check its tokens know it
     /// already. Without an id of its own it gets its thumbprint (RFC 7638).
     ///
     /// # Errors
@@ -284,6 +284,20 @@ fn served_until(signs_from: Timestamp) -> Timestamp {
 mod tests {
     use super::*;
     use cap_std::ambient_authority;
+
+    /// Made by `openssl ecparam -name prime256v1 -genkey`, for this test.
+    const SEC1: &str = "-----BEGIN EC PRIVATE KEY-----\n\
+         MHcCAQEEIN9a0m42+Xlmk5M8cPzSinqxscQvCZ0J31Tg9ur0qZOeoAoGCCqGSM49\n\
+         AwEHoUQDQgAExuUdlWVG2mNOsPmh5upR78wEro7kb1VPIrjWHdJ6TcPKrkITK5dw\n\
+         s2L4jpa/AcReEOdwSINZZt2VRrwlUCeBnA==\n\
+         -----END EC PRIVATE KEY-----\n";
+    /// Of another curve.
+    const SEC1_P384: &str = "-----BEGIN EC PRIVATE KEY-----\n\
+         MIGkAgEBBDAYCMJ0Uch4cxNF3BGRpYHwQaN9ufg4PJnk/iFR5D/Az4yMTXeed/1K\n\
+         7QiK1qonTZegBwYFK4EEACKhZANiAASnkaACmyCDwh7kl8Yj8TkUT90thHtE5VOo\n\
+         waDUyf91XSK2QOVewMQQpsk1KC6Bb3GMco6Yr1mgcatCwtUjfHbeCqEYJl8SRTYD\n\
+         jc3aQw1MyGz9DsmN7IleA29uqqPtgCs=\n\
+         -----END EC PRIVATE KEY-----\n";
 
     fn folder() -> (tempfile::TempDir, Dir) {
         let folder = tempfile::tempdir().unwrap();
@@ -375,7 +389,11 @@ mod tests {
         assert_eq!(unnamed.id.len(), 43, "its thumbprint");
         let ring = ring(&dir, "acme", 2).unwrap();
         assert_eq!((signing(&ring, 2), ring.public().len()), (unnamed.id, 2));
-        for wrong in ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+        // The same key, as `openssl ecparam -genkey` writes it.
+        let sec1 = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n".to_owned() + SEC1;
+        let info = keys.import(&sec1, Some("sec1".into()), at(2)).unwrap();
+        assert_eq!((info.id.as_str(), info.algorithm), ("sec1", SigningAlgorithm::Es256));
+        for wrong in [SEC1_P384, "", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
             assert!(matches!(keys.import(wrong, None, at(3)), Err(KeyError::Import { .. })), "{wrong:?}");
         }
         let curve = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();
