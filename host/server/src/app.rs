@@ -1,7 +1,7 @@
 //! What every request has at hand.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,10 +12,12 @@ use vestibule::model::TenantId;
 use vestibule::{Connector, Loader, Runtime};
 use vestibule_sessions::Store;
 
+use crate::bodies::Bodies;
 use crate::config::{Configuration, HostName};
 use crate::error::ApiError;
 use crate::executions::Executions;
 use crate::metrics::Metrics;
+use crate::refusals::Refusals;
 use crate::registry::Deployments;
 use crate::sealing::SealingKeys;
 use crate::tenant::{Tenant, Tenants};
@@ -36,6 +38,8 @@ struct Inner {
     runtime: Runtime,
     store: Arc<dyn Store>,
     metrics: Metrics,
+    refusals: Refusals,
+    bodies: Arc<Bodies>,
     traces: Traces,
     registry: Deployments,
     executions: Executions,
@@ -46,6 +50,8 @@ struct Inner {
     hashing: Semaphore,
     hash_of_nobody: String,
     is_encrypted: bool,
+    /// Where it listens, as soon as it does.
+    port: OnceLock<u16>,
     trusts_forwarded_host: bool,
     is_ending: AtomicBool,
 }
@@ -67,6 +73,7 @@ impl App {
     pub(crate) fn new(made: Made<'_>) -> Self {
         let Made { configuration, runtime, loader, keys, store, traces, connector } = made;
         let metrics = Metrics::new();
+        let refusals = Refusals::new(metrics.clone());
         let compiles = runtime.settings().host_limits.compiles;
         let registry = Deployments::new(&store, loader, keys, &configuration.actions, compiles);
         let executions = Executions::start(Arc::clone(&store), configuration.executions, metrics.registry().clone());
@@ -75,6 +82,8 @@ impl App {
             tenants: ArcSwap::default(),
             runtime,
             store,
+            bodies: Arc::new(Bodies::new(configuration.bodies, refusals.clone())),
+            refusals,
             metrics,
             traces,
             registry,
@@ -84,6 +93,7 @@ impl App {
             hashing: Semaphore::new(HASHING),
             hash_of_nobody: hash_of_nobody.map(|hash| hash.to_string()).unwrap_or_default(),
             is_encrypted: configuration.listen.tls.is_some(),
+            port: OnceLock::new(),
             trusts_forwarded_host: configuration.listen.trust_forwarded_host,
             is_ending: AtomicBool::new(false),
         }))
@@ -117,6 +127,16 @@ impl App {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// Where refusals are counted and logged.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    /// The budget of requests' bodies.
+    pub(crate) fn bodies(&self) -> &Arc<Bodies> {
+        &self.0.bodies
     }
 
     /// What this server has of deployed Actions.
@@ -158,9 +178,23 @@ impl App {
         &self.0.hash_of_nobody
     }
 
-    /// How the server's own URLs begin.
-    pub(crate) fn scheme(&self) -> &'static str {
-        if self.0.is_encrypted || self.0.trusts_forwarded_host { "https" } else { "http" }
+    /// How the URLs of a host begin whose public URL isn't configured: by its name, and by the scheme and port that this
+    /// server listens with; behind a proxy that sets the host, by `https` and its usual port.
+    pub(crate) fn origin_of(&self, name: &HostName) -> String {
+        let name = name.in_url();
+        let port = self.0.port.get().copied();
+        match (self.0.trusts_forwarded_host, self.0.is_encrypted, port) {
+            (true, ..) | (false, true, None | Some(443)) => format!("https://{name}"),
+            (false, false, None | Some(80)) => format!("http://{name}"),
+            (false, true, Some(port)) => format!("https://{name}:{port}"),
+            (false, false, Some(port)) => format!("http://{name}:{port}"),
+        }
+    }
+
+    /// The server listens at this port.
+    pub(crate) fn listens_at(&self, port: u16) {
+        // A server listens once.
+        let _ = self.0.port.set(port);
     }
 
     pub(crate) fn trusts_forwarded_host(&self) -> bool {

@@ -57,6 +57,11 @@ impl ApiError {
         Self { status, code, message: message.into(), capabilities: Vec::new(), headers: Vec::new(), cause: None }
     }
 
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// With what the operator is told beside.
     #[must_use]
     pub(crate) fn because(mut self, cause: &impl std::fmt::Display) -> Self {
@@ -127,6 +132,11 @@ impl ApiError {
         Self { capabilities: added, ..Self::new(StatusCode::CONFLICT, "capabilities_not_accepted", message) }
     }
 
+    /// 400: the request doesn't say which host it is for.
+    pub(crate) fn no_host() -> Self {
+        Self::bad_request("invalid_host", "the request names no host; send `Host` with the tenant's host name")
+    }
+
     /// 404: no tenant is called by this host.
     pub(crate) fn unknown_tenant() -> Self {
         Self::new(
@@ -162,9 +172,28 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", format!("the body has more than {limit} bytes"))
     }
 
-    /// 429: too many requests of this tenant.
-    pub(crate) fn too_many_requests() -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Global limit has been reached")
+    /// 404: a path of Auth0's Management API that this server doesn't serve. The clients of that API retry 501, and read a
+    /// 404 as a feature that the tenant doesn't have; they skip what the message calls a deprecated feature.
+    pub(crate) fn not_served(path: &str) -> Self {
+        let deprecated = ["/api/v2/rules", "/api/v2/rules-configs", "/api/v2/hooks"];
+        let is_deprecated =
+            deprecated.iter().any(|known| path.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+        let message = if is_deprecated {
+            "this server doesn't serve this path, a deprecated feature of Auth0; use Actions, see /openapi.json"
+        } else {
+            "this server doesn't serve this path of the Management API; see /openapi.json for those that it serves"
+        };
+        Self::new(StatusCode::NOT_FOUND, "not_served", message)
+    }
+
+    /// 429: too many requests of this tenant; there is room again after this time.
+    pub(crate) fn too_many_requests(retry_after: Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Global limit has been reached").retry_after(retry_after)
+    }
+
+    /// 503: the bodies of requests take as much memory as they may.
+    pub(crate) fn bodies_full() -> Self {
+        Self::unavailable("too_busy", "too many bytes of requests arrive at one time; try again", SOON)
     }
 
     /// 500: a fault of this server, which its log tells.
@@ -175,8 +204,13 @@ impl ApiError {
 
     /// 503: not now.
     pub(crate) fn unavailable(code: &'static str, message: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
-        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with(header::RETRY_AFTER, &seconds.max(1).to_string())
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(retry_after)
+    }
+
+    /// With `Retry-After`, in whole seconds, at least one.
+    fn retry_after(self, time: Duration) -> Self {
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        self.with(header::RETRY_AFTER, &seconds.max(1).to_string())
     }
 }
 

@@ -3,11 +3,15 @@
 
 mod api;
 mod app;
+mod authority;
 mod backoff;
+mod bodies;
 mod check;
 pub mod config;
+mod connections;
 mod error;
 mod executions;
+mod exposition;
 pub mod keys;
 mod login;
 mod logout;
@@ -15,6 +19,7 @@ mod metrics;
 mod observe;
 mod post;
 mod rate;
+mod refusals;
 mod registry;
 mod request;
 pub mod sealing;

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::MatchedPath;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -18,6 +19,8 @@ use vestibule::model::{Outcome, TenantId, Timestamp};
 use vestibule_sessions::Backlog;
 
 use crate::app::App;
+use crate::exposition::{Exposition, Format};
+use crate::refusals::Refusal;
 use crate::registry::RegistryMetrics;
 use crate::tenant::Tenant;
 
@@ -98,6 +101,11 @@ struct Attempted {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfStream {
     tenant: String,
     stream: String,
@@ -120,6 +128,7 @@ struct OfAction {
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
+    exposition: Arc<Exposition>,
     requests: Family<Route, Histogram>,
     logins: Family<Decided, Counter>,
     runs: Family<Ran, Counter>,
@@ -133,6 +142,8 @@ pub(crate) struct Metrics {
     logout_oldest: Gauge,
     stream_batches: Family<StreamSent, Counter>,
     stream_lag: Family<OfStream, Gauge>,
+    connections: Gauge,
+    refused: Family<Refused, Counter>,
     deployed: RegistryMetrics,
 }
 
@@ -177,9 +188,15 @@ impl Metrics {
         let stream_lag = Family::<OfStream, Gauge>::default();
         let help = "How long ago the oldest entry happened that has not arrived, of the streams that this server sends";
         registry.register_with_unit("stream_lag", help, Unit::Seconds, stream_lag.clone());
+        let connections = Gauge::default();
+        registry.register("connections", "Connections of callers that are open", connections.clone());
+        let refused = Family::<Refused, Counter>::default();
+        let help = "Connections and requests that were refused before any work was done for them, by why";
+        registry.register("refused", help, refused.clone());
         let deployed = RegistryMetrics::new(&mut registry);
         Self {
             registry: Arc::new(registry),
+            exposition: Arc::default(),
             requests,
             logins,
             runs,
@@ -193,6 +210,8 @@ impl Metrics {
             logout_oldest,
             stream_batches,
             stream_lag,
+            connections,
+            refused,
             deployed,
         }
     }
@@ -200,6 +219,16 @@ impl Metrics {
     /// Those of deployed Actions.
     pub(crate) fn registry(&self) -> &RegistryMetrics {
         &self.deployed
+    }
+
+    /// So many connections are open.
+    pub(crate) fn connections(&self, open: usize) {
+        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// A connection or a request was refused.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.refused.get_or_create(&Refused { kind: refusal.as_str() }).inc();
     }
 
     /// A request has been answered.
@@ -266,12 +295,14 @@ impl Metrics {
     }
 
     /// All of them as text.
-    pub(crate) fn text(&self, app: &App) -> Result<String, std::fmt::Error> {
-        self.deployed.shelf(&app.registry().shelf().stats());
-        self.host_panics.set(i64::try_from(app.runtime().host_panics()).unwrap_or(i64::MAX));
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        Ok(text)
+    pub(crate) fn text(&self, app: &App, format: Format) -> Result<Bytes, std::fmt::Error> {
+        self.exposition.text(format, || {
+            self.deployed.shelf(&app.registry().shelf().stats());
+            self.host_panics.set(i64::try_from(app.runtime().host_panics()).unwrap_or(i64::MAX));
+            let mut text = String::new();
+            encode(&mut text, &self.registry)?;
+            Ok(text)
+        })
     }
 }
 

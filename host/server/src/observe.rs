@@ -1,7 +1,9 @@
 //! What happens around every request: its id, its line in the log, its time, and the rate of its tenant.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -9,8 +11,12 @@ use axum::response::{IntoResponse as _, Response};
 use vestibule::model::Timestamp;
 
 use crate::app::App;
+use crate::authority::Authority;
+use crate::bodies::Counted;
+use crate::connections::Request as Begun;
 use crate::error::{ApiError, Cause};
 use crate::metrics::RouteName;
+use crate::refusals::Refusal;
 use crate::request::{Caller, class, request_id};
 use crate::unread;
 
@@ -27,8 +33,31 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
     let id = given.filter(is_right).map_or_else(request_id, str::to_owned);
     let method = known(request.method());
     let route = RouteName(request.extensions().get::<MatchedPath>().cloned());
-    let (request, rest) = unread::watch(request);
-    let mut response = next.run(request).await;
+    let (mut parts, body) = request.into_parts();
+    let begun = Begun::begin(&parts.extensions);
+    let (authority, refused) = match Authority::of_request(&parts, &app) {
+        Ok(authority) => (authority, None),
+        Err(error) => {
+            app.refusals().count(Refusal::Host, &error.message());
+            (None, Some(error))
+        }
+    };
+    let version = parts.version;
+    let charge = (!body.is_end_stream()).then(|| {
+        let tenant = authority.as_ref().and_then(Authority::name).and_then(|name| app.tenant(&name));
+        let peer = begun.as_ref().map(|request| Arc::clone(request.connection().peer()));
+        Arc::new(app.bodies().charge(tenant, peer))
+    });
+    authority.map(|authority| parts.extensions.insert(authority));
+    let body = match &charge {
+        Some(charge) => Body::new(Counted::new(body, Arc::clone(charge))),
+        None => body,
+    };
+    let (request, rest) = unread::watch(Request::from_parts(parts, body));
+    let mut response = match refused {
+        None => next.run(request).await,
+        Some(error) => error.into_response(),
+    };
     let time = started.elapsed();
     if let Some(rest) = rest {
         rest.read_away().await;
@@ -39,7 +68,10 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
     response
         .headers_mut()
         .extend(HeaderValue::from_str(&id).ok().map(|id| (axum::http::HeaderName::from_static(REQUEST_ID), id)));
-    response
+    match begun {
+        Some(begun) => begun.answer(response, version),
+        None => response,
+    }
 }
 
 /// The request's line in the log. What went wrong stands in it, so that nobody has to look for another one.
@@ -83,7 +115,7 @@ pub(crate) async fn limit_rate(State(app): State<App>, request: Request, next: N
     let mut response = if told.is_taken {
         next.run(Request::from_parts(parts, body)).await
     } else {
-        ApiError::too_many_requests().into_response()
+        ApiError::too_many_requests(told.retry_after).into_response()
     };
     told.write(response.headers_mut());
     response

@@ -1,6 +1,7 @@
 //! How many requests of a tenant the Management API takes: a bucket that fills with time, with Auth0's headers.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
 use vestibule::model::Timestamp;
@@ -45,6 +46,8 @@ pub(crate) struct Told {
     remaining: u64,
     /// When the bucket is full again, in seconds since 1970.
     reset: u64,
+    /// When the next request may go on; zero where this one may.
+    pub(crate) retry_after: Duration,
 }
 
 impl Rate {
@@ -64,7 +67,9 @@ impl Rate {
             state.left -= 1_000;
         }
         let reset = now.as_millis() + (full - state.left).div_ceil(per_second);
-        Told { is_taken, limit: burst, remaining: state.left / 1_000, reset: reset.div_ceil(1_000) }
+        let missing = if is_taken { 0 } else { 1_000 - state.left };
+        let retry_after = Duration::from_millis(missing.div_ceil(per_second));
+        Told { is_taken, limit: burst, remaining: state.left / 1_000, reset: reset.div_ceil(1_000), retry_after }
     }
 }
 
@@ -87,9 +92,10 @@ mod tests {
         let at = |milliseconds: u64| Timestamp::from_millis(1_000_000 + milliseconds);
         let taken: Vec<bool> = (0..4).map(|_| rate.take(at(0)).is_taken).collect();
         assert_eq!(taken, [true, true, true, false]);
-        assert!(!rate.take(at(499)).is_taken);
+        let refused = rate.take(at(499));
+        assert_eq!((refused.is_taken, refused.retry_after), (false, Duration::from_millis(1)));
         let told = rate.take(at(500));
-        assert_eq!(told, Told { is_taken: true, limit: 3, remaining: 0, reset: 1_002 });
+        assert_eq!(told, Told { is_taken: true, limit: 3, remaining: 0, reset: 1_002, retry_after: Duration::ZERO });
         assert!(!rate.take(at(400)).is_taken, "a clock that goes back brings nothing");
         assert_eq!(rate.take(at(10_000)).remaining, 2);
     }

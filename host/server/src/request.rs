@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header, uri::Authority};
+use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BytesMut;
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 use vestibule::model::{SessionId, Timestamp, UserId};
 
 use crate::app::App;
+use crate::authority::Authority;
+use crate::bodies::BodiesFull;
 use crate::config::{HostName, Scope};
 use crate::error::ApiError;
 use crate::tenant::Tenant;
@@ -25,22 +27,29 @@ use crate::tokens::Scopes;
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
     pub(crate) tenant: Arc<Tenant>,
-    /// The host's name and perhaps its port, as the caller has it.
-    pub(crate) authority: String,
+    /// The one of the tenant's host names that the request is for.
+    name: HostName,
+}
+
+impl Host {
+    /// How the tenant's URLs begin, without a slash at the end: by its public URL, or by its configured host name. Nothing of
+    /// it is the caller's.
+    pub(crate) fn origin(&self, app: &App) -> String {
+        match &self.tenant.settings.public_url {
+            Some(url) => url.as_str().to_owned(),
+            None => app.origin_of(&self.name),
+        }
+    }
 }
 
 impl FromRequestParts<App> for Host {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let forwarded = app.trusts_forwarded_host().then(|| header("x-forwarded-host")).flatten();
-        let authority = forwarded
-            .or_else(|| parts.uri.authority().map(Authority::as_str))
-            .or_else(|| header(header::HOST.as_str()))
-            .ok_or_else(ApiError::unknown_tenant)?;
-        let tenant = HostName::of_authority(authority).and_then(|host| app.tenant(&host)).ok_or_else(ApiError::unknown_tenant)?;
-        Ok(Self { tenant, authority: authority.to_owned() })
+        let authority = parts.extensions.get::<Authority>().ok_or_else(ApiError::no_host)?;
+        let name = authority.name().ok_or_else(ApiError::unknown_tenant)?;
+        let tenant = app.tenant(&name).ok_or_else(ApiError::unknown_tenant)?;
+        Ok(Self { tenant, name })
     }
 }
 
@@ -130,9 +139,17 @@ pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     match tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::too_large(limit)),
-        Ok(Err(_)) => Err(ApiError::invalid_body("the body did not arrive as a whole")),
+        Ok(Err(error)) => Err(broken(&*error)),
         Err(_) => Err(ApiError::too_slow()),
     }
+}
+
+/// Why a body has ended before its end.
+fn broken(error: &(dyn std::error::Error + 'static)) -> ApiError {
+    if BodiesFull::is_cause_of(error) {
+        return ApiError::bodies_full();
+    }
+    ApiError::invalid_body("the body did not arrive as a whole")
 }
 
 /// Bytes in a second that a large body has to cross with, beside the time that each body has.
@@ -158,7 +175,7 @@ pub(crate) async fn large_body(headers: &HeaderMap, mut body: Body, limit: usize
         let deadline = started + BODY_TIME + earned(bytes.len());
         let frame = tokio::time::timeout_at(deadline, body.frame()).await.map_err(|_| ApiError::too_slow())?;
         let Some(frame) = frame else { return Ok(bytes.freeze()) };
-        let frame = frame.map_err(|_| ApiError::invalid_body("the body did not arrive as a whole"))?;
+        let frame = frame.map_err(|error| broken(&error))?;
         // Trailers say nothing here.
         let Ok(more) = frame.into_data() else { continue };
         if bytes.len() + more.len() > limit {

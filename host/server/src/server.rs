@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
 use hyper_util::rt::TokioTimer;
@@ -19,8 +19,10 @@ use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, 
 use crate::api;
 use crate::app::{App, Made};
 use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
+use crate::connections::{Admission, ConnectionLimits, Connections, FIRST_REQUEST, IDLE};
 use crate::keys::keep_up;
 use crate::logout::Logouts;
+use crate::refusals::Refusal;
 use crate::registry;
 use crate::sealing::{SealError, SealingKeys};
 use crate::streams::{Streams, plans};
@@ -28,13 +30,17 @@ use crate::sweep::sweep;
 use crate::tenant::{ReadComponent, TenantError, Tenants};
 use crate::traces::Traces;
 
-/// How long a request's head may take to arrive, with the time in which its connection rests before it (HTTP/1.1). Proxies and clients keep
-/// connections for a minute: one that is closed here at the moment at which it is used again is a request that has failed.
-const HEAD_TIME: Duration = Duration::from_secs(75);
 /// How often a connection of HTTP/2 is asked whether somebody is there, and how long it is waited for an answer.
 const PING_TIME: Duration = Duration::from_secs(10);
-/// Requests of one HTTP/2 connection at one time.
-const STREAMS: u32 = 250;
+/// Requests of one HTTP/2 connection at one time: as few as the protocol recommends (RFC 9113, section 6.5.2).
+const STREAMS: u32 = 100;
+/// Bytes of one connection's heads that are in memory (HTTP/1.1); a head that is longer is answered with 431.
+const HEAD_BYTES: usize = 64 << 10;
+/// Bytes of a body that a peer may send before it is read, and of all bodies of its connection (HTTP/2).
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
+/// Bytes of an answer that wait to be sent (HTTP/2).
+const SEND_BUFFER: usize = 64 << 10;
 /// How long requests that have begun may take to end when the server ends: as long as a flow may take by default.
 const GRACE: Duration = Duration::from_secs(25);
 
@@ -165,20 +171,25 @@ impl Server {
         let listener = TcpListener::bind(wanted).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        app.listens_at(address.port());
         // Only now: a server that can't listen has changed nothing.
         declare_clients(&*store, &configuration).await?;
         let handle = Handle::new();
-        let serving = serve(listener, tls.clone(), handle.clone(), &app).map_err(failed)?;
+        let descriptors = rustix::process::getrlimit(Resource::Nofile).current;
+        let limits = connection_limits(&configuration, descriptors);
+        let connections = Arc::new(Connections::new(limits, app.refusals().clone()));
+        let serving = serve(listener, tls.clone(), handle.clone(), &app, &connections).map_err(failed)?;
         let looking = vec![
             tokio::spawn(sweep(app.clone(), configuration.keep, configuration.executions)),
+            tokio::spawn(connections.watch()),
             tokio::spawn(keep_up(app.clone())),
             tokio::spawn(registry::build::sweep(app.clone())),
             tokio::spawn(registry::watch(app.clone(), read)),
         ];
         let logouts = Logouts::start(&app, configuration.logout.give_up_after.0);
         let streams = Streams::start(&app, streams)?;
-        let open_files = rustix::process::getrlimit(Resource::Nofile).current;
-        tracing::info!(%address, tenants = configuration.tenants.len(), open_files, "listening");
+        let (connections, per_peer) = (limits.all, limits.per_peer);
+        tracing::info!(%address, tenants = configuration.tenants.len(), open_files = descriptors, connections, per_peer, "listening");
         Ok(Self {
             app,
             store,
@@ -340,29 +351,54 @@ fn serve(
     tls: Option<RustlsConfig>,
     handle: Handle<SocketAddr>,
     app: &App,
+    connections: &Arc<Connections>,
 ) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
     let service = api::router(app.clone()).into_make_service();
+    let admission = Admission(Arc::clone(connections));
+    let refusals = app.refusals().clone();
+    // Only where the listener itself has failed: connections that were refused are counted there.
+    let failed = move |peer: Option<&SocketAddr>, error: &std::io::Error| {
+        if peer.is_none() {
+            refusals.count(Refusal::Accept, error);
+        }
+    };
+    let mut server =
+        axum_server::from_tcp(listener)?.handle(handle).first_request_timeout(FIRST_REQUEST).accept_error_handler(failed);
+    careful(server.http_builder());
     Ok(match tls {
         Some(tls) => {
-            let mut server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle);
-            careful(server.http_builder());
-            tokio::spawn(server.serve(service))
+            let acceptor = RustlsAcceptor::new(tls).handshake_timeout(FIRST_REQUEST).acceptor(admission);
+            tokio::spawn(server.acceptor(acceptor).serve(service))
         }
-        None => {
-            let mut server = axum_server::from_tcp(listener)?.handle(handle);
-            careful(server.http_builder());
-            tokio::spawn(server.serve(service))
-        }
+        None => tokio::spawn(server.acceptor(admission).serve(service)),
     })
+}
+
+/// How many connections there may be; what was asked for and can't be had is logged.
+fn connection_limits(configuration: &Configuration, descriptors: Option<u64>) -> ConnectionLimits {
+    let limits = ConnectionLimits::new(configuration.connections, descriptors, configuration.listen.trust_forwarded_host);
+    if let Some(asked) = configuration.connections.all.map(u64::from).filter(|asked| *asked > limits.all) {
+        let connections = limits.all;
+        tracing::warn!(
+            asked,
+            connections,
+            "`connections.all` is more than a quarter of the open files; raise their limit (`ulimit -n`)"
+        );
+    }
+    limits
 }
 
 /// Clients that are slow or greedy keep nobody else waiting.
 fn careful<E>(builder: &mut hyper_util::server::conn::auto::Builder<E>) {
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    // It counts while a connection rests, too; the first head has less (`first_request_timeout`).
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(Some(PING_TIME))
         .keep_alive_timeout(PING_TIME);
 }
@@ -375,6 +411,8 @@ fn takes_a_new_start(old: &Configuration, new: &Configuration) -> Option<&'stati
         ("listen", old.listen.address == new.listen.address),
         ("tls", tls(old) == tls(new)),
         ("trust_forwarded_host", old.listen.trust_forwarded_host == new.listen.trust_forwarded_host),
+        ("connections", old.connections == new.connections),
+        ("bodies", old.bodies == new.bodies),
         ("state", old.state == new.state),
         ("store", same(&old.store, &new.store)),
         ("count_fuel", old.sandbox.count_fuel == new.sandbox.count_fuel),

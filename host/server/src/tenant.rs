@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwapOption;
 use cap_std::fs::Dir;
@@ -12,6 +13,7 @@ use tokio::sync::Semaphore;
 use vestibule::model::{ActionId, SecretError, SessionLifetimes, Settings, TenantId, Timestamp};
 use vestibule::{Binding, Flow, LoadError, Loader};
 
+use crate::api::discovery::Documents;
 use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, StreamName, TenantSettings};
 use crate::keys::{KeyError, KeyRing, Purpose, SigningAlgorithm};
 use crate::rate::Rate;
@@ -135,6 +137,10 @@ pub(crate) struct Tenant {
     pub(crate) logout_keys: KeyRing,
     pub(crate) verifier: Verifier,
     pub(crate) rate: Rate,
+    /// What others look up of it.
+    pub(crate) documents: Documents,
+    /// Bytes of its requests' bodies that are in memory.
+    pub(crate) bodies: AtomicU64,
     /// Its components that arrive at one time.
     pub(crate) uploads: Semaphore,
     /// Its components that are sent at one time.
@@ -249,6 +255,8 @@ impl Tenant {
             logout_keys,
             verifier: Verifier::new(settings.hosts.clone(), issuers),
             rate: Rate::new(settings.rate),
+            documents: Documents::default(),
+            bodies: AtomicU64::new(0),
             uploads: Semaphore::new(UPLOADS),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),
             settings: settings.clone(),

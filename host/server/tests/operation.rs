@@ -27,7 +27,16 @@ async fn health_metrics_and_the_apis_document_are_there_for_everyone() {
     ] {
         assert!(metrics.contains(line), "{line} is not in:\n{metrics}");
     }
+    let open = get("/metrics").header("accept", "application/openmetrics-text").send().await.unwrap();
+    assert!(open.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    let open = open.text().await.unwrap();
+    assert!(open.contains("# TYPE vestibule_logins counter\n") && open.ends_with("# EOF\n"), "{open}");
+    assert!(metrics.contains("# TYPE vestibule_logins_total counter\n") && !metrics.contains("# EOF"), "{metrics}");
     let (_, document) = running.answer(get("/openapi.json")).await;
+    for path in ["/openapi.json", "/.well-known/jwks.json", "/.well-known/openid-configuration"] {
+        let tag = get(path).send().await.unwrap().headers()["etag"].clone();
+        assert_eq!(get(path).header("if-none-match", tag).send().await.unwrap().status(), 304, "{path}");
+    }
     for (path, method) in
         [("/v1/post-login", "post"), ("/api/v2/sessions/{id}", "patch"), ("/api/v2/logs", "get"), ("/oauth/token", "post")]
     {

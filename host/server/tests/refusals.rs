@@ -137,7 +137,9 @@ async fn a_path_a_query_and_an_event_that_are_wrong_are_told() {
         (Method::GET, "/api/v2/logs?page=1000", 400, "invalid_query_string"),
         (Method::GET, "/api/v2/users/u/sessions?take=101", 400, "invalid_query_string"),
         (Method::GET, "/api/v2/users/u/sessions?from=%21", 400, "invalid_query_string"),
-        (Method::GET, "/api/v2/nothing", 404, "not_found"),
+        (Method::GET, "/api/v2/nothing", 404, "not_served"),
+        (Method::GET, "/api/v2/rules", 404, "not_served"),
+        (Method::GET, "/api/v3/clients", 404, "not_found"),
         (Method::PUT, "/api/v2/sessions/sess_1", 405, "method_not_allowed"),
     ] {
         let found = refused(running.answer(running.request(method.clone(), path)).await);
@@ -171,6 +173,7 @@ async fn too_many_requests_are_told_when_there_is_room_again() {
     let third = get().send().await.unwrap();
     assert_eq!(third.status(), 429);
     assert!(third.headers().contains_key("x-ratelimit-reset"));
+    assert_eq!(third.headers()["retry-after"], "1");
     assert_eq!(running.login(&event("sess_1", "txn_1")).await["decision"], "allow", "logins are never held up by it");
     running.stop().await;
 }

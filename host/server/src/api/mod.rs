@@ -3,7 +3,8 @@
 mod actions;
 mod client_body;
 mod clients;
-mod discovery;
+pub(crate) mod discovery;
+pub(crate) mod document;
 mod health;
 pub(crate) mod logs;
 mod metrics;
@@ -19,6 +20,7 @@ mod token;
 mod users;
 
 use axum::Router;
+use axum::http::Uri;
 use axum::middleware;
 use axum::routing::{any, get, post};
 
@@ -26,7 +28,9 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::observe;
 
-/// The largest body of the Management API and of the token endpoint: 25 entries of two times 255 characters, escaped.
+/// The largest body of the token endpoint, which anybody may send: an id, a secret, an audience and all scopes have a kilobyte.
+const TOKEN_BODY: usize = 8 << 10;
+/// The largest body of the Management API: 25 entries of two times 255 characters, escaped.
 const SMALL_BODY: usize = 256 << 10;
 
 /// Everything that the server answers.
@@ -52,8 +56,16 @@ pub(crate) fn router(app: App) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::all))
-        .fallback(any(async || ApiError::not_found("not_found", "there is nothing at this path; see /openapi.json")))
+        .fallback(any(nothing))
         .method_not_allowed_fallback(async || ApiError::wrong_method())
         .layer(middleware::from_fn_with_state(app.clone(), observe::request))
         .with_state(app)
+}
+
+/// What a path answers that has no route.
+async fn nothing(uri: Uri) -> ApiError {
+    if uri.path().starts_with("/api/v2/") {
+        return ApiError::not_served(uri.path());
+    }
+    ApiError::not_found("not_found", "there is nothing at this path; see /openapi.json")
 }

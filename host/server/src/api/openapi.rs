@@ -1,11 +1,16 @@
 //! `/openapi.json`: this API, made from the code that answers it.
 
-use axum::Json;
+use std::sync::OnceLock;
+
+use axum::http::HeaderMap;
+use axum::response::Response;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::actions::{bindings, collection, component, deploy, executions, item, policy, secrets, trial, triggers, versions};
+use super::document::Document;
 use super::{clients, discovery, health, logs, metrics, post_login, session_end, sessions, token, users};
+use crate::error::ApiError;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -74,7 +79,10 @@ impl Modify for Token {
     }
 }
 
-/// The document.
-pub(crate) async fn document() -> Json<utoipa::openapi::OpenApi> {
-    Json(Api::openapi())
+/// The document. It is the same for all callers, and made once.
+pub(crate) async fn document(headers: HeaderMap) -> Result<Response, ApiError> {
+    static DOCUMENT: OnceLock<Result<Document, String>> = OnceLock::new();
+    let made = DOCUMENT.get_or_init(|| Document::of(&Api::openapi()).map_err(|error| error.to_string()));
+    let document = made.as_ref().map_err(|error| ApiError::internal(&format_args!("the document can't be made: {error}")))?;
+    Ok(document.answer(&headers))
 }

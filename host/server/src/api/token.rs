@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use vestibule::model::Timestamp;
 use zeroize::Zeroizing;
 
-use super::SMALL_BODY;
+use super::TOKEN_BODY;
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::ApiError;
@@ -98,11 +98,12 @@ const WRONG_CLIENT: Refused = refused(StatusCode::UNAUTHORIZED, "access_denied",
 )]
 pub(crate) async fn issue_token(
     State(app): State<App>,
-    Host { tenant, authority }: Host,
+    host: Host,
     headers: HeaderMap,
     request: Body,
 ) -> Result<Response, ApiError> {
-    let bytes = Zeroizing::new(body(request, SMALL_BODY).await?.to_vec());
+    let tenant = &host.tenant;
+    let bytes = Zeroizing::new(body(request, TOKEN_BODY).await?.to_vec());
     let Some(request) = read(&headers, &bytes) else {
         return Ok(refused(StatusCode::BAD_REQUEST, "invalid_request", "the body is neither a form nor JSON").into_response());
     };
@@ -117,8 +118,8 @@ pub(crate) async fn issue_token(
     let hash = credentials.map_or_else(|| app.hash_of_nobody().to_owned(), |credentials| credentials.secret_hash.clone());
     let is_right = check(&app, hash, secret).await?;
     let Some(credentials) = credentials.filter(|_| is_right) else { return Ok(WRONG_CLIENT.into_response()) };
-    let scheme = app.scheme();
-    let audience = request.audience.unwrap_or_else(|| format!("{scheme}://{authority}/api/v2/"));
+    let origin = host.origin(&app);
+    let audience = request.audience.unwrap_or_else(|| format!("{origin}/api/v2/"));
     if !tenant.verifier.is_own_api(&audience) {
         let answer = refused(StatusCode::FORBIDDEN, "access_denied", "the audience is not this tenant's Management API");
         return Ok(answer.into_response());
@@ -133,7 +134,7 @@ pub(crate) async fn issue_token(
             }
         },
     };
-    let issuer = format!("{scheme}://{authority}/");
+    let issuer = format!("{origin}/");
     let granted = issue(&tenant.access_keys.signing(Timestamp::now()), &issuer, &audience, &id, &wanted, Timestamp::now())
         .map_err(|error| ApiError::internal(&format_args!("a token can't be signed: {error}")))?;
     let body = TokenBody {

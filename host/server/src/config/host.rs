@@ -1,5 +1,6 @@
 //! What the server as a whole is told: where it listens, where it keeps things, what the sandbox allows.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -168,13 +169,9 @@ impl HostName {
         &self.0
     }
 
-    /// The name in a request's `Host`, whose port doesn't matter.
-    pub fn of_authority(authority: &str) -> Option<Self> {
-        let name = match authority.strip_prefix('[') {
-            Some(rest) => rest.split_once(']')?.0,
-            None => authority.rsplit_once(':').map_or(authority, |(name, _)| name),
-        };
-        name.parse().ok()
+    /// The name in a URL: an IPv6 address stands in brackets there.
+    pub(crate) fn in_url(&self) -> Cow<'_, str> {
+        if self.0.contains(':') { format!("[{}]", self.0).into() } else { Cow::Borrowed(&self.0) }
     }
 }
 

@@ -8,6 +8,7 @@ use vestibule::{Connector, HttpSettings, IpNet, RootCertificate};
 
 use super::host::{HostName, exists};
 use super::lifetime::Lifetime;
+use super::public_url::PublicUrl;
 use super::section::Section;
 use crate::keys::SigningAlgorithm;
 
@@ -64,8 +65,9 @@ pub(super) fn delivery(file: &Section<'_>) -> Option<(DeliverySettings, Arc<Conn
 }
 
 /// A tenant's own part.
-pub(super) fn token(tenant: &Section<'_>, hosts: &[HostName]) -> LogoutTokenSettings {
-    let own = hosts.first().map(|host| format!("https://{host}/")).unwrap_or_default();
+pub(super) fn token(tenant: &Section<'_>, hosts: &[HostName], public_url: Option<&PublicUrl>) -> LogoutTokenSettings {
+    let first = || hosts.first().map(|host| format!("https://{}/", host.in_url())).unwrap_or_default();
+    let own = public_url.map_or_else(first, |url| format!("{}/", url.as_str()));
     let mut settings = LogoutTokenSettings { issuer: own, algorithm: SigningAlgorithm::Rs256 };
     if let Some(section) = tenant.section("logout") {
         if let Some(issuer) = section.parsed::<Url>("issuer") {

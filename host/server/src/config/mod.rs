@@ -3,10 +3,12 @@
 mod action;
 mod actions;
 mod client;
+mod connections;
 mod host;
 mod lifetime;
 mod logout;
 mod mistake;
+mod public_url;
 mod reference;
 mod section;
 pub(crate) mod stream;
@@ -22,10 +24,12 @@ use vestibule::model::TenantId;
 pub use action::{ActionSettings, ComponentSource};
 pub use actions::{ExecutionSettings, RegistrySettings, SecretsKey};
 pub use client::{ClientSettings, Credentials, IssuerSettings, KeySource, Scope, ScopeError};
+pub use connections::{BodySettings, ConnectionSettings};
 pub use host::{HostName, HostNameError, ListenSettings, LogFormat, StoreSettings, TlsSettings};
 pub use lifetime::{KeepSettings, Lifetime, LifetimeError};
 pub use logout::{DeliverySettings, LogoutTokenSettings};
 pub use mistake::{Mistake, Mistakes};
+pub use public_url::{PublicUrl, PublicUrlError};
 pub use reference::{Reference, ReferenceError};
 pub use stream::{StreamFile, StreamName, StreamNameError, StreamSettings, StreamTarget};
 pub use tenant::{LogSettings, RateSettings, TenantSettings};
@@ -53,6 +57,10 @@ pub enum ConfigurationError {
 pub struct Configuration {
     /// Where the server listens, and how.
     pub listen: ListenSettings,
+    /// How many connections there may be.
+    pub connections: ConnectionSettings,
+    /// How much memory bodies of requests may take.
+    pub bodies: BodySettings,
     /// The folder of keys and compiled code, which the server makes by itself.
     pub state: PathBuf,
     /// Where sessions are kept.
@@ -115,6 +123,8 @@ impl Configuration {
 /// None only where a mistake has been told.
 fn read(file: &Section<'_>) -> Option<Configuration> {
     let listen = host::listen(file);
+    let connections = connections::connections(file);
+    let bodies = connections::bodies(file);
     let state = file.source.path(file.text("state").map_or("state", |state| state.value));
     let store = host::store(file, &state);
     let sandbox = host::sandbox(file);
@@ -131,6 +141,8 @@ fn read(file: &Section<'_>) -> Option<Configuration> {
     let (logout, _) = delivery?;
     Some(Configuration {
         listen: listen?,
+        connections,
+        bodies,
         state,
         store: store?,
         sandbox,

@@ -11,6 +11,7 @@ use super::client::{self, ClientSettings, IssuerSettings};
 use super::host::{HostName, or_unknown, tell};
 use super::lifetime::Lifetime;
 use super::logout::{self, LogoutTokenSettings};
+use super::public_url::PublicUrl;
 use super::section::Section;
 use super::stream::{self, Files, StreamSettings};
 
@@ -21,6 +22,8 @@ pub struct TenantSettings {
     pub id: TenantId,
     /// The host names that it is called by.
     pub hosts: Vec<HostName>,
+    /// How its URLs begin for others, where a proxy stands in front of the server.
+    pub public_url: Option<PublicUrl>,
     /// Its post-login Actions, in the order in which they run.
     pub actions: Vec<ActionSettings>,
     /// Which capabilities those Actions may use that are deployed to a server that runs.
@@ -145,9 +148,11 @@ fn read(
         None => Lifetime(IDLE_LIFETIME.0.min(session_lifetime.0)),
     };
     let hosts: Vec<HostName> = hosts.into_iter().map(|name| name.value).collect();
+    let public_url = public_url(tenant, &hosts);
     TenantSettings {
-        logout: logout::token(tenant, &hosts),
+        logout: logout::token(tenant, &hosts, public_url.as_ref()),
         hosts,
+        public_url,
         actions,
         capabilities: actions::policy(tenant),
         limits,
@@ -161,6 +166,16 @@ fn read(
         rate: rate(tenant),
         id,
     }
+}
+
+/// It has to be one of the tenant's hosts: a token's issuer and audience are looked for among them.
+fn public_url(tenant: &Section<'_>, hosts: &[HostName]) -> Option<PublicUrl> {
+    let url = tenant.parsed::<PublicUrl>("public_url")?;
+    if !hosts.contains(&url.value.host) {
+        let what = format!("`public_url` has the host {}, which isn't one of the tenant's `hosts`", url.value.host);
+        tenant.source.mistake(&url.span, what, "add it to `hosts`");
+    }
+    Some(url.value)
 }
 
 fn log(tenant: &Section<'_>) -> LogSettings {

@@ -29,6 +29,8 @@ struct Read {
     newest: RingKey,
     /// Those before it, the newest first.
     older: Vec<RingKey>,
+    /// Their public halves, the newest first.
+    public: Arc<[Jwk]>,
     /// When one of them is served no longer.
     changes_at: Option<Timestamp>,
 }
@@ -87,8 +89,10 @@ impl KeyRing {
     }
 
     /// The public halves, as a key set has them.
-    pub(crate) fn public(&self) -> Vec<Jwk> {
-        self.read.load().keys().map(|key| key.key.public.clone()).collect()
+    ///
+    /// They are the same allocation until the keys are read again.
+    pub(crate) fn public(&self) -> Arc<[Jwk]> {
+        Arc::clone(&self.read.load().public)
     }
 }
 
@@ -104,8 +108,10 @@ impl Read {
         // Each but the last takes the place of the one before.
         let ends = files.iter().rev().skip(1).map(|file| served_until(file.signs_from));
         let changes_at = ends.filter(|end| *end > now).min();
-        let older = older.iter().map(key).collect::<Result<_, KeyError>>()?;
-        Ok(Self { names, newest: key(newest)?, older, changes_at })
+        let older = older.iter().map(key).collect::<Result<Vec<_>, KeyError>>()?;
+        let newest = key(newest)?;
+        let public = std::iter::once(&newest).chain(&older).map(|key| key.key.public.clone()).collect();
+        Ok(Self { names, newest, older, public, changes_at })
     }
 
     /// The newest first.

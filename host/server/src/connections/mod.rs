@@ -1,0 +1,274 @@
+//! Connections: how many there are in all and of one peer, and which of them end because their peer doesn't read, doesn't ask,
+//! or has not asked in time.
+
+mod accept;
+mod answer;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum_server::ConnectionShutdown;
+
+use crate::config::ConnectionSettings;
+use crate::refusals::{Refusal, Refusals};
+
+pub(crate) use accept::Admission;
+pub(crate) use answer::Request;
+
+/// How long a connection may take until its first request has begun: its TLS handshake, and then its first head.
+pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(5);
+/// How long a connection may rest between requests. Proxies and clients keep connections for a minute: one that is closed at
+/// the moment at which it is used again is a request that has failed.
+pub(crate) const IDLE: Duration = Duration::from_secs(75);
+/// How long a peer may read nothing of an answer that is ready.
+const UNREAD: Duration = Duration::from_secs(30);
+/// How often connections are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Connections, where the configuration doesn't say how many and the system has descriptors for them.
+const ALL: u64 = 4_096;
+/// Of the descriptors that the process may have, half are for deployed Actions, and a quarter is for connections: the last
+/// quarter is in reserve for the store, for keys, and for requests that the server itself sends.
+const SHARE_OF_DESCRIPTORS: u64 = 4;
+/// The smallest default for one peer: a platform's pool of connections.
+const LEAST_PER_PEER: u64 = 128;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) all: u64,
+    pub(crate) per_peer: u64,
+}
+
+impl ConnectionLimits {
+    /// What the settings and the process's descriptors allow. Behind a proxy all connections are one peer's.
+    pub(crate) fn new(settings: ConnectionSettings, descriptors: Option<u64>, is_behind_proxy: bool) -> Self {
+        let most = descriptors.map_or(u64::MAX, |descriptors| (descriptors / SHARE_OF_DESCRIPTORS).max(1));
+        let all = settings.all.map_or(ALL, u64::from).min(most);
+        let usual = if is_behind_proxy { all } else { (all / 4).max(LEAST_PER_PEER) };
+        Self { all, per_peer: settings.per_peer.map_or(usual, u64::from).min(all) }
+    }
+}
+
+/// All connections of a server.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    limits: ConnectionLimits,
+    refusals: Refusals,
+    started: Instant,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    last: u64,
+    connections: HashMap<u64, Arc<Connection>>,
+    peers: HashMap<IpAddr, Arc<Peer>>,
+}
+
+/// Who is at the other end of connections: an IPv4 address, or an IPv6 network of 64 bits, which one subscriber has.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    address: IpAddr,
+    connections: AtomicU64,
+    /// Bytes of its requests' bodies that are in memory.
+    pub(crate) bodies: AtomicU64,
+}
+
+/// A connection that was admitted.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    id: u64,
+    all: Arc<Connections>,
+    peer: Arc<Peer>,
+    /// Ends it; there with its first request.
+    shutdown: OnceLock<ConnectionShutdown>,
+    /// Requests that have begun, and whose answers have not been sent.
+    requests: AtomicU64,
+    /// When the last one of them ended, in milliseconds of the server's.
+    rests_since: AtomicU64,
+    /// Since when the peer's window is full, in milliseconds of the server's; 0 where it isn't.
+    blocked_since: AtomicU64,
+    /// Answers that wait for their peer: since when.
+    unread: Mutex<HashMap<u64, u64>>,
+    is_ending: AtomicBool,
+}
+
+impl Connections {
+    pub(crate) fn new(limits: ConnectionLimits, refusals: Refusals) -> Self {
+        Self { limits, refusals, started: Instant::now(), open: Mutex::default() }
+    }
+
+    /// Takes a connection from this address, unless there are too many.
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admitted, Refusal> {
+        let address = network(address);
+        let mut open = self.open();
+        let refused = if open.connections.len() as u64 >= self.limits.all {
+            Some(Refusal::Connections)
+        } else {
+            let of_peer = open.peers.get(&address).map_or(0, |peer| peer.connections.load(Ordering::Relaxed));
+            (of_peer >= self.limits.per_peer).then_some(Refusal::ConnectionsOfPeer)
+        };
+        if let Some(refusal) = refused {
+            drop(open);
+            self.refusals.count_peer(refusal, address);
+            return Err(refusal);
+        }
+        let peer =
+            open.peers.entry(address).or_insert_with(|| Arc::new(Peer { address, connections: 0.into(), bodies: 0.into() }));
+        peer.connections.fetch_add(1, Ordering::Relaxed);
+        let peer = Arc::clone(peer);
+        open.last += 1;
+        let connection = Arc::new(Connection {
+            id: open.last,
+            all: Arc::clone(self),
+            peer,
+            shutdown: OnceLock::new(),
+            requests: 0.into(),
+            rests_since: self.now().into(),
+            blocked_since: 0.into(),
+            unread: Mutex::default(),
+            is_ending: false.into(),
+        });
+        open.connections.insert(connection.id, Arc::clone(&connection));
+        self.refusals.metrics().connections(open.connections.len());
+        Ok(Admitted(connection))
+    }
+
+    fn forget(&self, connection: &Connection) {
+        let mut open = self.open();
+        open.connections.remove(&connection.id);
+        if connection.peer.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+            open.peers.remove(&connection.peer.address);
+        }
+        self.refusals.metrics().connections(open.connections.len());
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds since the server has started, at least one.
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Ends connections whose peers don't read and those that rest, until it is dropped.
+    pub(crate) async fn watch(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let open: Vec<Arc<Connection>> = self.open().connections.values().cloned().collect();
+            let now = self.now();
+            for connection in open {
+                connection.look(now);
+            }
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    fn look(&self, now: u64) {
+        let Some(shutdown) = self.shutdown.get() else { return };
+        let is_over = |since: u64, time: Duration| since > 0 && Duration::from_millis(now.saturating_sub(since)) > time;
+        let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner).values().copied().min().unwrap_or(0);
+        if is_over(unread, UNREAD) || is_over(self.blocked_since.load(Ordering::Relaxed), UNREAD) {
+            if !self.is_ending.swap(true, Ordering::Relaxed) {
+                self.all.refusals.count_peer(Refusal::Unread, self.peer.address);
+            }
+            shutdown.shutdown();
+        } else if self.requests.load(Ordering::Relaxed) == 0 && is_over(self.rests_since.load(Ordering::Relaxed), IDLE) {
+            shutdown.graceful_shutdown();
+        }
+    }
+
+    /// The peer takes no more bytes, or takes them again.
+    fn blocked(&self, is_blocked: bool) {
+        if !is_blocked {
+            self.blocked_since.store(0, Ordering::Relaxed);
+        } else if self.blocked_since.load(Ordering::Relaxed) == 0 {
+            self.blocked_since.store(self.all.now(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A place among the connections, which is free again when it is dropped.
+#[derive(Debug)]
+struct Admitted(Arc<Connection>);
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let connection = &self.0;
+        // A probe that only connects has done so quickly.
+        let open_for = connection.all.now().saturating_sub(connection.rests_since.load(Ordering::Relaxed));
+        if connection.shutdown.get().is_none() && Duration::from_millis(open_for) >= FIRST_REQUEST {
+            connection.all.refusals.count_peer(Refusal::NoRequest, connection.peer.address);
+        }
+        connection.all.forget(connection);
+    }
+}
+
+/// What counts as one peer.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    fn connections(all: u64, per_peer: u64) -> Arc<Connections> {
+        Arc::new(Connections::new(ConnectionLimits { all, per_peer }, Refusals::new(Metrics::new())))
+    }
+
+    #[test]
+    fn peer_is_an_address_of_ipv4_or_a_network_of_ipv6() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn peer_at_its_limit_leaves_room_for_others() {
+        let connections = connections(3, 2);
+        let from = |text: &str| connections.admit(text.parse().unwrap());
+        let first = from("192.0.2.1").unwrap();
+        let _second = from("192.0.2.1").unwrap();
+        assert_eq!(from("::ffff:192.0.2.1").unwrap_err(), Refusal::ConnectionsOfPeer);
+        let _third = from("2001:db8::1").unwrap();
+        assert_eq!(from("2001:db8::2").unwrap_err(), Refusal::Connections);
+        drop(first);
+        let _fourth = from("2001:db8::2").unwrap();
+        assert_eq!(connections.open().peers.len(), 2);
+        drop((_second, _third, _fourth));
+        assert!(connections.open().peers.is_empty() && connections.open().connections.is_empty());
+    }
+
+    #[test]
+    fn descriptors_bound_connections() {
+        let limits = |all, per_peer, descriptors, proxy| {
+            let limits = ConnectionLimits::new(ConnectionSettings { all, per_peer }, descriptors, proxy);
+            (limits.all, limits.per_peer)
+        };
+        assert_eq!(limits(None, None, None, false), (4_096, 1_024));
+        assert_eq!(limits(None, None, Some(2_048), false), (512, 128));
+        assert_eq!(limits(None, None, Some(1_024), true), (256, 256), "all of them come from the proxy");
+        assert_eq!(limits(Some(100_000), Some(10), Some(1 << 20), false), (100_000, 10));
+        assert_eq!(limits(Some(50), None, None, false), (50, 50));
+        assert_eq!(limits(Some(u32::MAX), Some(u32::MAX), Some(8), false), (2, 2));
+    }
+}
