@@ -13,7 +13,7 @@ use vestibule::{Connector, Loader, Runtime};
 use vestibule_sessions::Store;
 
 use crate::bodies::Bodies;
-use crate::config::{Configuration, HostName};
+use crate::config::{Configuration, HostName, QuotaSettings};
 use crate::error::ApiError;
 use crate::executions::Executions;
 use crate::metrics::Metrics;
@@ -45,6 +45,8 @@ struct Inner {
     executions: Executions,
     /// Says which logout URLs are possible.
     connector: Arc<Connector>,
+    /// What one tenant may store.
+    quota: QuotaSettings,
     /// That a session has ended, and applications are to be told.
     ended: Arc<Notify>,
     hashing: Semaphore,
@@ -89,6 +91,7 @@ impl App {
             registry,
             executions,
             connector,
+            quota: configuration.quota,
             ended: Arc::default(),
             hashing: Semaphore::new(HASHING),
             hash_of_nobody: hash_of_nobody.map(|hash| hash.to_string()).unwrap_or_default(),
@@ -147,6 +150,11 @@ impl App {
     /// Where executions are told.
     pub(crate) fn executions(&self) -> &Executions {
         &self.0.executions
+    }
+
+    /// What one tenant may store.
+    pub(crate) fn quota(&self) -> QuotaSettings {
+        self.0.quota
     }
 
     pub(crate) fn connector(&self) -> &Arc<Connector> {

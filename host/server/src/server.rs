@@ -424,6 +424,7 @@ fn takes_a_new_start(old: &Configuration, new: &Configuration) -> Option<&'stati
         ("logout", same(&old.logout, &new.logout)),
         ("actions", old.actions == new.actions),
         ("executions", old.executions == new.executions),
+        ("quota", old.quota == new.quota),
         ("secrets_key", old.secrets_key == new.secrets_key),
     ]
     .into_iter()

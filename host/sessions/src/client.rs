@@ -201,6 +201,8 @@ pub enum ClientCreated {
     Created,
     /// Another one with its id is there. Nothing has changed.
     Exists,
+    /// The tenant has as many clients as it may. Nothing has changed.
+    TooMany,
 }
 
 /// What has become of a client that was to be deleted.

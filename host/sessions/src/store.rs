@@ -77,11 +77,14 @@ pub trait Store: Registry {
     /// The tenant's clients by their ids, after the one that the page before ended with.
     async fn clients(&self, tenant: &TenantId, after: Option<&ClientId>, take: usize) -> Result<ClientPage, StoreError>;
 
+    /// The tenant's clients by their ids, without the first `skip`, which are not read.
+    async fn clients_from(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<Client>, StoreError>;
+
     /// How many clients the tenant has.
     async fn count_clients(&self, tenant: &TenantId) -> Result<u64, StoreError>;
 
-    /// Creates a client.
-    async fn create_client(&self, tenant: &TenantId, client: Client) -> Result<ClientCreated, StoreError>;
+    /// Creates a client, unless its id is taken or the tenant has `at_most` clients.
+    async fn create_client(&self, tenant: &TenantId, client: Client, at_most: u64) -> Result<ClientCreated, StoreError>;
 
     /// Makes this of a client, where it is there and has this revision: whoever has read it and changed it has not been overtaken by
     /// another. Whether it was. The new one has the next revision, and the `created_at` of what is kept.

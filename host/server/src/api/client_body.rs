@@ -30,7 +30,7 @@ pub(super) struct Given {
     name: Option<String>,
     /// Members that are set, or (null) removed.
     kept: Map<String, Value>,
-    /// As it was sent; null where it is removed.
+    /// As the caller sent it; null where it is removed. It is parsed before anything of it is stored.
     logout: Option<Value>,
 }
 
@@ -107,10 +107,11 @@ impl Given {
             }
             Some(sent) => {
                 let read = serde_path_to_error::deserialize::<_, OidcLogout>(sent);
-                let read = read.map_err(|error| ApiError::invalid_body(format!("`oidc_logout`: {error}")))?;
-                client.logout = read.read(connector).map_err(|error| ApiError::invalid_body(error.to_string()))?;
-                // It is shown as it was sent, with what was left out left out.
-                client.body.insert(LOGOUT[0].to_owned(), sent.clone());
+                let mut parsed = read.map_err(|error| ApiError::invalid_body(format!("`oidc_logout`: {error}")))?;
+                client.logout = parsed.read(connector).map_err(|error| ApiError::invalid_body(error.to_string()))?;
+                // The parsed value, whose size is bounded: members that were left out stay out, lists have each value once.
+                let normalised = serde_json::to_value(&parsed).map_err(|error| ApiError::internal(&error))?;
+                client.body.insert(LOGOUT[0].to_owned(), normalised);
             }
         }
         client.updated_at = now;
@@ -160,11 +161,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_shown_as_it_was_sent() {
+    fn a_client_is_shown_as_it_was_sent() {
         let logout = json!({
             "backchannel_logout_urls": ["https://shop.example/logout"],
             "backchannel_logout_initiators": { "mode": "custom", "selected_initiators": ["rp-logout", "session-revoked"] },
-            "backchannel_logout_session_metadata": null,
         });
         let client = created(json!({ "name": "Shop", "client_id": "shop", "oidc_logout": logout, "app_type": "spa" })).unwrap();
         assert!(client.logout.as_ref().is_some_and(|logout| !logout.include_session_metadata));
@@ -175,6 +175,27 @@ mod tests {
                 "client_id": "shop", "tenant": "acme", "name": "Shop", "app_type": "spa", "oidc_logout": logout
             })
         );
+    }
+
+    #[test]
+    fn oidc_logout_is_stored_as_the_parsed_value() {
+        let initiators = vec!["rp-logout"; 20_000];
+        let sent = json!({
+            "backchannel_logout_urls": ["HTTPS://Shop.Example:443/logout", "https://shop.example/logout"],
+            "backchannel_logout_initiators": { "selected_initiators": initiators },
+            "backchannel_logout_session_metadata": null,
+        });
+        let client = created(json!({ "name": "Shop", "client_id": "shop", "oidc_logout": sent })).unwrap();
+        assert_eq!(
+            Value::Object(client.body),
+            json!({
+                "oidc_logout": {
+                    "backchannel_logout_urls": ["https://shop.example/logout"],
+                    "backchannel_logout_initiators": { "mode": "custom", "selected_initiators": ["rp-logout"] },
+                }
+            })
+        );
+        assert_eq!(client.logout.map(|logout| logout.urls.len()), Some(1));
     }
 
     #[test]

@@ -89,8 +89,7 @@ pub(crate) async fn list(
         return Ok(Json(Value::Object(answer)));
     }
     let skip = before(query.page, by_page)?;
-    let page = app.store().clients(id, None, skip + by_page).await?;
-    let clients: Vec<Value> = page.clients.iter().skip(skip).map(show).collect();
+    let clients: Vec<Value> = app.store().clients_from(id, skip, by_page).await?.iter().map(show).collect();
     if query.include_totals != Some(true) {
         return Ok(Json(clients.into()));
     }
@@ -136,7 +135,7 @@ impl Fields {
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
         (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
-        (status = 409, description = "There is a client with this id.", body = ErrorBody),
+        (status = 409, description = "There is a client with this id, or the tenant has as many clients as it may.", body = ErrorBody),
         (status = 413, description = "The body is too large.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
@@ -147,10 +146,18 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, request: Body
     let given = Given::read(&body(request, SMALL_BODY).await?)?;
     let client = given.create(app.connector(), Timestamp::now())?;
     let answer = Value::Object(shown(&client, &tenant.settings.id));
-    match app.store().create_client(&tenant.settings.id, client).await? {
+    let at_most = app.quota().clients;
+    match app.store().create_client(&tenant.settings.id, client, at_most).await? {
         ClientCreated::Created => Ok((StatusCode::CREATED, Json(answer))),
         ClientCreated::Exists => {
             Err(ApiError::conflict("client_exists", "there is a client with this `client_id`; change that one"))
+        }
+        ClientCreated::TooMany => {
+            let limit = "`quota.clients` of the server's configuration";
+            Err(ApiError::conflict(
+                "too_many_clients",
+                format!("a tenant has at most {at_most} clients here ({limit}); delete one"),
+            ))
         }
     }
 }

@@ -208,7 +208,7 @@ fn logout(client: &Section<'_>, connector: Option<&Connector>) -> Option<LogoutS
     let given = client.json("oidc_logout")?;
     let connector = connector?;
     let settings = serde_path_to_error::deserialize::<_, OidcLogout>(given.value).map_err(|error| error.to_string());
-    match settings.and_then(|settings| settings.read(connector).map_err(|error| error.to_string())) {
+    match settings.and_then(|mut settings| settings.read(connector).map_err(|error| error.to_string())) {
         Ok(settings) => settings,
         Err(error) => {
             let remedy = "as in the Management API: { backchannel_logout_urls = [\"https://…\"], backchannel_logout_initiators = { mode = \"all\" } }";

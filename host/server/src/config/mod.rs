@@ -9,6 +9,7 @@ mod lifetime;
 mod logout;
 mod mistake;
 mod public_url;
+mod quota;
 mod reference;
 mod section;
 pub(crate) mod stream;
@@ -30,6 +31,7 @@ pub use lifetime::{KeepSettings, Lifetime, LifetimeError};
 pub use logout::{DeliverySettings, LogoutTokenSettings};
 pub use mistake::{Mistake, Mistakes};
 pub use public_url::{PublicUrl, PublicUrlError};
+pub use quota::QuotaSettings;
 pub use reference::{Reference, ReferenceError};
 pub use stream::{StreamFile, StreamName, StreamNameError, StreamSettings, StreamTarget};
 pub use tenant::{LogSettings, RateSettings, TenantSettings};
@@ -79,6 +81,8 @@ pub struct Configuration {
     pub actions: RegistrySettings,
     /// How executions are kept.
     pub executions: ExecutionSettings,
+    /// What one tenant may store.
+    pub quota: QuotaSettings,
     /// Where the keys of deployed Actions' secrets are.
     pub secrets_key: SecretsKey,
     /// The tenants.
@@ -133,6 +137,7 @@ fn read(file: &Section<'_>) -> Option<Configuration> {
     let keep = KeepSettings::read(file);
     let registry = actions::registry(file);
     let executions = actions::executions(file);
+    let quota = QuotaSettings::read(file);
     let secrets_key = actions::secrets_key(file, &state);
     let delivery = logout::delivery(file);
     let connector = delivery.as_ref().map(|(_, connector)| &**connector);
@@ -152,6 +157,7 @@ fn read(file: &Section<'_>) -> Option<Configuration> {
         logout,
         actions: registry,
         executions,
+        quota,
         secrets_key: secrets_key?,
         tenants,
     })

@@ -72,27 +72,30 @@ pub(crate) enum OidcLogoutError {
 }
 
 impl OidcLogout {
-    /// What the store keeps of it; none where it names no URL.
+    /// What the store keeps of it; none where it names no URL. Its own URLs become as the store has them: parsed, and each once.
     ///
     /// # Errors
     /// When a URL can't be used.
-    pub(crate) fn read(self, connector: &Connector) -> Result<Option<LogoutSettings>, OidcLogoutError> {
+    pub(crate) fn read(&mut self, connector: &Connector) -> Result<Option<LogoutSettings>, OidcLogoutError> {
         let given = self.backchannel_logout_urls.len();
         if given > URLS {
             return Err(OidcLogoutError::TooManyUrls(given));
         }
-        let mut urls = Vec::with_capacity(given);
+        let mut urls: Vec<LogoutUrl> = Vec::with_capacity(given);
         for url in &self.backchannel_logout_urls {
             let url: LogoutUrl = url.parse()?;
             check(&url, connector).map_err(|error| OidcLogoutError::Place { url: url.receiver().to_string(), error })?;
-            urls.push(url);
+            if !urls.contains(&url) {
+                urls.push(url);
+            }
         }
-        let initiators = match self.backchannel_logout_initiators {
+        self.backchannel_logout_urls = urls.iter().map(LogoutUrl::to_string).collect();
+        let initiators = match &self.backchannel_logout_initiators {
             Some(Initiators { mode: Mode::All, .. }) => LogoutInitiators::All,
             Some(Initiators { selected_initiators: Some(selected), .. }) if selected.is_empty() && given > 0 => {
                 return Err(OidcLogoutError::NoInitiator);
             }
-            Some(Initiators { selected_initiators: Some(selected), .. }) => LogoutInitiators::Selected(selected),
+            Some(Initiators { selected_initiators: Some(selected), .. }) => LogoutInitiators::Selected(selected.clone()),
             _ => LogoutInitiators::Selected(BTreeSet::from([Initiator::RpLogout])),
         };
         let include_session_metadata = self.backchannel_logout_session_metadata.is_some_and(|metadata| metadata.include);
@@ -131,7 +134,7 @@ mod tests {
         let json = format!(
             r#"{{"backchannel_logout_urls": ["https://shop.example/logout"], "backchannel_logout_initiators": {initiators}}}"#
         );
-        let given: OidcLogout = serde_json::from_str(&json).unwrap();
+        let mut given: OidcLogout = serde_json::from_str(&json).unwrap();
         given.read(&Connector::new(&HttpSettings::default()).unwrap()).map_err(|error| error.to_string())
     }
 

@@ -193,6 +193,6 @@ async fn keep(world: &World, id: &str, url: &str) {
         updated_at: now,
         revision: 1,
     };
-    store.create_client(&"acme".parse().unwrap(), client).await.unwrap();
+    store.create_client(&"acme".parse().unwrap(), client, u64::MAX).await.unwrap();
     store.close().await;
 }

@@ -98,12 +98,16 @@ impl Store for PostgresStore {
         self.connections.attempt(true, |lease| async move { clients::clients(&lease, tenant, after, take).await }).await
     }
 
+    async fn clients_from(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<Client>, StoreError> {
+        self.connections.attempt(true, |lease| async move { clients::clients_from(&lease, tenant, skip, take).await }).await
+    }
+
     async fn count_clients(&self, tenant: &TenantId) -> Result<u64, StoreError> {
         self.connections.attempt(true, |lease| async move { clients::count(&lease, tenant).await }).await
     }
 
-    async fn create_client(&self, tenant: &TenantId, client: Client) -> Result<ClientCreated, StoreError> {
-        self.connections.attempt(false, |lease| clients::create(lease, tenant, &client)).await
+    async fn create_client(&self, tenant: &TenantId, client: Client, at_most: u64) -> Result<ClientCreated, StoreError> {
+        self.connections.attempt(false, |lease| clients::create(lease, tenant, &client, at_most)).await
     }
 
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError> {

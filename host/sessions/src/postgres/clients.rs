@@ -10,6 +10,7 @@ use super::changes::change;
 use super::errors::Trouble;
 use super::lease::{BEGIN, Connections, Lease};
 use super::login::bytes;
+use super::registry::turn;
 use super::rows::{Parameter, text};
 use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::columns::{self, ClientRow, client_columns};
@@ -19,7 +20,9 @@ use crate::logout::{self, Lost};
 const CLIENT: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = $1 AND id = $2");
 const CLIENT_FOR_UPDATE: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = $1 AND id = $2 FOR UPDATE");
 const CLIENTS: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3");
+const PAGE: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = $1 ORDER BY id LIMIT $2 OFFSET $3");
 const COUNT: &str = "SELECT count(*) FROM clients WHERE tenant = $1";
+const COUNT_AND_NAMED: &str = "SELECT count(*), count(*) FILTER (WHERE id = $2) FROM clients WHERE tenant = $1";
 
 // In one order, so that two who declare at once wait for each other.
 const DECLARED: &str = concat!(
@@ -66,15 +69,33 @@ pub(super) async fn clients(
     Ok(ClientPage::of(clients, take))
 }
 
+pub(super) async fn clients_from(lease: &Lease, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<Client>, Trouble> {
+    let select = lease.prepare(PAGE).await?;
+    let found = lease.client()?.query(&select, &[&bytes(tenant), &columns::rows(take), &columns::rows(skip)]).await?;
+    found.iter().map(|row| Ok(client_row(row)?.read()?)).collect()
+}
+
 pub(super) async fn count(lease: &Lease, tenant: &TenantId) -> Result<u64, Trouble> {
     let select = lease.prepare(COUNT).await?;
     let count: i64 = lease.client()?.query_one(&select, &[&bytes(tenant)]).await?.try_get(0)?;
     Ok(count.unsigned_abs())
 }
 
-/// One attempt.
-pub(super) async fn create(mut lease: Lease, tenant: &TenantId, client: &Client) -> Result<ClientCreated, Trouble> {
-    begin(&mut lease).await?;
+/// One attempt. It takes the tenant's turn, so that of two that are created at once the second is counted after the first.
+pub(super) async fn create(mut lease: Lease, tenant: &TenantId, client: &Client, at_most: u64) -> Result<ClientCreated, Trouble> {
+    let parameters: [Parameter<'_>; 2] = [&bytes(tenant), &client.id.as_str().as_bytes()];
+    let counted = turn::begin_with(&mut lease, tenant, COUNT_AND_NAMED, &parameters).await?;
+    let counts = |row: &Row| Ok::<(i64, i64), Trouble>((row.try_get(0)?, row.try_get(1)?));
+    let (count, named) = counted.first().map(counts).transpose()?.unwrap_or_default();
+    let refused = match (named, count.unsigned_abs() >= at_most) {
+        (0, false) => None,
+        (0, true) => Some(ClientCreated::TooMany),
+        (..) => Some(ClientCreated::Exists),
+    };
+    if let Some(refused) = refused {
+        lease.roll_back().await?;
+        return Ok(refused);
+    }
     let is_new = insert(&lease, tenant, &ClientRow::new(client)).await?;
     lease.commit().await?;
     Ok(if is_new { ClientCreated::Created } else { ClientCreated::Exists })

@@ -108,14 +108,19 @@ impl Store for SqliteStore {
         self.list(move |connection, errors| clients::clients(connection, errors, &tenant, after.as_ref(), take)).await
     }
 
+    async fn clients_from(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<Client>, StoreError> {
+        let tenant = tenant.clone();
+        self.list(move |connection, errors| clients::clients_from(connection, errors, &tenant, skip, take)).await
+    }
+
     async fn count_clients(&self, tenant: &TenantId) -> Result<u64, StoreError> {
         let tenant = tenant.clone();
         self.list(move |connection, errors| clients::count(connection, errors, &tenant)).await
     }
 
-    async fn create_client(&self, tenant: &TenantId, client: Client) -> Result<ClientCreated, StoreError> {
+    async fn create_client(&self, tenant: &TenantId, client: Client, at_most: u64) -> Result<ClientCreated, StoreError> {
         let tenant = tenant.clone();
-        self.write(move |connection, errors| clients::create(connection, errors, &tenant, &client)).await
+        self.write(move |connection, errors| clients::create(connection, errors, &tenant, &client, at_most)).await
     }
 
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError> {

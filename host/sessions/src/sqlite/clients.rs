@@ -40,6 +40,22 @@ pub(super) fn clients(
     Ok(ClientPage::of(clients, take))
 }
 
+pub(super) fn clients_from(
+    connection: &Connection,
+    errors: Errors<'_>,
+    tenant: &TenantId,
+    skip: usize,
+    take: usize,
+) -> Result<Vec<Client>, StoreError> {
+    const PAGE: &str = concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = ?1 ORDER BY id LIMIT ?2 OFFSET ?3");
+    let page = (tenant.as_str(), columns::rows(take), columns::rows(skip));
+    let found = connection
+        .prepare_cached(PAGE)
+        .and_then(|mut select| select.query_map(page, client_row)?.collect::<Result<Vec<_>, _>>())
+        .map_err(errors.sql())?;
+    found.iter().map(ClientRow::read).collect()
+}
+
 pub(super) fn count(connection: &Connection, errors: Errors<'_>, tenant: &TenantId) -> Result<u64, StoreError> {
     let count: i64 = connection
         .prepare_cached("SELECT count(*) FROM clients WHERE tenant = ?1")
@@ -53,7 +69,14 @@ pub(super) fn create(
     errors: Errors<'_>,
     tenant: &TenantId,
     client: &Client,
+    at_most: u64,
 ) -> Result<ClientCreated, StoreError> {
+    if kept(connection, tenant, client.id.as_str()).map_err(errors.sql())?.is_some() {
+        return Ok(ClientCreated::Exists);
+    }
+    if count(connection, errors, tenant)? >= at_most {
+        return Ok(ClientCreated::TooMany);
+    }
     let is_new = insert(connection, tenant, &ClientRow::new(client)).map_err(errors.sql())?;
     Ok(if is_new { ClientCreated::Created } else { ClientCreated::Exists })
 }

@@ -48,7 +48,7 @@ pub(crate) async fn subscribe(store: &dyn Store, name: &str, urls: &[&str]) {
 }
 
 pub(crate) async fn create(store: &dyn Store, client: Client) {
-    assert_eq!(store.create_client(&tenant("acme"), client).await.unwrap(), ClientCreated::Created);
+    assert_eq!(store.create_client(&tenant("acme"), client, u64::MAX).await.unwrap(), ClientCreated::Created);
 }
 
 /// A client of the tenant `acme`, as it is kept.

@@ -371,7 +371,7 @@ async fn one_receiver_has_its_own_deliveries_in_each_tenant(database: &Database)
     let store = database.open().await;
     ended(&*store, 1).await;
     let other = tenant("other");
-    store.create_client(&other, client("shop", Some(hears_at(&["https://shop.example/out"])))).await.unwrap();
+    store.create_client(&other, client("shop", Some(hears_at(&["https://shop.example/out"]))), u64::MAX).await.unwrap();
     commit(&*store, uses("other", "s0", "anna", at(1))).await;
     store.end(&other, &id("s0"), vestibule_sessions::Initiator::RpLogout, at(1)).await.unwrap();
     let due = store.due_receivers(at(5), 10).await.unwrap();

@@ -14,6 +14,8 @@ on_both! {
     a_client_is_created_once_and_deleted_once,
     a_client_that_the_configuration_declares_is_not_deleted,
     clients_come_in_pages_and_are_counted,
+    pages_of_clients_by_number_are_those_by_cursor,
+    a_tenant_has_as_many_clients_as_it_may,
     a_client_that_somebody_has_changed_since_is_not_replaced,
     of_many_who_change_a_client_at_once_none_undoes_anothers_change,
     clients_are_what_the_configuration_declares,
@@ -43,7 +45,7 @@ async fn a_client_is_created_once_and_deleted_once(database: &Database) {
     let acme = tenant("acme");
     create(&*store, Client { revision: 77, ..client("shop", None) }).await;
     let other = Client { name: "another".into(), ..client("shop", None) };
-    assert_eq!(store.create_client(&acme, other).await.unwrap(), ClientCreated::Exists);
+    assert_eq!(store.create_client(&acme, other, u64::MAX).await.unwrap(), ClientCreated::Exists);
     assert_eq!(kept(&*store, "shop").await, Some(client("shop", None)));
     assert_eq!(delete(&*store, "shop").await, ClientDeleted::Deleted);
     assert_eq!(delete(&*store, "shop").await, ClientDeleted::Absent);
@@ -87,6 +89,45 @@ async fn clients_come_in_pages_and_are_counted(database: &Database) {
     }
     assert_eq!(store.count_clients(&tenant("acme")).await.unwrap(), 10);
     assert_eq!(store.count_clients(&tenant("other")).await.unwrap(), 0);
+}
+
+async fn pages_of_clients_by_number_are_those_by_cursor(database: &Database) {
+    let store = database.open().await;
+    let acme = tenant("acme");
+    for number in 0..7 {
+        create(&*store, client(&format!("c{number}"), None)).await;
+    }
+    let all = store.clients(&acme, None, 10).await.unwrap().clients;
+    for (skip, take) in [(0, 10), (0, 3), (3, 3), (6, 3), (7, 3), (1_000, 1)] {
+        let page = store.clients_from(&acme, skip, take).await.unwrap();
+        let expected: Vec<_> = all.iter().skip(skip).take(take).cloned().collect();
+        assert_eq!(page, expected, "{take} after {skip}");
+    }
+    assert!(store.clients_from(&tenant("other"), 0, 10).await.unwrap().is_empty());
+}
+
+async fn a_tenant_has_as_many_clients_as_it_may(database: &Database) {
+    const AT_MOST: u64 = 5;
+    let stores = [database.open().await, database.open().await];
+    let mut callers = JoinSet::new();
+    for number in 0..20 {
+        let store = Arc::clone(&stores[number % 2]);
+        callers.spawn(async move {
+            store.create_client(&tenant("acme"), client(&format!("c{number}"), None), AT_MOST).await.unwrap()
+        });
+    }
+    let created = callers.join_all().await;
+    let of = |what| created.iter().filter(|created| **created == what).count() as u64;
+    assert_eq!((of(ClientCreated::Created), of(ClientCreated::TooMany)), (AT_MOST, 20 - AT_MOST));
+    let store = &stores[0];
+    assert_eq!(store.count_clients(&tenant("acme")).await.unwrap(), AT_MOST);
+    // One that is there is named before the count is; and one that goes makes room.
+    let there = store.clients_from(&tenant("acme"), 0, 1).await.unwrap().remove(0);
+    let name = there.id.to_string();
+    assert_eq!(store.create_client(&tenant("acme"), there, AT_MOST).await.unwrap(), ClientCreated::Exists);
+    delete(&**store, &name).await;
+    assert_eq!(store.create_client(&tenant("acme"), client("new", None), AT_MOST).await.unwrap(), ClientCreated::Created);
+    assert_eq!(store.create_client(&tenant("other"), client("new", None), AT_MOST).await.unwrap(), ClientCreated::Created);
 }
 
 async fn a_client_that_somebody_has_changed_since_is_not_replaced(database: &Database) {
@@ -216,7 +257,7 @@ async fn no_tenant_sees_or_changes_anothers_clients(database: &Database) {
     assert!(store.clients(&other, None, 10).await.unwrap().clients.is_empty());
     assert!(!store.replace_client(&other, client("shop", None)).await.unwrap());
     assert_eq!(store.delete_client(&other, &shop).await.unwrap(), ClientDeleted::Absent);
-    assert_eq!(store.create_client(&other, client("shop", None)).await.unwrap(), ClientCreated::Created);
+    assert_eq!(store.create_client(&other, client("shop", None), u64::MAX).await.unwrap(), ClientCreated::Created);
     store.configure_clients(&other, vec![client("shop", None)], at(1)).await.unwrap();
     store.configure_clients(&other, Vec::new(), at(2)).await.unwrap();
     assert_eq!(kept(&*store, "shop").await, Some(client("shop", None)));

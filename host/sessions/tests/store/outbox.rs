@@ -51,7 +51,7 @@ async fn deliveries_are_listed_by_tenant_and_state(database: &Database) {
     let store = database.open().await;
     let other = tenant("other");
     subscribe(&*store, "shop", &URLS).await;
-    store.create_client(&other, client("shop", Some(hears_at(&URLS)))).await.unwrap();
+    store.create_client(&other, client("shop", Some(hears_at(&URLS))), u64::MAX).await.unwrap();
     end_one(&*store, "s1", &["shop"], at(1)).await;
     commit(&*store, uses("other", "s1", "anna", at(1))).await;
     store.end(&other, &id("s1"), Initiator::RpLogout, at(1)).await.unwrap();

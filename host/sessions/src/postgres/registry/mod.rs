@@ -9,5 +9,5 @@ pub(super) mod notices;
 mod policies;
 mod rows;
 mod secrets;
-mod turn;
+pub(super) mod turn;
 mod versions;

@@ -33,7 +33,7 @@ pub(super) struct Kept {
 }
 
 /// Begins a transaction, takes the tenant's turn, and asks: all in one trip.
-pub(super) async fn begin_with(
+pub(in super::super) async fn begin_with(
     lease: &mut Lease,
     tenant: &TenantId,
     sql: &str,

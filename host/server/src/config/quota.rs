@@ -1,0 +1,60 @@
+//! What one tenant may store, beside its Actions and executions.
+
+use super::section::Section;
+
+/// What one tenant may store, beside its Actions and executions, which have limits of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaSettings {
+    /// Clients, those included that the configuration declares. The Management API creates none beyond.
+    pub clients: u64,
+}
+
+impl Default for QuotaSettings {
+    /// A client has 50 kB at most, so these are 50 MB.
+    fn default() -> Self {
+        Self { clients: 1_000 }
+    }
+}
+
+impl QuotaSettings {
+    pub(super) fn read(file: &Section<'_>) -> Self {
+        let mut settings = Self::default();
+        if let Some(section) = file.section("quota") {
+            settings.clients = number(&section, "clients").unwrap_or(settings.clients);
+            section.finish();
+        }
+        settings
+    }
+}
+
+fn number(section: &Section<'_>, key: &'static str) -> Option<u64> {
+    let given = section.number(key)?;
+    let most = u64::from(u32::MAX);
+    if (1..=most).contains(&given.value) {
+        return Some(given.value);
+    }
+    section.source.mistake(&given.span, format!("`quota.{key}` is a number from 1 to {most}"), "");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Configuration;
+    use super::*;
+
+    fn parse(text: &str) -> Result<QuotaSettings, String> {
+        let text = format!("listen = \"127.0.0.1:0\"\n{text}\n[tenants.acme]\nhosts = [\"localhost\"]\n");
+        let parsed = Configuration::parse(Path::new("/etc/vestibule/vestibule.toml"), &text);
+        parsed.map(|configuration| configuration.quota).map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn a_quota_is_as_written_or_the_default() {
+        assert_eq!(parse("").unwrap(), QuotaSettings { clients: 1_000 });
+        assert_eq!(parse("[quota]\nclients = 5").unwrap(), QuotaSettings { clients: 5 });
+        let mistake = parse("[quota]\nclients = 0").unwrap_err();
+        assert!(mistake.contains(":3:") && mistake.contains("`quota.clients` is a number from 1"), "{mistake}");
+    }
+}
