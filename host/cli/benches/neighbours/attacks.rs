@@ -1,0 +1,231 @@
+//! The attacks: what any stranger can send, and what a tenant can do with its own token.
+
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, connect, flood, request};
+use crate::world::{HOST, SLEEPERS, World, sleeper};
+
+/// An attack, and what the quiet tenant's p99 may be beside it, as a multiple of its own.
+pub(crate) struct Attack {
+    pub(crate) name: &'static str,
+    pub(crate) bound: u32,
+    pub(crate) prepare: fn(&World),
+    /// Attacks until it is stopped; how many requests that were.
+    pub(crate) run: fn(&World, &AtomicBool) -> u64,
+}
+
+pub(crate) const ATTACKS: [Attack; 12] = [
+    Attack { name: "asks for /openapi.json", bound: 2, prepare: nothing, run: openapi },
+    Attack { name: "asks for /readyz", bound: 2, prepare: nothing, run: readyz },
+    Attack { name: "asks for tokens with wrong secrets", bound: 2, prepare: nothing, run: wrong_secrets },
+    Attack { name: "opens connections and sends half a head", bound: 2, prepare: nothing, run: half_heads },
+    Attack { name: "opens bodies and sends half of them", bound: 2, prepare: nothing, run: half_bodies },
+    Attack { name: "lists many large clients", bound: 2, prepare: many_clients, run: lists },
+    Attack { name: "uploads random bytes", bound: 3, prepare: an_action, run: uploads },
+    Attack { name: "uploads components that take long to compile", bound: 3, prepare: an_action, run: bombs },
+    Attack { name: "ends all sessions of a user", bound: 2, prepare: many_sessions, run: ends_all },
+    Attack { name: "four tenants sleep in all their logins", bound: 2, prepare: nothing, run: sleepers },
+    Attack { name: "sends logins with large texts", bound: 2, prepare: nothing, run: large_logins },
+    Attack { name: "reads its log", bound: 2, prepare: a_log, run: reads_log },
+];
+
+/// The id of the Action that [`an_action`] has made.
+static ACTION: Mutex<String> = Mutex::new(String::new());
+
+fn nothing(_world: &World) {}
+
+fn plain(world: &World, connections: usize, stop: &AtomicBool, path: &str) -> u64 {
+    let request = request("GET", path, HOST, "", "text/plain", b"");
+    flood(world.running.address, world.many(connections), stop, |_, _| request.clone())
+}
+
+fn openapi(world: &World, stop: &AtomicBool) -> u64 {
+    plain(world, 20, stop, "/openapi.json")
+}
+
+fn readyz(world: &World, stop: &AtomicBool) -> u64 {
+    plain(world, 64, stop, "/readyz")
+}
+
+fn wrong_secrets(world: &World, stop: &AtomicBool) -> u64 {
+    let address = world.running.address;
+    flood(address, world.many(200), stop, |connection, count| {
+        let form = format!("grant_type=client_credentials&client_id=platform&client_secret=wrong_{connection}_{count}");
+        request("POST", "/oauth/token", HOST, "", "application/x-www-form-urlencoded", form.as_bytes())
+    })
+}
+
+/// Holds so many connections open on which this was sent.
+fn held(world: &World, connections: usize, stop: &AtomicBool, sent: &[u8]) -> u64 {
+    let mut held = Vec::new();
+    let mut opened = 0;
+    while !stop.load(Ordering::Relaxed) {
+        held.retain(|stream: &std::net::TcpStream| {
+            stream.peek(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+        });
+        while held.len() < world.many(connections) && !stop.load(Ordering::Relaxed) {
+            let Ok(mut stream) = connect(world.running.address) else { break };
+            opened += 1;
+            if stream.write_all(sent).is_ok() && stream.set_nonblocking(true).is_ok() {
+                held.push(stream);
+            }
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    opened
+}
+
+fn half_heads(world: &World, stop: &AtomicBool) -> u64 {
+    held(world, 2_000, stop, b"POST /v1/post-login HTTP/1.1\r\nhost: ")
+}
+
+fn half_bodies(world: &World, stop: &AtomicBool) -> u64 {
+    let mut sent = world.login("other", HOST, &world.token, 0);
+    let head = sent.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+    let text = String::from_utf8_lossy(&sent[..head]).into_owned();
+    let length = text.lines().find(|line| line.starts_with("content-length")).expect("a length").to_owned();
+    sent = text.replace(&length, "content-length: 1000000").into_bytes();
+    sent.extend(std::iter::repeat_n(b' ', 900_000));
+    held(world, 200, stop, &sent)
+}
+
+fn many_clients(world: &World) {
+    let mut client = Client::of(world.running.address);
+    let initiators: Vec<&str> = std::iter::repeat_n("rp-logout", 20_000).collect();
+    for number in 0..world.many(1_000) {
+        let body = json!({ "name": format!("client {number}"), "oidc_logout": {
+            "backchannel_logout_urls": [format!("https://shop-{number}.example/logout")],
+            "backchannel_logout_initiators": { "mode": "custom", "selected_initiators": initiators },
+        } });
+        let (status, answer) = world.send(&mut client, "POST", "/api/v2/clients", &body);
+        if status != 201 {
+            assert!(status == 409 || status == 400 || status == 413, "{status} {answer}");
+            return;
+        }
+    }
+}
+
+fn lists(world: &World, stop: &AtomicBool) -> u64 {
+    let request = world.request("GET", "/api/v2/clients?page=9&per_page=100&fields=name", &Value::Null);
+    flood(world.running.address, world.many(6), stop, |_, _| request.clone())
+}
+
+fn an_action(world: &World) {
+    let id = world.create_action(&mut Client::of(world.running.address), "attack");
+    *ACTION.lock().expect("no attack panics") = id;
+}
+
+fn action() -> String {
+    ACTION.lock().expect("no attack panics").clone()
+}
+
+fn uploads(world: &World, stop: &AtomicBool) -> u64 {
+    let bytes: Vec<u8> = (0..if world.is_test { 1 << 16 } else { 32_u32 << 20 })
+        .map(|number| (number.wrapping_mul(0x9E37_79B9) >> 24) as u8)
+        .collect();
+    let request = world.upload(&action(), &bytes);
+    flood(world.running.address, world.many(4), stop, |_, _| request.clone())
+}
+
+fn bombs(world: &World, stop: &AtomicBool) -> u64 {
+    // Twenty thousand loops over five thousand locals: less than a megabyte.
+    let (loops, locals) = if world.is_test { (10, 10) } else { (20_000, 5_000) };
+    let text = format!(
+        "(component (core module (func (local {}) {})))",
+        "i32 ".repeat(locals),
+        "(loop (local.set 0 (i32.add (local.get 0) (i32.const 1))))".repeat(loops)
+    );
+    let request = world.upload(&action(), &wat::parse_str(text).expect("the component is right"));
+    flood(world.running.address, world.many(4), stop, |_, _| request.clone())
+}
+
+fn many_sessions(world: &World) {
+    let urls: Vec<String> = (0..5).map(|number| format!("https://localhost:9/{number}")).collect();
+    let body = json!({ "client_id": "shop", "name": "shop", "oidc_logout": {
+        "backchannel_logout_urls": urls, "backchannel_logout_initiators": { "mode": "all" } } });
+    world.send(&mut Client::of(world.running.address), "POST", "/api/v2/clients", &body);
+    let left = AtomicU64::new(world.many(10_000) as u64);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut client = Client::of(world.running.address);
+                while let Ok(number) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+                    let login = of_one_user(world, number);
+                    for _ in 0..600 {
+                        if client.send(&login).is_some_and(|(status, _)| status == 200) {
+                            break;
+                        }
+                        thread::sleep(Duration::from_millis(50));
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// A login of the user whose sessions are ended, as it is sent.
+fn of_one_user(world: &World, number: u64) -> Vec<u8> {
+    changed(&world.login("other", HOST, &world.token, number), |event| event["user"]["user_id"] = "auth0|one".into())
+}
+
+/// A login with another event.
+fn changed(login: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let head = login.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+    let mut event: Value = serde_json::from_slice(&login[head..]).expect("an event");
+    change(&mut event);
+    let body = event.to_string();
+    let head = String::from_utf8_lossy(&login[..head]);
+    let lines = head
+        .split("\r\n")
+        .map(|line| if line.starts_with("content-length") { format!("content-length: {}", body.len()) } else { line.to_owned() });
+    (lines.collect::<Vec<_>>().join("\r\n") + &body).into_bytes()
+}
+
+fn ends_all(world: &World, stop: &AtomicBool) -> u64 {
+    let request = world.request("DELETE", "/api/v2/users/auth0%7Cone/sessions", &Value::Null);
+    Client::of(world.running.address).send(&request);
+    while !stop.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    1
+}
+
+fn sleepers(world: &World, stop: &AtomicBool) -> u64 {
+    let of = |number: usize| {
+        let token = world.running.token_of(&sleeper(number));
+        flood(world.running.address, world.many(64), stop, |connection, count| {
+            let number_of_login = ((number * 64 + connection) as u64) << 32 | count;
+            world.login(&format!("sleeper-{number}"), &sleeper(number), &token, number_of_login)
+        })
+    };
+    thread::scope(|scope| {
+        let all: Vec<_> = (0..SLEEPERS).map(|number| scope.spawn(move || of(number))).collect();
+        all.into_iter().map(|sleeper| sleeper.join().expect("it ends")).sum()
+    })
+}
+
+fn large_logins(world: &World, stop: &AtomicBool) -> u64 {
+    let agent = "x".repeat(if world.is_test { 1_000 } else { 900_000 });
+    flood(world.running.address, world.many(8), stop, |connection, count| {
+        let login = world.login("other", HOST, &world.token, (connection as u64) << 32 | count);
+        changed(&login, |event| event["request"]["user_agent"] = agent.as_str().into())
+    })
+}
+
+fn a_log(world: &World) {
+    let mut client = Client::of(world.running.address);
+    for number in 0..world.many(1_000) as u64 {
+        client.send(&world.login("other", HOST, &world.token, number));
+    }
+}
+
+fn reads_log(world: &World, stop: &AtomicBool) -> u64 {
+    let request = world.request("GET", "/api/v2/logs?take=100", &Value::Null);
+    flood(world.running.address, world.many(16), stop, |_, _| request.clone())
+}
