@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use vestibule::model::Timestamp;
@@ -49,18 +49,21 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
         Arc::new(app.bodies().charge(tenant, peer))
     });
     authority.map(|authority| parts.extensions.insert(authority));
-    let body = match &charge {
-        Some(charge) => Body::new(Counted::new(body, Arc::clone(charge))),
-        None => body,
-    };
     let (request, rest) = unread::watch(Request::from_parts(parts, body));
+    let request = match &charge {
+        // Around what is watched: a rest that is thrown away takes no memory.
+        Some(charge) => request.map(|body| Body::new(Counted::new(body, Arc::clone(charge)))),
+        None => request,
+    };
     let mut response = match refused {
         None => next.run(request).await,
         Some(error) => error.into_response(),
     };
     let time = started.elapsed();
-    if let Some(rest) = rest {
-        rest.read_away().await;
+    match rest {
+        Some(rest) if version == Version::HTTP_2 => rest.read_behind(),
+        Some(rest) => rest.read_away().await,
+        None => {}
     }
     let status = response.status();
     tell(&id, method, &route, status, time, response.extensions().get::<Cause>());

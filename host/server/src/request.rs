@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BytesMut;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use vestibule::model::{SessionId, Timestamp, UserId};
 
@@ -136,11 +136,25 @@ pub(crate) const BODY_TIME: Duration = Duration::from_secs(10);
 /// # Errors
 /// When it is too large, or doesn't arrive.
 pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::too_large(limit)),
-        Ok(Err(error)) => Err(broken(&*error)),
-        Err(_) => Err(ApiError::too_slow()),
+    let deadline = Instant::now() + BODY_TIME;
+    read(body, limit, |_| deadline).await
+}
+
+/// Reads a body into one allocation: a peer that sends it byte by byte takes no more memory than one that doesn't.
+async fn read(mut body: Body, limit: usize, deadline: impl Fn(usize) -> Instant) -> Result<Bytes, ApiError> {
+    let mut bytes = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout_at(deadline(bytes.len()), body.frame()).await.map_err(|_| ApiError::too_slow())?;
+        let Some(frame) = frame else { return Ok(bytes.freeze()) };
+        // Trailers say nothing here.
+        let Ok(more) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+        if bytes.len() + more.len() > limit {
+            return Err(ApiError::too_large(limit));
+        }
+        if bytes.is_empty() && body.is_end_stream() {
+            return Ok(more);
+        }
+        bytes.extend_from_slice(&more);
     }
 }
 
@@ -164,25 +178,13 @@ pub(crate) fn earned(bytes: usize) -> Duration {
 ///
 /// # Errors
 /// When it is too large, or comes too slowly.
-pub(crate) async fn large_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+pub(crate) async fn large_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
     if said.is_some_and(|length: usize| length > limit) {
         return Err(ApiError::too_large(limit));
     }
     let started = Instant::now();
-    let mut bytes = BytesMut::new();
-    loop {
-        let deadline = started + BODY_TIME + earned(bytes.len());
-        let frame = tokio::time::timeout_at(deadline, body.frame()).await.map_err(|_| ApiError::too_slow())?;
-        let Some(frame) = frame else { return Ok(bytes.freeze()) };
-        let frame = frame.map_err(|error| broken(&error))?;
-        // Trailers say nothing here.
-        let Ok(more) = frame.into_data() else { continue };
-        if bytes.len() + more.len() > limit {
-            return Err(ApiError::too_large(limit));
-        }
-        bytes.extend_from_slice(&more);
-    }
+    read(body, limit, |bytes| started + BODY_TIME + earned(bytes)).await
 }
 
 /// A random id of 128 bits, as text.
@@ -224,5 +226,39 @@ pub(crate) fn class(status: StatusCode) -> &'static str {
         300..=399 => "3xx",
         400..=499 => "4xx",
         _ => "5xx",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+
+    /// Comes byte by byte.
+    struct Drops(&'static [u8]);
+
+    impl axum::body::HttpBody for Drops {
+        type Data = Bytes;
+        type Error = axum::Error;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+            let (first, rest) = self.0.split_at(self.0.len().min(1));
+            self.0 = rest;
+            Poll::Ready((!first.is_empty()).then(|| Ok(Frame::data(Bytes::from_static(first)))))
+        }
+    }
+
+    #[tokio::test]
+    async fn body_that_comes_byte_by_byte_is_read_as_a_whole() {
+        for whole in [Body::new(Drops(b"whole")), Body::from("whole")] {
+            assert_eq!(body(whole, 5).await.unwrap(), "whole");
+        }
+        for long in [Body::new(Drops(b"whole")), Body::from("whole")] {
+            assert_eq!(body(long, 4).await.unwrap_err().message(), "the body has more than 4 bytes");
+        }
+        assert!(body(Body::empty(), 0).await.unwrap().is_empty());
     }
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::tls_rustls::RustlsConfig;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
-use hyper_util::rt::TokioTimer;
 use rustix::process::Resource;
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -16,13 +15,11 @@ use vestibule::model::Timestamp;
 use vestibule::{CacheKey, CompilationCache, Compiler, Connector, Loader, Runtime, RuntimeError};
 use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
 
-use crate::api;
 use crate::app::{App, Made};
 use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
-use crate::connections::{Admission, ConnectionLimits, Connections, FIRST_REQUEST, IDLE};
+use crate::connections::{self, ConnectionLimits, Connections};
 use crate::keys::keep_up;
 use crate::logout::Logouts;
-use crate::refusals::Refusal;
 use crate::registry;
 use crate::sealing::{SealError, SealingKeys};
 use crate::streams::{Streams, plans};
@@ -30,17 +27,6 @@ use crate::sweep::sweep;
 use crate::tenant::{ReadComponent, TenantError, Tenants};
 use crate::traces::Traces;
 
-/// How often a connection of HTTP/2 is asked whether somebody is there, and how long it is waited for an answer.
-const PING_TIME: Duration = Duration::from_secs(10);
-/// Requests of one HTTP/2 connection at one time: as few as the protocol recommends (RFC 9113, section 6.5.2).
-const STREAMS: u32 = 100;
-/// Bytes of one connection's heads that are in memory (HTTP/1.1); a head that is longer is answered with 431.
-const HEAD_BYTES: usize = 64 << 10;
-/// Bytes of a body that a peer may send before it is read, and of all bodies of its connection (HTTP/2).
-const STREAM_WINDOW: u32 = 128 << 10;
-const CONNECTION_WINDOW: u32 = 256 << 10;
-/// Bytes of an answer that wait to be sent (HTTP/2).
-const SEND_BUFFER: usize = 64 << 10;
 /// How long requests that have begun may take to end when the server ends: as long as a flow may take by default.
 const GRACE: Duration = Duration::from_secs(25);
 
@@ -176,9 +162,9 @@ impl Server {
         declare_clients(&*store, &configuration).await?;
         let handle = Handle::new();
         let descriptors = rustix::process::getrlimit(Resource::Nofile).current;
-        let limits = connection_limits(&configuration, descriptors);
+        let limits = ConnectionLimits::new(configuration.connections, descriptors, configuration.listen.trust_forwarded_host);
         let connections = Arc::new(Connections::new(limits, app.refusals().clone()));
-        let serving = serve(listener, tls.clone(), handle.clone(), &app, &connections).map_err(failed)?;
+        let serving = connections::serve(listener, tls.clone(), handle.clone(), &app, &connections).map_err(failed)?;
         let looking = vec![
             tokio::spawn(sweep(app.clone(), configuration.keep, configuration.executions)),
             tokio::spawn(connections.watch()),
@@ -344,63 +330,6 @@ async fn declare_clients(store: &dyn Store, configuration: &Configuration) -> Re
 pub(crate) async fn certificate(settings: &TlsSettings) -> Result<RustlsConfig, StartError> {
     let read = RustlsConfig::from_pem_file(&settings.certificate, &settings.key).await;
     read.map_err(|error| StartError::Certificate(error.to_string()))
-}
-
-fn serve(
-    listener: TcpListener,
-    tls: Option<RustlsConfig>,
-    handle: Handle<SocketAddr>,
-    app: &App,
-    connections: &Arc<Connections>,
-) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
-    let service = api::router(app.clone()).into_make_service();
-    let admission = Admission(Arc::clone(connections));
-    let refusals = app.refusals().clone();
-    // Only where the listener itself has failed: connections that were refused are counted there.
-    let failed = move |peer: Option<&SocketAddr>, error: &std::io::Error| {
-        if peer.is_none() {
-            refusals.count(Refusal::Accept, error);
-        }
-    };
-    let mut server =
-        axum_server::from_tcp(listener)?.handle(handle).first_request_timeout(FIRST_REQUEST).accept_error_handler(failed);
-    careful(server.http_builder());
-    Ok(match tls {
-        Some(tls) => {
-            let acceptor = RustlsAcceptor::new(tls).handshake_timeout(FIRST_REQUEST).acceptor(admission);
-            tokio::spawn(server.acceptor(acceptor).serve(service))
-        }
-        None => tokio::spawn(server.acceptor(admission).serve(service)),
-    })
-}
-
-/// How many connections there may be; what was asked for and can't be had is logged.
-fn connection_limits(configuration: &Configuration, descriptors: Option<u64>) -> ConnectionLimits {
-    let limits = ConnectionLimits::new(configuration.connections, descriptors, configuration.listen.trust_forwarded_host);
-    if let Some(asked) = configuration.connections.all.map(u64::from).filter(|asked| *asked > limits.all) {
-        let connections = limits.all;
-        tracing::warn!(
-            asked,
-            connections,
-            "`connections.all` is more than a quarter of the open files; raise their limit (`ulimit -n`)"
-        );
-    }
-    limits
-}
-
-/// Clients that are slow or greedy keep nobody else waiting.
-fn careful<E>(builder: &mut hyper_util::server::conn::auto::Builder<E>) {
-    // It counts while a connection rests, too; the first head has less (`first_request_timeout`).
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEAD_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER)
-        .keep_alive_interval(Some(PING_TIME))
-        .keep_alive_timeout(PING_TIME);
 }
 
 /// What of this can't be changed in a server that runs.

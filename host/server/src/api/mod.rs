@@ -29,9 +29,9 @@ use crate::error::ApiError;
 use crate::observe;
 
 /// The largest body of the token endpoint, which anybody may send: an id, a secret, an audience and all scopes have a kilobyte.
-const TOKEN_BODY: usize = 8 << 10;
+pub(crate) const TOKEN_BODY: usize = 8 << 10;
 /// The largest body of the Management API: 25 entries of two times 255 characters, escaped.
-const SMALL_BODY: usize = 256 << 10;
+pub(crate) const SMALL_BODY: usize = 256 << 10;
 
 /// Everything that the server answers.
 pub(crate) fn router(app: App) -> Router {

@@ -3,6 +3,7 @@
 
 mod accept;
 mod answer;
+mod serve;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,14 +16,14 @@ use axum_server::ConnectionShutdown;
 use crate::config::ConnectionSettings;
 use crate::refusals::{Refusal, Refusals};
 
-pub(crate) use accept::Admission;
 pub(crate) use answer::Request;
+pub(crate) use serve::serve;
 
 /// How long a connection may take until its first request has begun: its TLS handshake, and then its first head.
-pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(5);
+const FIRST_REQUEST: Duration = Duration::from_secs(5);
 /// How long a connection may rest between requests. Proxies and clients keep connections for a minute: one that is closed at
 /// the moment at which it is used again is a request that has failed.
-pub(crate) const IDLE: Duration = Duration::from_secs(75);
+const IDLE: Duration = Duration::from_secs(75);
 /// How long a peer may read nothing of an answer that is ready.
 const UNREAD: Duration = Duration::from_secs(30);
 /// How often connections are looked at.
@@ -44,10 +45,18 @@ pub(crate) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// What the settings and the process's descriptors allow. Behind a proxy all connections are one peer's.
+    /// What the settings and the process's descriptors allow. Behind a proxy all connections are one peer's. What is asked for
+    /// and can't be had is logged.
     pub(crate) fn new(settings: ConnectionSettings, descriptors: Option<u64>, is_behind_proxy: bool) -> Self {
         let most = descriptors.map_or(u64::MAX, |descriptors| (descriptors / SHARE_OF_DESCRIPTORS).max(1));
         let all = settings.all.map_or(ALL, u64::from).min(most);
+        if let Some(asked) = settings.all.map(u64::from).filter(|asked| *asked > all) {
+            tracing::warn!(
+                asked,
+                connections = all,
+                "`connections.all` is more than a quarter of the open files; raise `ulimit -n`"
+            );
+        }
         let usual = if is_behind_proxy { all } else { (all / 4).max(LEAST_PER_PEER) };
         Self { all, per_peer: settings.per_peer.map_or(usual, u64::from).min(all) }
     }
@@ -176,15 +185,27 @@ impl Connection {
 
     fn look(&self, now: u64) {
         let Some(shutdown) = self.shutdown.get() else { return };
+        match self.verdict(now) {
+            Verdict::Keep => {}
+            Verdict::End => shutdown.graceful_shutdown(),
+            Verdict::Abort => {
+                if !self.is_ending.swap(true, Ordering::Relaxed) {
+                    self.all.refusals.count_peer(Refusal::Unread, self.peer.address);
+                }
+                shutdown.shutdown();
+            }
+        }
+    }
+
+    fn verdict(&self, now: u64) -> Verdict {
         let is_over = |since: u64, time: Duration| since > 0 && Duration::from_millis(now.saturating_sub(since)) > time;
         let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner).values().copied().min().unwrap_or(0);
         if is_over(unread, UNREAD) || is_over(self.blocked_since.load(Ordering::Relaxed), UNREAD) {
-            if !self.is_ending.swap(true, Ordering::Relaxed) {
-                self.all.refusals.count_peer(Refusal::Unread, self.peer.address);
-            }
-            shutdown.shutdown();
+            Verdict::Abort
         } else if self.requests.load(Ordering::Relaxed) == 0 && is_over(self.rests_since.load(Ordering::Relaxed), IDLE) {
-            shutdown.graceful_shutdown();
+            Verdict::End
+        } else {
+            Verdict::Keep
         }
     }
 
@@ -196,6 +217,16 @@ impl Connection {
             self.blocked_since.store(self.all.now(), Ordering::Relaxed);
         }
     }
+}
+
+/// What is to become of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Keep,
+    /// It takes no more requests, and ends.
+    End,
+    /// It ends now, whatever is on its way.
+    Abort,
 }
 
 /// A place among the connections, which is free again when it is dropped.
@@ -256,6 +287,56 @@ mod tests {
         assert_eq!(connections.open().peers.len(), 2);
         drop((_second, _third, _fourth));
         assert!(connections.open().peers.is_empty() && connections.open().connections.is_empty());
+    }
+
+    #[test]
+    fn connection_ends_that_rests_or_is_not_read() {
+        let connections = connections(9, 9);
+        let admitted = connections.admit("192.0.2.1".parse().unwrap()).unwrap();
+        let connection = &admitted.0;
+        let (began, idle, unread) = (connections.now(), IDLE.as_millis() as u64, UNREAD.as_millis() as u64);
+        connection.rests_since.store(began, Ordering::Relaxed);
+        assert_eq!(connection.verdict(began + idle), Verdict::Keep);
+        assert_eq!(connection.verdict(began + idle + 1), Verdict::End);
+        connection.requests.store(1, Ordering::Relaxed);
+        assert_eq!(connection.verdict(began + 10 * idle), Verdict::Keep, "a request that takes long");
+        connection.unread.lock().unwrap().extend([(1, began), (2, began + unread)]);
+        assert_eq!(connection.verdict(began + unread), Verdict::Keep);
+        assert_eq!(connection.verdict(began + unread + 1), Verdict::Abort, "one of its answers isn't read");
+        connection.unread.lock().unwrap().clear();
+        connection.blocked(true);
+        let blocked = connection.blocked_since.load(Ordering::Relaxed);
+        connection.blocked(true);
+        assert_eq!(connection.verdict(blocked + unread + 1), Verdict::Abort, "its peer takes no bytes");
+        connection.blocked(false);
+        assert_eq!(connection.verdict(blocked + unread + 1), Verdict::Keep);
+    }
+
+    #[test]
+    fn readme_says_what_callers_may_take() {
+        let readme = include_str!("../../README.md");
+        let (first, idle, unread) = (FIRST_REQUEST.as_secs(), IDLE.as_secs(), UNREAD.as_secs());
+        let body = crate::request::BODY_TIME.as_secs();
+        let (head, list) = (serve::HEAD_BYTES >> 10, serve::HEADER_LIST >> 10);
+        let (event, token, small) =
+            (vestibule::model::event::EVENT_BYTES >> 20, crate::api::TOKEN_BODY >> 10, crate::api::SMALL_BODY >> 10);
+        let bodies = crate::config::BodySettings::default();
+        for row in [
+            format!("first request | {first} s each |"),
+            format!("rests between requests | {idle} s |"),
+            format!("reads nothing | {unread} s |"),
+            format!("head of a request | {head} KiB over HTTP/1.1, {list} KiB over HTTP/2 |"),
+            format!("connection at one time | {} |", serve::STREAMS),
+            format!("login's event | {event} MiB |"),
+            format!("token request | {token} KiB |"),
+            format!("a component | {small} KiB; limit"),
+            format!("time of a body | {body} s,"),
+            format!("| {} MiB, {} MiB |", bodies.all >> 20, bodies.each >> 20),
+            format!("| {},{:03} and a quarter of the open files at most", ALL / 1_000, ALL % 1_000),
+            format!("a quarter of `all`, at least {LEAST_PER_PEER} |"),
+        ] {
+            assert!(readme.contains(&row), "the README doesn't say {row:?}");
+        }
     }
 
     #[test]
