@@ -52,6 +52,46 @@ async fn the_same_transaction_gives_the_same_answer_and_changes_nothing_twice() 
 }
 
 #[tokio::test]
+async fn a_transaction_of_another_login_is_refused() {
+    let running = start().await;
+    running.login(&event("sess_1", "txn_1")).await;
+    let mut other_user = event("sess_1", "txn_1");
+    other_user["user"]["user_id"] = "auth0|another".into();
+    let mut other_client = event("sess_1", "txn_1");
+    other_client["client"]["client_id"] = "another".into();
+    let mut no_session = event("sess_1", "txn_1");
+    no_session.as_object_mut().unwrap().remove("session");
+    for other in [other_user, event("sess_2", "txn_1"), other_client, no_session] {
+        let (status, body) = running.answer(running.request(Method::POST, "/v1/post-login").json(&other)).await;
+        assert_eq!((status, &body["errorCode"]), (409, &json!("transaction_mismatch")), "{body}");
+    }
+    assert_eq!(running.answer(running.request(Method::GET, "/api/v2/sessions/sess_2")).await.0, 404);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeated_transaction_allows_no_ended_session() {
+    let running = start().await;
+    running.login(&event("sess_1", "txn_1")).await;
+    assert_eq!(running.answer(running.request(Method::DELETE, "/api/v2/sessions/sess_1")).await.0, 204);
+    let again = running.request(Method::POST, "/v1/post-login").json(&event("sess_1", "txn_1"));
+    let (status, body) = running.answer(again).await;
+    assert_eq!((status, &body["errorCode"]), (409, &json!("session_ended")));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeated_denial_stays_a_denial() {
+    let denies = common::configuration("").replace("organization-session-metadata.wasm", "denies.wasm");
+    let running = common::start_with(&denies).await;
+    let first = running.login(&event("sess_1", "txn_1")).await;
+    let again = running.request(Method::POST, "/v1/post-login").json(&event("sess_1", "txn_1")).send().await.unwrap();
+    assert_eq!(again.headers()["vestibule-repeated"], "true");
+    assert_eq!(again.json::<serde_json::Value>().await.unwrap(), first);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_session_that_has_ended_does_not_come_back() {
     let running = start().await;
     running.login(&event("sess_1", "txn_1")).await;

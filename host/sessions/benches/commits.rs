@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 use serde_json::{Map, json};
 use tokio::runtime::Runtime;
-use vestibule_model::{Metadata, TenantId, Timestamp};
+use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 use vestibule_sessions::{
-    Committed, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, SessionChange, SessionLogin, SqliteSettings,
-    SqliteStore, Store, UsedSession,
+    Committed, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, NewTransaction, RequestDigest, SessionChange,
+    SessionLogin, SqliteSettings, SqliteStore, Store, UsedSession,
 };
 
 /// Logins in each commit of the plain loop.
@@ -124,7 +124,7 @@ fn plain_login(connection: &Connection, login: &LoginCommit) {
     let session = login.session.as_ref().expect("a session");
     let SessionChange::Use(used) = &session.change else { panic!("it is used") };
     let now = i64::try_from(login.now.as_millis()).expect("a time");
-    let (transaction, answer) = login.transaction.as_ref().expect("a transaction");
+    let NewTransaction { id: transaction, answer, .. } = login.transaction.as_ref().expect("a transaction");
     let ends = session.idle_expires_at.map(|at| at.as_millis() as i64);
     let device = json!({ "initial_user_agent": used.user_agent, "initial_ip": used.ip, "last_user_agent": used.user_agent, "last_ip": used.ip });
     connection
@@ -147,9 +147,9 @@ fn plain_login(connection: &Connection, login: &LoginCommit) {
         ])
         .expect("a session");
     connection
-        .prepare_cached("INSERT INTO transactions (tenant, id, at, answer) VALUES (?1, ?2, ?3, ?4)")
+        .prepare_cached("INSERT INTO transactions (tenant, id, at, request, answer) VALUES (?1, ?2, ?3, ?4, ?5)")
         .expect("a statement")
-        .execute(params![login.tenant.as_str(), transaction.as_str(), now, &**answer])
+        .execute(params![login.tenant.as_str(), transaction.as_str(), now, [0u8; 32], &**answer])
         .expect("a transaction");
     for entry in &login.log {
         connection
@@ -230,13 +230,19 @@ fn login(number: u64) -> LoginCommit {
         metadata,
         actor: None,
     };
+    let user: UserId = format!("auth0|{key}").parse().expect("an id");
+    let session: SessionId = format!("sess_{key}").parse().expect("an id");
     LoginCommit {
         tenant: tenant(),
         now,
-        transaction: Some((format!("tx_{key}").parse().expect("an id"), "a".repeat(ANSWER).into())),
+        transaction: Some(NewTransaction {
+            id: format!("tx_{key}").parse().expect("an id"),
+            request: RequestDigest::of(&tenant(), &user, Some(&session), &used.client_id),
+            answer: "a".repeat(ANSWER).into(),
+        }),
         session: Some(SessionLogin {
-            id: format!("sess_{key}").parse().expect("an id"),
-            user: format!("auth0|{key}").parse().expect("an id"),
+            id: session,
+            user,
             change: SessionChange::Use(Box::new(used)),
             metadata: MetadataChanges::default(),
             expires_at: None,

@@ -29,7 +29,10 @@ pub use delivery::{
 pub use error::StoreError;
 pub use ids::{ClientId, TransactionId};
 pub use log::{LogEntry, LogKind, LogPosition, LogPositionError, NewLogEntry};
-pub use login::{BeforeLogin, Committed, KnownSession, LoginCommit, MetadataChanges, SessionChange, SessionLogin, UsedSession};
+pub use login::{
+    BeforeLogin, Committed, KeptAnswer, KnownSession, LoginCommit, MetadataChanges, NewTransaction, RequestDigest, SessionChange,
+    SessionLogin, UsedSession,
+};
 pub use postgres::{PostgresSettings, PostgresStore};
 pub use registry::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,

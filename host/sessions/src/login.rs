@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use vestibule_model::event::CookieMode;
 use vestibule_model::{Metadata, MetadataError, MetadataKey, SessionId, TenantId, Timestamp, UserId};
 
+use crate::error::StoreError;
 use crate::ids::TransactionId;
 use crate::log::NewLogEntry;
 use crate::session::{Actor, Ended, Method, Session};
@@ -13,10 +15,61 @@ use crate::session::{Actor, Ended, Method, Session};
 /// What the store knows when a login begins.
 #[derive(Clone, Debug, Default)]
 pub struct BeforeLogin {
-    /// What this transaction has been answered already.
-    pub answer: Option<Arc<str>>,
+    /// The answer of this transaction, where it was committed before.
+    pub answer: Option<KeptAnswer>,
     /// The session that the login continues.
     pub session: KnownSession,
+}
+
+/// The answer that was committed with a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// The request that it answers.
+    pub request: RequestDigest,
+    /// The answer.
+    pub json: Arc<str>,
+}
+
+/// What a transaction's answer is bound to: SHA-256 of the tenant, the user, the session and the client of its login.
+///
+/// A platform that sends the id of one login with another login must not get the first one's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestDigest([u8; 32]);
+
+impl RequestDigest {
+    /// The digest of a login. Each part is preceded by its length, so that no two logins have the same text.
+    pub fn of(tenant: &TenantId, user: &UserId, session: Option<&SessionId>, client: &str) -> Self {
+        let session = session.map(SessionId::as_str);
+        let mut hash = Sha256::new();
+        hash.update([u8::from(session.is_some())]);
+        for part in [tenant.as_str(), user.as_str(), session.unwrap_or_default(), client] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
+
+    /// As the databases keep it.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Reads it as a database keeps it.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, StoreError> {
+        let digest = bytes.try_into().map(Self);
+        digest.map_err(|_| StoreError::Corrupt { what: "a transaction's request", reason: "it has not 32 bytes".into() })
+    }
+}
+
+/// A login's transaction: what is kept so that it can be sent again.
+#[derive(Clone, Debug)]
+pub struct NewTransaction {
+    /// The platform's name for the login.
+    pub id: TransactionId,
+    /// What the answer is bound to.
+    pub request: RequestDigest,
+    /// The answer now, and whenever the login is sent again.
+    pub answer: Arc<str>,
 }
 
 /// A session that somebody asks for by its id.
@@ -38,8 +91,8 @@ pub struct LoginCommit {
     pub tenant: TenantId,
     /// The time of the login.
     pub now: Timestamp,
-    /// The platform's name for it, and what is answered now and whenever it is sent again.
-    pub transaction: Option<(TransactionId, Arc<str>)>,
+    /// Its transaction; none where the platform gives no id.
+    pub transaction: Option<NewTransaction>,
     /// What becomes of the session; none where the login has none or leaves it alone.
     pub session: Option<SessionLogin>,
     /// What the tenant's log says of it.
@@ -138,6 +191,13 @@ impl MetadataChanges {
     }
 }
 
+impl Committed {
+    /// What a commit comes to whose transaction was committed before: with the same login or with another one.
+    pub(crate) fn repeated(kept: KeptAnswer, request: RequestDigest) -> Self {
+        if kept.request == request { Self::Repeated { answer: kept.json } } else { Self::TransactionMismatch }
+    }
+}
+
 /// What has become of a [`LoginCommit`].
 #[derive(Clone, Debug)]
 pub enum Committed {
@@ -151,6 +211,8 @@ pub enum Committed {
         /// The answer of then.
         answer: Arc<str>,
     },
+    /// Another login was committed with this transaction's id. Nothing has changed.
+    TransactionMismatch,
     /// The session has ended since the login began. Nothing has changed.
     SessionEnded(Ended),
     /// The session belongs to another user. Nothing has changed.

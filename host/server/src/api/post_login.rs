@@ -37,7 +37,7 @@ use crate::request::{Caller, body};
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
         (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
-        (status = 409, description = "The session has ended, or is another user's.", body = ErrorBody),
+        (status = 409, description = "The session has ended, or is another user's; or the transaction's id was sent with another login.", body = ErrorBody),
         (status = 413, description = "The event is too large.", body = ErrorBody),
         (status = 503, description = "Too busy, or the store can't be written to. See `Retry-After`.", body = ErrorBody),
     )

@@ -7,8 +7,8 @@ use vestibule::model::event::{Session as EventSession, SessionTimes};
 use vestibule::model::outcome::Decision;
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule_sessions::{
-    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, Session, SessionChange, SessionLogin,
-    TransactionId, UsedSession,
+    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, NewTransaction, Session, SessionChange,
+    SessionLogin, UsedSession,
 };
 
 use crate::tenant::Tenant;
@@ -33,7 +33,7 @@ pub(super) fn of(
     tenant: &Tenant,
     event: &Event,
     outcome: &Outcome,
-    transaction: Option<(TransactionId, std::sync::Arc<str>)>,
+    transaction: Option<NewTransaction>,
     execution: Option<&ExecutionUid>,
     now: Timestamp,
 ) -> LoginCommit {

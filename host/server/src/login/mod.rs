@@ -2,11 +2,13 @@
 
 mod commit;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule::{Context, Runtime};
-use vestibule_sessions::{Committed, Ended, ExecutionUid, KnownSession, Store, TransactionId};
+use vestibule_sessions::{Committed, Ended, ExecutionUid, KnownSession, NewTransaction, RequestDigest, Store, TransactionId};
 
 use crate::error::ApiError;
 use crate::tenant::Tenant;
@@ -48,9 +50,13 @@ pub(crate) async fn login(
     let transaction = transaction.map(str::parse::<TransactionId>).transpose();
     let transaction = transaction.map_err(|error| ApiError::invalid_body(format!("`event.transaction.id`: {error}")))?;
     let session = event.session.as_ref().map(|session| session.id.clone());
+    let request = RequestDigest::of(id, &event.user.id, session.as_ref(), &event.client.id);
     let before = store.before_login(id, transaction.as_ref(), session.as_ref(), now).await?;
-    if let Some(answer) = before.answer {
-        return Ok(Answer::Repeated(answer));
+    if let Some(kept) = &before.answer {
+        if kept.request != request {
+            return Err(transaction_mismatch());
+        }
+        return repeat(&kept.json, session.is_some(), &before.session);
     }
     match before.session {
         KnownSession::Unknown => {}
@@ -66,11 +72,15 @@ pub(crate) async fn login(
     for _ in 0..TRIES {
         let outcome = runtime.run(&running.flow, Arc::clone(&event), &context).await?;
         let json = json(&outcome)?;
-        let answer = transaction.clone().map(|id| (id, Arc::clone(&json)));
-        let commit = commit::of(tenant, &event, &outcome, answer, execution.as_ref(), now);
+        let kept = transaction.clone().map(|id| NewTransaction { id, request, answer: Arc::clone(&json) });
+        let commit = commit::of(tenant, &event, &outcome, kept, execution.as_ref(), now);
         match store.commit_login(commit).await? {
             Committed::Done { .. } => return Ok(Answer::Now { outcome: Box::new(outcome), json, execution }),
-            Committed::Repeated { answer } => return Ok(Answer::Repeated(answer)),
+            Committed::Repeated { answer } => {
+                let after = store.before_login(id, None, session.as_ref(), now).await?;
+                return repeat(&answer, session.is_some(), &after.session);
+            }
+            Committed::TransactionMismatch => return Err(transaction_mismatch()),
             Committed::SessionEnded(ended) => return Err(session_ended(ended)),
             Committed::AnotherUser => return Err(another_user()),
             // Others have written to this session since. The Actions are to see that, and to be told which rule they break.
@@ -87,6 +97,42 @@ pub(crate) async fn login(
         }
     }
     Err(ApiError::conflict("session_contended", "too many logins write to this session at one time; send it again"))
+}
+
+/// A transaction's kept answer, where the login may still have it.
+///
+/// An `allow` issues tokens, so it stands only as long as its session: a session that has ended, or whose row was swept,
+/// gets none. An answer that issues no tokens is repeated as it is: among these are the logins that ended their session.
+fn repeat(answer: &Arc<str>, has_session: bool, session: &KnownSession) -> Result<Answer, ApiError> {
+    match session {
+        KnownSession::Unknown if !has_session => {}
+        KnownSession::Alive(_) => {}
+        KnownSession::Ended(ended) if allows(answer) => return Err(session_ended(*ended)),
+        KnownSession::Unknown if allows(answer) => return Err(session_forgotten()),
+        KnownSession::Unknown | KnownSession::Ended(_) => {}
+    }
+    Ok(Answer::Repeated(Arc::clone(answer)))
+}
+
+/// Whether an answer issues tokens. One that can't be read is taken for one that does.
+fn allows(answer: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Kept<'a> {
+        #[serde(borrow)]
+        decision: Cow<'a, str>,
+    }
+    serde_json::from_str::<Kept<'_>>(answer).map_or(true, |kept| !matches!(&*kept.decision, "deny" | "failed"))
+}
+
+fn transaction_mismatch() -> ApiError {
+    ApiError::conflict(
+        "transaction_mismatch",
+        "this `event.transaction.id` was sent with another user, session or client; use a new id for each login",
+    )
+}
+
+fn session_forgotten() -> ApiError {
+    ApiError::conflict("session_ended", "the session of this transaction has ended; begin a new one, with a new id")
 }
 
 fn not_readable() -> ApiError {

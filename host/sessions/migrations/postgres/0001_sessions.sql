@@ -49,6 +49,8 @@ CREATE TABLE transactions (
     tenant BYTEA NOT NULL,
     id BYTEA NOT NULL,
     at BIGINT NOT NULL,
+    -- SHA-256 of tenant, user, session and client: the answer is for this login and no other.
+    request BYTEA NOT NULL,
     answer BYTEA NOT NULL,
     PRIMARY KEY (tenant, id)
 );

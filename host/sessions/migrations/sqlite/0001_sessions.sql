@@ -51,6 +51,8 @@ CREATE TABLE transactions (
     tenant TEXT NOT NULL,
     id TEXT NOT NULL,
     at INTEGER NOT NULL,
+    -- SHA-256 of tenant, user, session and client: the answer is for this login and no other.
+    request BLOB NOT NULL,
     answer TEXT NOT NULL
 ) STRICT;
 

@@ -13,13 +13,14 @@ use super::logouts::{self, DELIVERIES, DeliveryColumns};
 use super::rows::{self, BytesRow, Parameter};
 use crate::columns::{SessionRow, body, millis, session_columns};
 use crate::ids::TransactionId;
-use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit};
+use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit, NewTransaction};
 use crate::logout::{EndedSession, Owed};
 use crate::merge::{self, Step};
 use crate::session::Session;
 
-const CLAIM: &str = "INSERT INTO transactions (tenant, id, at, answer) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-const ANSWER: &str = "SELECT answer FROM transactions WHERE tenant = $1 AND id = $2";
+const CLAIM: &str =
+    "INSERT INTO transactions (tenant, id, at, request, answer) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+const ANSWER: &str = "SELECT request, answer FROM transactions WHERE tenant = $1 AND id = $2";
 const LOG: &str = "INSERT INTO log (tenant, date, kind, body) SELECT $1, date, kind, body FROM unnest($2::bigint[], $3::text[], $4::text[]) \
      AS entry (date, kind, body)";
 
@@ -32,19 +33,24 @@ pub(super) async fn before(
     now: Timestamp,
 ) -> Result<BeforeLogin, Trouble> {
     const BEFORE: &str = concat!(
-        "SELECT (SELECT answer FROM transactions WHERE tenant = $1 AND id = $2), ",
+        "SELECT request, answer, ",
         session_columns!(),
-        " FROM (SELECT 1) AS one LEFT JOIN sessions ON tenant = $1 AND id = $3"
+        " FROM (SELECT 1) AS one \
+         LEFT JOIN (SELECT request, answer FROM transactions WHERE tenant = $1 AND id = $2) AS kept ON true \
+         LEFT JOIN sessions ON sessions.tenant = $1 AND sessions.id = $3"
     );
     let statement = lease.prepare(BEFORE).await?;
     let transaction = transaction.map(|id| id.as_str().as_bytes());
     let session = session.map(|id| id.as_str().as_bytes());
     let row = lease.client()?.query_one(&statement, &[&bytes(tenant), &transaction, &session]).await?;
-    let answer = row.try_get::<_, Option<&[u8]>>(0)?.map(rows::answer).transpose()?;
-    let session = match row.try_get::<_, Option<&[u8]>>(1)? {
+    let answer = match row.try_get::<_, Option<&[u8]>>(0)? {
+        None => None,
+        Some(_) => Some(rows::answer(&row)?),
+    };
+    let session = match row.try_get::<_, Option<&[u8]>>(2)? {
         None => KnownSession::Unknown,
         Some(_) => {
-            let kept = rows::session_row(&row, 1)?.read()?;
+            let kept = rows::session_row(&row, 2)?.read()?;
             match kept.ended(now) {
                 Some(ended) => KnownSession::Ended(ended),
                 None => KnownSession::Alive(Box::new(kept.session)),
@@ -58,13 +64,13 @@ pub(super) async fn before(
 pub(super) async fn commit(mut lease: Lease, login: &LoginCommit) -> Result<Committed, Trouble> {
     let tenant = bytes(&login.tenant);
     let (is_claimed, kept) = begin(&mut lease, login).await?;
-    if !is_claimed && let Some((id, _)) = &login.transaction {
+    if !is_claimed && let Some(NewTransaction { id, request, .. }) = &login.transaction {
         let statement = lease.prepare(ANSWER).await?;
         let row = lease.client()?.query_opt(&statement, &[&tenant, &id.as_str().as_bytes()]).await?;
         // A sweep may have taken it since.
-        let answer = row.ok_or(Trouble::Race)?.try_get(0).map_err(Trouble::from).and_then(|answer| Ok(rows::answer(answer)?))?;
+        let kept = rows::answer(&row.ok_or(Trouble::Race)?)?;
         lease.roll_back().await?;
-        return Ok(Committed::Repeated { answer });
+        return Ok(Committed::repeated(kept, *request));
     }
     let step = match &login.session {
         None => Step::Nothing,
@@ -90,8 +96,9 @@ async fn begin(lease: &mut Lease, login: &LoginCommit) -> Result<(bool, Option<S
     let claims = async {
         match &login.transaction {
             None => Ok(1),
-            Some((id, answer)) => {
-                client.execute(&claim, &[&tenant, &id.as_str().as_bytes(), &millis(login.now), &answer.as_bytes()]).await
+            Some(NewTransaction { id, request, answer }) => {
+                let (id, at) = (id.as_str().as_bytes(), millis(login.now));
+                client.execute(&claim, &[&tenant, &id, &at, &request.as_bytes(), &answer.as_bytes()]).await
             }
         }
     };

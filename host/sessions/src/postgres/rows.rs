@@ -1,13 +1,12 @@
 //! Reads and writes single rows.
 
-use std::sync::Arc;
-
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use super::errors::Trouble;
 use crate::columns::{DeliveryRow, SessionRow, session_columns};
 use crate::error::StoreError;
+use crate::login::{KeptAnswer, RequestDigest};
 
 /// What a statement takes.
 pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
@@ -142,11 +141,12 @@ pub(super) fn text(bytes: &[u8]) -> Result<String, StoreError> {
     }
 }
 
-/// A transaction's answer, as text.
-pub(super) fn answer(bytes: &[u8]) -> Result<Arc<str>, StoreError> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.into()),
-        Err(_) => Err(StoreError::Corrupt { what: "a transaction's answer", reason: "it is no text".into() }),
+/// A transaction's answer, from a query whose first columns are `request` and `answer`.
+pub(super) fn answer(row: &Row) -> Result<KeptAnswer, Trouble> {
+    let request = RequestDigest::read(row.try_get(0)?)?;
+    match std::str::from_utf8(row.try_get(1)?) {
+        Ok(text) => Ok(KeptAnswer { request, json: text.into() }),
+        Err(_) => Err(StoreError::Corrupt { what: "a transaction's answer", reason: "it is no text".into() }.into()),
     }
 }
 

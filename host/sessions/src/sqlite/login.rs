@@ -22,19 +22,21 @@ pub(super) fn before(
     now: Timestamp,
 ) -> Result<BeforeLogin, StoreError> {
     const BEFORE: &str = concat!(
-        "SELECT (SELECT answer FROM transactions WHERE tenant = ?1 AND id = ?2), ",
+        "SELECT request, answer, ",
         session_columns!(),
-        " FROM (SELECT 1) LEFT JOIN sessions ON tenant = ?1 AND id = ?3"
+        " FROM (SELECT 1) LEFT JOIN (SELECT request, answer FROM transactions WHERE tenant = ?1 AND id = ?2) \
+         LEFT JOIN sessions ON sessions.tenant = ?1 AND sessions.id = ?3"
     );
     let mut statement = connection.prepare_cached(BEFORE).map_err(errors.sql())?;
     let keys = (tenant.as_str(), transaction.map(TransactionId::as_str), session.map(SessionId::as_str));
     let (answer, row) = statement
         .query_row(keys, |row| {
-            let answer = row.get_ref(0)?.as_str_or_null()?.map(Into::into);
-            let session = if rows::is_absent(row, 1)? { None } else { Some(rows::session_row(row, 1)?) };
+            let answer = if rows::is_absent(row, 0)? { None } else { Some(rows::answer_row(row)?) };
+            let session = if rows::is_absent(row, 2)? { None } else { Some(rows::session_row(row, 2)?) };
             Ok((answer, session))
         })
         .map_err(errors.sql())?;
+    let answer = answer.map(rows::AnswerRow::read).transpose()?;
     let session = match row.map(|row| row.read()).transpose()? {
         None => KnownSession::Unknown,
         Some(kept) => match kept.ended(now) {
@@ -88,12 +90,12 @@ pub(super) fn commit(connection: &Connection, errors: Errors<'_>, login: &mut To
             },
         },
     };
-    if let Some((id, answer)) = transaction {
+    if let Some(transaction) = transaction {
         // A login that would be refused now was perhaps committed before.
         let is_new = !matches!(step, Step::Refused(_))
-            && rows::insert_transaction(connection, tenant, id, *now, answer).map_err(errors.sql())?;
-        if !is_new && let Some(answer) = rows::answer(connection, tenant, id).map_err(errors.sql())? {
-            return Ok(Committed::Repeated { answer });
+            && rows::insert_transaction(connection, tenant, *now, transaction).map_err(errors.sql())?;
+        if !is_new && let Some(kept) = rows::answer(connection, tenant, &transaction.id).map_err(errors.sql())? {
+            return Ok(Committed::repeated(kept.read()?, transaction.request));
         }
     }
     let mut ends = None;

@@ -7,8 +7,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use crate::columns::{SessionRow, millis, session_columns};
+use crate::error::StoreError;
 use crate::ids::TransactionId;
 use crate::log::NewLogEntry;
+use crate::login::{KeptAnswer, NewTransaction, RequestDigest};
 use crate::session::{Ended, Session};
 
 /// A session's row from a query that selects its columns, from this one on.
@@ -109,19 +111,38 @@ pub(super) fn end(connection: &Connection, number: i64, ended: Ended) -> rusqlit
 pub(super) fn insert_transaction(
     connection: &Connection,
     tenant: &TenantId,
-    id: &TransactionId,
     at: Timestamp,
-    answer: &str,
+    transaction: &NewTransaction,
 ) -> rusqlite::Result<bool> {
-    const INSERT: &str = "INSERT INTO transactions (tenant, id, at, answer) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-    Ok(connection.prepare_cached(INSERT)?.execute((tenant.as_str(), id.as_str(), millis(at), answer))? > 0)
+    const INSERT: &str =
+        "INSERT INTO transactions (tenant, id, at, request, answer) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    let NewTransaction { id, request, answer } = transaction;
+    let columns = (tenant.as_str(), id.as_str(), millis(at), request.as_bytes(), &**answer);
+    Ok(connection.prepare_cached(INSERT)?.execute(columns)? > 0)
+}
+
+/// The columns `request` and `answer` of a transaction.
+pub(super) struct AnswerRow {
+    request: Vec<u8>,
+    answer: Arc<str>,
+}
+
+impl AnswerRow {
+    pub(super) fn read(self) -> Result<KeptAnswer, StoreError> {
+        Ok(KeptAnswer { request: RequestDigest::read(&self.request)?, json: self.answer })
+    }
+}
+
+/// A transaction's answer, from a query whose first columns are `request` and `answer`.
+pub(super) fn answer_row(row: &Row<'_>) -> rusqlite::Result<AnswerRow> {
+    Ok(AnswerRow { request: row.get(0)?, answer: row.get_ref(1)?.as_str()?.into() })
 }
 
 /// The answer of a transaction, where it is known.
-pub(super) fn answer(connection: &Connection, tenant: &TenantId, id: &TransactionId) -> rusqlite::Result<Option<Arc<str>>> {
+pub(super) fn answer(connection: &Connection, tenant: &TenantId, id: &TransactionId) -> rusqlite::Result<Option<AnswerRow>> {
     connection
-        .prepare_cached("SELECT answer FROM transactions WHERE tenant = ?1 AND id = ?2")?
-        .query_row((tenant.as_str(), id.as_str()), |row| Ok(row.get_ref(0)?.as_str()?.into()))
+        .prepare_cached("SELECT request, answer FROM transactions WHERE tenant = ?1 AND id = ?2")?
+        .query_row((tenant.as_str(), id.as_str()), answer_row)
         .optional()
 }
 

@@ -153,7 +153,7 @@ fn login_named(name: &str, caller: usize, number: usize) -> LoginCommit {
     let session = session_of(caller, number);
     let mut login = login(&session, at(NOW));
     login.session.as_mut().unwrap().metadata = changes(&[("left", Some(name)), ("right", Some(name))]);
-    login.transaction = Some((transaction(name), answer_of(name)));
+    login.transaction = Some(answered(transaction(name), answer_of(name)));
     let mut line = entry(name, at(NOW));
     line.body.insert("session".into(), session.into());
     login.log.push(line);
@@ -289,7 +289,7 @@ async fn look(store: &dyn Store, acknowledged: &BTreeSet<String>, round: u64) {
     for name in names.iter().enumerate().filter(|(place, name)| name.starts_with(&last) || place % 10 == 0).map(|(_, name)| name)
     {
         let known = store.before_login(&acme, Some(&transaction(name)), None, at(NOW)).await.unwrap();
-        assert_eq!(known.answer, Some(answer_of(name)), "{name}");
+        assert_eq!(known.answer.map(|kept| kept.json), Some(answer_of(name)), "{name}");
     }
     // Those that come next in each caller's row may have been on their way: they are there as a whole, or not at all.
     let rounds: BTreeSet<&str> = names.iter().filter_map(|name| name.split('-').next()).collect();

@@ -7,8 +7,8 @@ use serde_json::{Map, json};
 use vestibule_model::event::CookieMode;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 use vestibule_sessions::{
-    Committed, KnownSession, LogEntry, LogKind, LogPosition, LoginCommit, MetadataChanges, Method, NewLogEntry, Retention,
-    Session, SessionChange, SessionLogin, Store, TransactionId, UsedSession,
+    Committed, KnownSession, LogEntry, LogKind, LogPosition, LoginCommit, MetadataChanges, Method, NewLogEntry, NewTransaction,
+    RequestDigest, Retention, Session, SessionChange, SessionLogin, Store, TransactionId, UsedSession,
 };
 
 /// Some moment, and so many milliseconds later.
@@ -76,6 +76,16 @@ pub(crate) fn session_login(session: &str, of: &str, change: SessionChange) -> S
         idle_expires_at: None,
         cookie: Some(CookieMode::NonPersistent),
     }
+}
+
+/// A transaction with this answer, of the user `anna` in the session `s1` by the client `shop`, whoever's login it is.
+pub(crate) fn answered(id: TransactionId, answer: Arc<str>) -> NewTransaction {
+    NewTransaction { id, request: request("anna", Some("s1"), "shop"), answer }
+}
+
+/// What a transaction of the tenant `acme` is bound to.
+pub(crate) fn request(of: &str, session: Option<&str>, client: &str) -> RequestDigest {
+    RequestDigest::of(&tenant("acme"), &user(of), session.map(id).as_ref(), client)
 }
 
 /// A login that uses this session, to be changed by a test.

@@ -96,7 +96,7 @@ async fn a_login_with_a_transactions_id_is_told_apart_when_its_commits_answer_is
         between.cut(cuts);
         let name = format!("s{cuts}");
         let mut login = login(&name, at(1));
-        login.transaction = Some((transaction(&name), "answer".into()));
+        login.transaction = Some(answered(transaction(&name), "answer".into()));
         login.log.push(entry(&name, at(1)));
         let committed = store.commit_login(login).await.unwrap();
         assert!(matches!(&committed, Committed::Repeated { answer } if &**answer == "answer"), "{committed:?}");
@@ -136,7 +136,7 @@ async fn a_login_is_unknown_when_the_server_stays_away_after_its_commit() {
     between.stays_away.store(true, Ordering::SeqCst);
     between.cut(1);
     let mut last = login("s1", at(2));
-    last.transaction = Some((transaction("t1"), "answer".into()));
+    last.transaction = Some(answered(transaction("t1"), "answer".into()));
     let error = store.commit_login(last).await.unwrap_err();
     assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
     store.close().await;

@@ -56,7 +56,7 @@ async fn a_session_that_has_ended_takes_no_login(database: &Database) {
     for (session, initiator) in [("expires", Initiator::SessionExpired), ("is-ended", Initiator::RpLogout)] {
         for change in &all {
             let mut login = does(session, change.clone(), at(6));
-            login.transaction = Some((transaction("t1"), "answer".into()));
+            login.transaction = Some(answered(transaction("t1"), "answer".into()));
             login.log.push(entry("too late", at(6)));
             let refused = store.commit_login(login).await.unwrap();
             let Committed::SessionEnded(ended) = refused else { panic!("{session} has ended: {refused:?}") };

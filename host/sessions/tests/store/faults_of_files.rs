@@ -124,7 +124,7 @@ async fn fill(store: &Arc<dyn Store>) -> usize {
 
 fn big_login(number: usize) -> vestibule_sessions::LoginCommit {
     let mut login = logs("acme", &format!("login {number}"), at(1));
-    login.transaction = Some((transaction(&format!("t{number}")), "a".repeat(4_000).as_str().into()));
+    login.transaction = Some(answered(transaction(&format!("t{number}")), "a".repeat(4_000).as_str().into()));
     login
 }
 

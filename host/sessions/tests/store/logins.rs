@@ -2,7 +2,8 @@
 
 use vestibule_model::event::CookieMode;
 use vestibule_sessions::{
-    Actor, Committed, Device, Initiator, KnownSession, Method, Session, SessionChange, SessionClient, SessionLogin, UsedSession,
+    Actor, Committed, Device, Initiator, KnownSession, Method, NewTransaction, Session, SessionChange, SessionClient,
+    SessionLogin, UsedSession,
 };
 
 use crate::parts::database::Database;
@@ -20,6 +21,7 @@ on_both! {
     a_transaction_that_is_sent_again_gets_its_first_answer_and_changes_nothing,
     a_transaction_that_was_refused_can_be_sent_again,
     a_repeated_transaction_is_known_when_its_session_has_ended_since,
+    a_transactions_answer_is_bound_to_its_login,
     another_users_session_is_not_touched,
     a_login_begins_with_its_answer_and_its_session,
     a_session_is_as_it_was_after_the_store_has_been_opened_again,
@@ -194,11 +196,11 @@ async fn a_denied_login_that_changes_nothing_leaves_the_session_as_it_is(databas
 async fn a_transaction_that_is_sent_again_gets_its_first_answer_and_changes_nothing(database: &Database) {
     let store = database.open().await;
     let mut first = login("s1", at(1));
-    first.transaction = Some((transaction("t1"), "the first answer".into()));
+    first.transaction = Some(answered(transaction("t1"), "the first answer".into()));
     first.log.push(entry("first", at(1)));
     let session = commit(&*store, first).await;
     let mut again = login("s1", at(2));
-    again.transaction = Some((transaction("t1"), "another answer".into()));
+    again.transaction = Some(answered(transaction("t1"), "another answer".into()));
     again.session.as_mut().unwrap().metadata = changes(&[("a", Some("1"))]);
     again.log.push(entry("second", at(2)));
     for _ in 0..2 {
@@ -213,11 +215,11 @@ async fn a_transaction_that_was_refused_can_be_sent_again(database: &Database) {
     let store = database.open().await;
     commit(&*store, login("s1", at(1))).await;
     let mut refused = uses("acme", "s1", "boris", at(2));
-    refused.transaction = Some((transaction("t1"), "refused".into()));
+    refused.transaction = Some(answered(transaction("t1"), "refused".into()));
     refused.log.push(entry("refused", at(2)));
     assert!(matches!(store.commit_login(refused.clone()).await.unwrap(), Committed::AnotherUser));
     let mut again = uses("acme", "s2", "boris", at(3));
-    again.transaction = Some((transaction("t1"), "allowed".into()));
+    again.transaction = Some(answered(transaction("t1"), "allowed".into()));
     assert!(commit(&*store, again).await.is_some());
     assert_eq!(described(&log_of(&*store, "acme").await), [""; 0]);
     let repeated = store.commit_login(refused).await.unwrap();
@@ -227,11 +229,38 @@ async fn a_transaction_that_was_refused_can_be_sent_again(database: &Database) {
 async fn a_repeated_transaction_is_known_when_its_session_has_ended_since(database: &Database) {
     let store = database.open().await;
     let mut first = login("s1", at(1));
-    first.transaction = Some((transaction("t1"), "answer".into()));
+    first.transaction = Some(answered(transaction("t1"), "answer".into()));
     commit(&*store, first.clone()).await;
     assert!(store.end(&tenant("acme"), &id("s1"), Initiator::RpLogout, at(2)).await.unwrap());
     let repeated = store.commit_login(first).await.unwrap();
     assert!(matches!(&repeated, Committed::Repeated { answer } if &**answer == "answer"), "{repeated:?}");
+}
+
+async fn a_transactions_answer_is_bound_to_its_login(database: &Database) {
+    let store = database.open().await;
+    let mut first = login("s1", at(1));
+    first.transaction = Some(answered(transaction("t1"), "answer".into()));
+    first.log.push(entry("first", at(1)));
+    commit(&*store, first.clone()).await;
+    let others = [
+        request("boris", Some("s1"), "shop"),
+        request("anna", Some("s2"), "shop"),
+        request("anna", None, "shop"),
+        request("anna", Some("s1"), "wiki"),
+    ];
+    for (number, other) in others.into_iter().enumerate() {
+        let session = format!("other{number}");
+        let mut login = uses("acme", &session, "anna", at(2));
+        login.transaction = Some(NewTransaction { request: other, ..answered(transaction("t1"), "another answer".into()) });
+        login.log.push(entry("other", at(2)));
+        let committed = store.commit_login(login).await.unwrap();
+        assert!(matches!(committed, Committed::TransactionMismatch), "{number}: {committed:?}");
+        assert!(matches!(known(&*store, &session, at(3)).await, KnownSession::Unknown), "{number}: nothing was written");
+    }
+    let before = store.before_login(&tenant("acme"), Some(&transaction("t1")), None, at(3)).await.unwrap();
+    assert_eq!(before.answer.map(|kept| kept.request), Some(request("anna", Some("s1"), "shop")));
+    assert!(matches!(store.commit_login(first).await.unwrap(), Committed::Repeated { .. }), "the login itself is repeated");
+    assert_eq!(described(&log_of(&*store, "acme").await), ["first"]);
 }
 
 async fn another_users_session_is_not_touched(database: &Database) {
@@ -252,7 +281,7 @@ async fn another_users_session_is_not_touched(database: &Database) {
 async fn a_login_begins_with_its_answer_and_its_session(database: &Database) {
     let store = database.open().await;
     let mut login = login("s1", at(1));
-    login.transaction = Some((transaction("t1"), "answer".into()));
+    login.transaction = Some(answered(transaction("t1"), "answer".into()));
     let session = commit(&*store, login).await.unwrap();
     for (transaction_id, session_id) in
         [(None, None), (Some("t1"), None), (None, Some("s1")), (Some("t1"), Some("s1")), (Some("t2"), Some("s2"))]
@@ -260,7 +289,7 @@ async fn a_login_begins_with_its_answer_and_its_session(database: &Database) {
         let (transaction_id, session_id) = (transaction_id.map(transaction), session_id.map(id));
         let before = store.before_login(&tenant("acme"), transaction_id.as_ref(), session_id.as_ref(), at(2)).await.unwrap();
         let is_known = transaction_id == Some(transaction("t1"));
-        assert_eq!(before.answer.as_deref(), is_known.then_some("answer"));
+        assert_eq!(before.answer.as_ref().map(|kept| &*kept.json), is_known.then_some("answer"));
         match before.session {
             KnownSession::Alive(alive) => assert_eq!((*alive, session_id), (session.clone(), Some(id("s1")))),
             KnownSession::Unknown => assert_ne!(session_id, Some(id("s1"))),
@@ -272,7 +301,7 @@ async fn a_login_begins_with_its_answer_and_its_session(database: &Database) {
 async fn a_session_is_as_it_was_after_the_store_has_been_opened_again(database: &Database) {
     let store = database.open().await;
     let mut login = login("s1", at(1));
-    login.transaction = Some((transaction("t1"), "answer".into()));
+    login.transaction = Some(answered(transaction("t1"), "answer".into()));
     login.log.push(entry("first", at(1)));
     let session = commit(&*store, login.clone()).await;
     let log = log_of(&*store, "acme").await;
@@ -289,7 +318,7 @@ async fn texts_of_all_kinds_come_back_as_they_were(database: &Database) {
     let odd = "\u{0}\u{1}\"\\'%_é🦀\u{2028}日本";
     let id = "sess'\"%_é🦀";
     let mut login = uses("acme", id, "auth0|ann a 日本", at(1));
-    login.transaction = Some((transaction("t'\"%é🦀"), odd.into()));
+    login.transaction = Some(answered(transaction("t'\"%é🦀"), odd.into()));
     let session = login.session.as_mut().unwrap();
     session.metadata = changes(&[("odd", Some(odd)), ("empty", Some(""))]);
     session.change = SessionChange::Use(Box::new(UsedSession {

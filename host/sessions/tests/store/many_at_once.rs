@@ -88,7 +88,7 @@ async fn a_transaction_that_comes_many_times_at_once_is_committed_once(database:
             callers.spawn(async move {
                 let mut login = login(&format!("s{round}"), at(1));
                 let answer = format!("of {caller}");
-                login.transaction = Some((transaction(&format!("t{round}")), answer.as_str().into()));
+                login.transaction = Some(answered(transaction(&format!("t{round}")), answer.as_str().into()));
                 login.log.push(entry("entry", at(1)));
                 match store.commit_login(login).await.unwrap() {
                     Committed::Done { .. } => (answer, true),

@@ -57,7 +57,7 @@ async fn with_more_than_25_entries_nothing_changes(database: &Database) {
     for change in [SessionChange::Use(Box::new(used("wiki"))), SessionChange::Keep] {
         let mut more = does("s1", change, at(2));
         more.session.as_mut().unwrap().metadata = many("b", 2);
-        more.transaction = Some((transaction("t1"), "answer".into()));
+        more.transaction = Some(answered(transaction("t1"), "answer".into()));
         more.log.push(entry("more", at(2)));
         let refused = store.commit_login(more).await.unwrap();
         assert!(matches!(refused, Committed::Metadata(MetadataError::TooManyEntries(_))), "{refused:?}");

@@ -183,7 +183,7 @@ async fn a_login_that_is_sent_again_owes_nothing_again(database: &Database) {
     subscribe(&*store, "shop", &[SHOP]).await;
     commit(&*store, login("s1", at(1))).await;
     let mut ends = does("s1", SessionChange::End(Initiator::SessionRevoked), at(5));
-    ends.transaction = Some((transaction("t1"), "answer".into()));
+    ends.transaction = Some(answered(transaction("t1"), "answer".into()));
     commit(&*store, ends.clone()).await;
     assert!(matches!(store.commit_login(ends).await.unwrap(), Committed::Repeated { .. }));
     assert_eq!((all(&*store).await.len(), lines(&*store, LogKind::Logout).await.len()), (1, 1));

@@ -13,7 +13,7 @@ on_both! {
 async fn no_tenant_sees_anothers_sessions_transactions_or_log(database: &Database) {
     let store = database.open().await;
     let mut login = login("s1", at(1));
-    login.transaction = Some((transaction("t1"), "acme's".into()));
+    login.transaction = Some(answered(transaction("t1"), "acme's".into()));
     login.log.push(entry("acme's", at(1)));
     commit(&*store, login).await;
     let position = log_of(&*store, "acme").await[0].position;
@@ -36,10 +36,10 @@ async fn no_tenant_changes_what_is_anothers(database: &Database) {
     assert_eq!(store.end_all_of(&other, &user("anna"), Initiator::RpLogout, at(2)).await.unwrap(), 0);
     assert_eq!(store.replace_metadata(&other, &id("s1"), metadata(&[("a", "1")]), at(2)).await.unwrap(), None);
     let mut same = uses("other", "s1", "boris", at(2));
-    same.transaction = Some((transaction("t1"), "other's".into()));
+    same.transaction = Some(answered(transaction("t1"), "other's".into()));
     assert_eq!(commit(&*store, same).await.unwrap().user, user("boris"));
     let mut ours = login("s1", at(1));
-    ours.transaction = Some((transaction("t1"), "acme's".into()));
+    ours.transaction = Some(answered(transaction("t1"), "acme's".into()));
     assert_eq!(commit(&*store, ours).await.map(|session| session.revision), Some(2));
     assert_eq!(find(&*store, "s1", at(3)).await.map(|session| session.user), before.map(|session| session.user));
 }
