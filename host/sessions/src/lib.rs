@@ -35,11 +35,11 @@ pub use login::{
 };
 pub use postgres::{PostgresSettings, PostgresStore};
 pub use registry::{
-    ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
-    BuildError, BuildStatus, ComponentInfo, Deployed, Draft, DraftPut, Execution, ExecutionCursor, ExecutionCursorError,
-    ExecutionFilter, ExecutionPage, ExecutionStatus, FlowBinding, FlowChanges, Keeping, NameError, NewAction, NewBinding,
-    NewBindings, Registry, SealedSecret, SecretChange, SecretInfo, SecretName, StoredAction, StoredFlow, StoredPolicy, Trigger,
-    TriggerError, Version, VersionList,
+    ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Basis, Binding,
+    BindingsReplaced, BuildError, BuildStatus, ComponentInfo, Deployed, Draft, DraftPut, Execution, ExecutionCursor,
+    ExecutionCursorError, ExecutionFilter, ExecutionPage, ExecutionStatus, FlowBinding, FlowChanges, Keeping, NameError,
+    NewAction, NewBinding, NewBindings, PolicyRevision, Registry, SealedSecret, SecretChange, SecretInfo, SecretName,
+    StoredAction, StoredFlow, StoredPolicy, Trigger, TriggerError, Version, VersionList,
 };
 pub use session::{Actor, Device, Ended, Initiator, InitiatorError, Method, Session, SessionClient};
 pub use sqlite::{SqliteSettings, SqliteStore};

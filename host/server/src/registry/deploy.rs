@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use vestibule::model::{ActionId, ComponentDigest, TenantId, Timestamp};
 use vestibule::{Capabilities, Capability, CapabilityPolicy, Deployed, Shelved};
 use vestibule_sessions::{
-    ActionName, ActionUid, BuildStatus, ComponentInfo, Deployed as Deployment, StoredAction, Version, VersionUid,
+    ActionName, ActionUid, Basis, BuildStatus, ComponentInfo, Deployed as Deployment, PolicyRevision, StoredAction, Version,
+    VersionUid,
 };
 
 use super::build::is_of_host;
@@ -16,8 +17,8 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::tenant::Tenant;
 
-/// How often it is tried where others deploy the same Action at the same time.
-const TRIES: usize = 2;
+/// How often it is tried where others change the same Action, or the policy, at the same time.
+const TRIES: usize = 4;
 
 /// What is to run.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ pub(crate) async fn deploy(
             Some(version) => Candidate { digest: &version.digest, info: &version.info },
             None => built(&action)?,
         };
-        check_policy(app, tenant, &action.name, candidate.info).await?;
+        let policy = check_policy(app, tenant, &action.name, candidate.info).await?;
         check_added(&action, candidate.info, accepts)?;
         check_requests(&action, candidate.info)?;
         let number = match &older {
@@ -75,13 +76,14 @@ pub(crate) async fn deploy(
         };
         // Kept until the flow has it: what nobody has is let go.
         let _ready = make_ready(app, of, &action, number, &candidate).await?;
-        let (running, now) = (action.deployed.as_ref().map(|running| running.id), Timestamp::now());
+        // The name was looked at, and the policy: where one of them is another by now, all of it is looked at again.
+        let running = action.deployed.as_ref().map(|running| running.id);
+        let basis = Basis { running, action: Some(action.revision), policy: Some(policy) };
+        let now = Timestamp::now();
         let deployed = match &wanted {
-            Wanted::Draft(_) => {
-                app.store().deploy_draft(of, id, candidate.digest, running, app.registry().keeping(), now).await?
-            }
+            Wanted::Draft(_) => app.store().deploy_draft(of, id, candidate.digest, basis, app.registry().keeping(), now).await?,
             Wanted::Version { id: version, update_draft } => {
-                app.store().deploy_version(of, id, version, running, *update_draft, now).await?
+                app.store().deploy_version(of, id, version, basis, *update_draft, now).await?
             }
         };
         match deployed {
@@ -130,23 +132,37 @@ pub(super) fn built(action: &StoredAction) -> Result<Candidate<'_>, ApiError> {
 }
 
 /// Whether both policies, the operator's and the tenant's, let an Action of this name use what it wants.
-pub(crate) async fn check_policy(app: &App, tenant: &Tenant, name: &ActionName, info: &ComponentInfo) -> Result<(), ApiError> {
-    let own = tenants_policy(app, &tenant.settings.id).await?;
-    let capabilities = capabilities(info);
-    let refused: BTreeSet<String> = [&own, &tenant.settings.capabilities]
-        .into_iter()
-        .flat_map(|policy| policy.refused(name.as_str(), &capabilities))
-        .map(|capability| capability.to_string())
-        .collect();
-    if refused.is_empty() { Ok(()) } else { Err(ApiError::capabilities_refused(name.as_str(), refused.into_iter().collect())) }
+/// Which policy of the tenant's that was.
+pub(crate) async fn check_policy(
+    app: &App,
+    tenant: &Tenant,
+    name: &ActionName,
+    info: &ComponentInfo,
+) -> Result<PolicyRevision, ApiError> {
+    let (own, revision) = tenants_policy(app, &tenant.settings.id).await?;
+    let refused: BTreeSet<String> =
+        [&own, &tenant.settings.capabilities].into_iter().flat_map(|policy| refused(policy, name, info)).collect();
+    if refused.is_empty() {
+        return Ok(revision);
+    }
+    Err(ApiError::capabilities_refused(name.as_str(), refused.into_iter().collect()))
+}
+
+/// What a policy refuses to an Action of this name.
+pub(super) fn refused(policy: &CapabilityPolicy, name: &ActionName, info: &ComponentInfo) -> Vec<String> {
+    policy.refused(name.as_str(), &capabilities(info)).into_iter().map(|capability| capability.to_string()).collect()
 }
 
 /// The tenant's own policy; where it has none, everything is allowed.
-pub(crate) async fn tenants_policy(app: &App, tenant: &TenantId) -> Result<CapabilityPolicy, ApiError> {
-    let Some(kept) = app.store().policy(tenant).await? else { return Ok(CapabilityPolicy::default()) };
+pub(crate) async fn tenants_policy(app: &App, tenant: &TenantId) -> Result<(CapabilityPolicy, PolicyRevision), ApiError> {
+    let kept = app.store().policy(tenant).await?;
+    let revision = PolicyRevision::of(kept.as_ref());
+    let Some(kept) = kept else { return Ok((CapabilityPolicy::default(), revision)) };
     // One that can't be read allows nothing that it may have refused.
-    serde_json::from_value(Value::Object(kept.body))
-        .map_err(|error| ApiError::internal(&format_args!("the tenant's capability policy can't be read: {error}; set it anew")))
+    let policy = serde_json::from_value(Value::Object(kept.body)).map_err(|error| {
+        ApiError::internal(&format_args!("the tenant's capability policy can't be read: {error}; set it again"))
+    })?;
+    Ok((policy, revision))
 }
 
 /// Whether it wants no more than the version that runs, or that was said to be right.
@@ -162,7 +178,16 @@ fn check_added(action: &StoredAction, info: &ComponentInfo, accepts: bool) -> Re
 
 /// Whether an Action that sends requests has somewhere to send them: without that, each of its logins would fail.
 pub(crate) fn check_requests(action: &StoredAction, info: &ComponentInfo) -> Result<(), ApiError> {
-    let has_origins = action.settings.get(ORIGINS).and_then(Value::as_array).is_some_and(|origins| !origins.is_empty());
+    check_requests_with(action, &action.settings, info)
+}
+
+/// The same with other settings than the Action has.
+pub(crate) fn check_requests_with(
+    action: &StoredAction,
+    settings: &Map<String, Value>,
+    info: &ComponentInfo,
+) -> Result<(), ApiError> {
+    let has_origins = settings.get(ORIGINS).and_then(Value::as_array).is_some_and(|origins| !origins.is_empty());
     if has_origins || !capabilities(info).sends_requests() {
         return Ok(());
     }

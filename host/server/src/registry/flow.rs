@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 use vestibule::model::{ActionId, ComponentDigest, IdError, SecretError, Settings, TenantId};
-use vestibule::{Binding, Limits, LoadError, Shelf, Shelved};
+use vestibule::{Binding, CapabilityPolicy, Limits, LoadError, Shelf, Shelved};
 use vestibule_sessions::{FlowBinding, StoreError, StoredFlow};
 
 use super::deploy::deployed;
@@ -32,6 +32,14 @@ pub(crate) enum FlowError {
         action: String,
         /// What is wrong.
         error: SealError,
+    },
+    /// The operator's policy refuses what it can do.
+    #[error("{action}: the operator's policy refuses {}; take it out of the bindings, or allow it", .refused.join(", "))]
+    Refused {
+        /// Which Action.
+        action: String,
+        /// The capabilities.
+        refused: Vec<String>,
     },
     /// What is kept of it breaks a rule that it didn't break when it was written.
     #[error("{action}: what is kept of it can't be used: {reason}")]
@@ -114,6 +122,14 @@ pub(super) fn binding(action: Shelved, settings: RunSettings, secrets: Settings)
 }
 
 impl Part {
+    /// The first Action that a policy refuses, and what it refuses of it.
+    pub(super) fn refused(&self, policy: &CapabilityPolicy) -> Option<(&ActionId, Vec<String>)> {
+        self.shelved.iter().find_map(|shelved| {
+            let refused = policy.refused(shelved.id().name(), shelved.capabilities());
+            (!refused.is_empty()).then(|| (shelved.id(), refused.iter().map(ToString::to_string).collect()))
+        })
+    }
+
     /// Brings what the part before has not had into memory, compiled where that is needed. The same component under another name or as another
     /// version is something else to the shelf.
     pub(super) async fn make_ready(&self, before: Option<&Self>) -> Result<(), FlowError> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::task::JoinSet;
+use vestibule::CapabilityPolicy;
 use vestibule::model::TenantId;
 use vestibule_sessions::{StoreError, Trigger};
 
@@ -33,8 +34,8 @@ pub(crate) struct Live {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The tenants that are served, or are about to be.
-    wanted: HashSet<TenantId>,
+    /// The tenants that are served, or are about to be, each with the operator's policy.
+    wanted: HashMap<TenantId, CapabilityPolicy>,
     /// None of a tenant whose flow could not be made yet: its logins are refused, since Actions that guard them would not run.
     parts: HashMap<TenantId, Arc<Part>>,
     failing: HashMap<TenantId, Failing>,
@@ -62,9 +63,9 @@ impl Live {
     pub(crate) fn serve(&self, tenants: Tenants, store: impl FnOnce(Arc<Tenants>)) {
         let mut state = self.state();
         let State { wanted, parts, failing, .. } = &mut *state;
-        *wanted = tenants.ids().cloned().collect();
-        parts.retain(|tenant, _| wanted.contains(tenant));
-        failing.retain(|tenant, _| wanted.contains(tenant));
+        *wanted = tenants.all().map(|tenant| (tenant.settings.id.clone(), tenant.settings.capabilities.clone())).collect();
+        parts.retain(|tenant, _| wanted.contains_key(tenant));
+        failing.retain(|tenant, _| wanted.contains_key(tenant));
         for tenant in tenants.all() {
             tenant.run_with(parts.get(&tenant.settings.id).map(|part| &**part));
         }
@@ -88,12 +89,23 @@ impl Live {
         long.collect()
     }
 
+    /// Those of these tenants whose deployed Actions the operator's policy refuses.
+    pub(crate) fn refused(&self, tenants: &Tenants) -> Vec<RefusedFlow> {
+        let state = self.state();
+        let refused = tenants.all().filter_map(|tenant| {
+            let settings = &tenant.settings;
+            let (action, capabilities) = state.parts.get(&settings.id)?.refused(&settings.capabilities)?;
+            Some(RefusedFlow { tenant: settings.id.clone(), action: action.to_string(), capabilities })
+        });
+        refused.collect()
+    }
+
     /// Those of these tenants that are served here, and those whose flows are to be tried again.
     pub(super) fn due(&self, changed: Vec<TenantId>, now: Instant) -> Vec<TenantId> {
         let mut state = self.state();
         let State { wanted, failing, asked, .. } = &mut *state;
         let again = failing.iter().filter(|(_, failing)| failing.again <= now).map(|(tenant, _)| tenant.clone());
-        let due: Vec<TenantId> = again.chain(changed.into_iter().filter(|tenant| wanted.contains(tenant))).collect();
+        let due: Vec<TenantId> = again.chain(changed.into_iter().filter(|tenant| wanted.contains_key(tenant))).collect();
         due.into_iter().filter(|tenant| asked.insert(tenant.clone())).collect()
     }
 
@@ -104,7 +116,7 @@ impl Live {
     /// From here on a tenant's logins run with this.
     fn switch(&self, app: &App, tenant: &TenantId, part: Part) {
         let mut state = self.state();
-        if !state.wanted.contains(tenant) {
+        if !state.wanted.contains_key(tenant) {
             return;
         }
         let part = Arc::new(part);
@@ -141,6 +153,18 @@ pub struct TooLong {
     allowed: usize,
 }
 
+/// A flow with an Action that the operator's policy refuses.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "tenant {tenant}: {action} is deployed and bound, and the operator's policy refuses {}; take it out of the bindings, or allow it in \
+     `capabilities`", .capabilities.join(", ")
+)]
+pub struct RefusedFlow {
+    tenant: TenantId,
+    action: String,
+    capabilities: Vec<String>,
+}
+
 /// Makes a tenant's flow as it is kept now, and lets logins run it. One that can't be made keeps the one before running, and is tried again.
 pub(super) async fn refresh(app: &App, tenant: &TenantId) -> Result<(), FlowError> {
     let made = make(app, tenant, true).await;
@@ -166,6 +190,11 @@ async fn make(app: &App, tenant: &TenantId, is_to_be_ready: bool) -> Result<(), 
     let limits = &app.runtime().settings().limits;
     let making = Making { shelf: &deployments.shelf, keys: &deployments.keys, limits };
     let part = making.part(tenant, stored)?;
+    // Whatever has bound it: another server's policy may be another one, and so was this one's when it was bound.
+    let policy = live.state().wanted.get(tenant).cloned().unwrap_or_default();
+    if let Some((action, refused)) = part.refused(&policy) {
+        return Err(FlowError::Refused { action: action.to_string(), refused });
+    }
     if is_to_be_ready {
         part.make_ready(before.as_deref()).await?;
     }
@@ -182,7 +211,10 @@ pub(crate) async fn prepare(app: &App, tenants: &Tenants) -> Result<u64, StoreEr
     // From here on changes of these are looked at.
     let new: HashSet<TenantId> = {
         let mut state = live.state();
-        state.wanted.extend(tenants.ids().cloned());
+        for tenant in tenants.all() {
+            let policy = || tenant.settings.capabilities.clone();
+            state.wanted.entry(tenant.settings.id.clone()).or_insert_with(policy);
+        }
         tenants.ids().filter(|tenant| !state.parts.contains_key(*tenant)).cloned().collect()
     };
     let changes = app.store().flows_changed(0).await?;

@@ -28,8 +28,8 @@ use crate::tenant::Tenant;
 use build::Builds;
 use components::OfStore;
 pub(crate) use flow::Part;
-pub use live::TooLong;
 pub(crate) use live::{Live, prepare};
+pub use live::{RefusedFlow, TooLong};
 pub(crate) use metrics::RegistryMetrics;
 pub(crate) use watch::watch;
 

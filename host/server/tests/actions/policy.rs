@@ -39,6 +39,51 @@ async fn a_deployment_that_asks_for_what_the_policy_refuses_is_refused_with_the_
 }
 in_both!(a_deployment_that_asks_for_what_the_policy_refuses_is_refused_with_the_list);
 
+/// Deploys under one name while another caller renames, over and over. Whatever comes first, the policy holds.
+async fn renaming_while_deploying_passes_no_policy(database: Database) {
+    let running = database.start("", "capabilities = { rules = { access = [\"gate\"] } }").await;
+    for round in 0..20 {
+        let name = format!("gate{round}");
+        let id = running.create(&name, json!({})).await;
+        running.upload(&id, artifacts::DENIES).await;
+        let rename = async |name: &str| running.send(Method::PATCH, &format!("actions/{id}"), json!({ "name": name })).await.0;
+        assert_eq!(rename("gate").await, 200);
+        let path = format!("actions/{id}/deploy");
+        let (deploy, renamed) = tokio::join!(running.send(Method::POST, &path, json!({})), rename(&name));
+        let action = running.get(&format!("actions/{id}")).await;
+        let is_deployed = !action["deployed_version"].is_null();
+        assert_eq!(is_deployed, deploy.0 == 202, "{deploy:?}");
+        assert!(!(is_deployed && action["name"] != "gate"), "{renamed} {action}");
+        running.answer(running.request(Method::DELETE, &format!("/api/v2/actions/actions/{id}?force=true"))).await;
+    }
+    running.stop().await;
+}
+in_both!(renaming_while_deploying_passes_no_policy);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_policy_refuses_what_runs_already() {
+    let mut running = start().await;
+    let id = running.run("gate", artifacts::DENIES, json!({})).await;
+    let refusing = crate::world::configuration(&Database::Sqlite.store(), "capabilities = { rules = { access = [] } }");
+    let reload = crate::common::parse(running.folder.path(), &refusing);
+    let error = running.server.as_mut().unwrap().reload(reload).await.unwrap_err().to_string();
+    assert!(error.contains("gate@1") && error.contains("access.deny"), "{error}");
+    let login = async |running: &crate::common::Running, number: u32| {
+        let event = crate::common::event(&format!("sess_{number}"), &format!("txn_{number}"));
+        running.answer(running.request(Method::POST, "/v1/post-login").json(&event)).await
+    };
+    assert_eq!(login(&running, 1).await.1["decision"], "deny", "the configuration before counts");
+
+    let folder = running.stop().await;
+    let running = crate::common::start_in(folder, &refusing).await;
+    let (status, answer) = login(&running, 2).await;
+    assert_eq!((status, &answer["errorCode"]), (503, &json!("actions_unavailable")), "{answer}");
+    let unbound = running.send(Method::PATCH, "triggers/post-login/bindings", json!({ "bindings": [] })).await;
+    assert_eq!(unbound.0, 200, "{id}: {unbound:?}");
+    assert_eq!(login(&running, 3).await.1["decision"], "allow");
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_asks_for_more_needs_a_word_and_one_that_asks_for_less_needs_none() {
     let running = start().await;
@@ -73,6 +118,9 @@ async fn an_action_that_sends_requests_is_deployed_when_it_may_send_them_somewhe
     let origins = json!({ "allowed_origins": ["https://api.example.com"] });
     assert_eq!(running.send(Method::PATCH, &format!("actions/{id}"), origins).await.0, 200);
     assert_eq!(running.send(Method::POST, &path, json!({})).await.0, 202);
+    // What is deployed keeps an origin: its logins would fail.
+    let (status, answer) = running.send(Method::PATCH, &format!("actions/{id}"), json!({ "allowed_origins": [] })).await;
+    assert_eq!((status, &answer["errorCode"]), (400, &json!("requests_not_allowed")), "{answer}");
     running.stop().await;
 }
 

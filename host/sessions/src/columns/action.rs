@@ -6,7 +6,7 @@ use vestibule_model::{ComponentDigest, Timestamp};
 use super::registry::{VersionRow, digest_of, size_of};
 use super::{corrupt, count, from_json, json, millis, timestamp};
 use crate::error::StoreError;
-use crate::registry::{BuildError, BuildStatus, ComponentInfo, Draft, NewAction, SecretInfo, StoredAction};
+use crate::registry::{Basis, BuildError, BuildStatus, ComponentInfo, Draft, NewAction, SecretInfo, StoredAction};
 use crate::tokens::VersionUid;
 
 /// The columns of an Action, in the order in which they are selected. Before [`super::registry::version_columns`] they make all of it but its
@@ -84,6 +84,11 @@ impl ActionRow {
     /// Whether it is the one that somebody has looked at.
     pub(crate) fn has_revision(&self, looked_at: Option<u64>) -> bool {
         looked_at.is_none_or(|revision| u64::try_from(self.revision) == Ok(revision))
+    }
+
+    /// Whether a deployment that was decided on this is still right, as far as the Action goes.
+    pub(crate) fn is_still(&self, basis: &Basis) -> bool {
+        self.runs(basis.running.as_ref()) && self.has_revision(basis.action)
     }
 
     pub(crate) fn has_draft(&self, digest: &ComponentDigest) -> bool {

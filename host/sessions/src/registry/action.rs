@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use vestibule_model::Timestamp;
 
+use super::binding::PolicyRevision;
 use super::component::{Draft, Version};
 use super::names::{ActionName, SecretName, Trigger};
 use super::secret::{SealedSecret, SecretInfo};
@@ -68,6 +69,9 @@ pub struct ActionChange {
     pub settings: Option<Map<String, Value>>,
     /// Its secrets.
     pub secrets: Option<SecretChange>,
+    /// The revision of the policy that the change was checked by; nothing is changed where it is another by now. `None`: whatever it
+    /// is.
+    pub policy: Option<PolicyRevision>,
 }
 
 /// What is to become of an Action's secrets.
@@ -95,7 +99,7 @@ pub enum ActionChanged {
     Absent,
     /// Another of the tenant's has the name.
     NameTaken,
-    /// It has another revision than was looked at. Nothing has changed.
+    /// It, or the tenant's policy, has another revision than was looked at. Nothing has changed.
     Overtaken,
 }
 

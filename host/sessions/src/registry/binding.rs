@@ -42,6 +42,8 @@ pub struct NewBindings {
     pub bindings: Vec<NewBinding>,
     /// What was bound, in its order, when somebody has decided on this; nothing is changed where it is something else by now. `None`: whatever it is.
     pub seen: Option<Vec<BindingUid>>,
+    /// The revision of the policy that Actions were checked by; nothing is changed where it is another by now. `None`: whatever it is.
+    pub policy: Option<PolicyRevision>,
 }
 
 impl NewBindings {
@@ -53,7 +55,7 @@ impl NewBindings {
 
 impl From<Vec<NewBinding>> for NewBindings {
     fn from(bindings: Vec<NewBinding>) -> Self {
-        Self { bindings, seen: None }
+        Self { bindings, seen: None, policy: None }
     }
 }
 
@@ -68,7 +70,7 @@ pub enum BindingsReplaced {
     NotDeployed(ActionUid),
     /// This Action was given twice. Nothing has changed.
     Twice(ActionUid),
-    /// Others have changed them meanwhile. Nothing has changed.
+    /// Others have changed them, or the tenant's policy, meanwhile. Nothing has changed.
     Overtaken,
 }
 
@@ -105,6 +107,23 @@ pub struct FlowChanges {
     pub tenants: Vec<TenantId>,
     /// The last change that there is: to be asked from next time.
     pub revision: u64,
+}
+
+/// Which policy a tenant had, or that it had none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyRevision(u64);
+
+impl PolicyRevision {
+    /// That of a tenant's policy; none where it has none.
+    pub fn of(policy: Option<&StoredPolicy>) -> Self {
+        // Changes are counted from 1.
+        Self(policy.map_or(0, |policy| policy.revision))
+    }
+
+    /// Whether it is that of the policy which is kept.
+    pub(crate) fn is(self, kept: Option<i64>) -> bool {
+        i64::try_from(self.0) == Ok(kept.unwrap_or(0))
+    }
 }
 
 /// What a tenant lets its Actions see and do. The store doesn't read it.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use vestibule_model::{ComponentDigest, Timestamp};
 
 use super::action::StoredAction;
+use super::binding::PolicyRevision;
 use crate::tokens::VersionUid;
 
 /// What is known of a component when it was built.
@@ -135,6 +136,24 @@ pub enum DraftPut {
     TooManyBytes,
 }
 
+/// What a deployment was decided on. Nothing is changed where something of it is another by now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// The version that ran; none where none did.
+    pub running: Option<VersionUid>,
+    /// The Action's revision, where its name or its settings were looked at. `None`: whatever it is.
+    pub action: Option<u64>,
+    /// The revision of the tenant's policy. `None`: whatever it is.
+    pub policy: Option<PolicyRevision>,
+}
+
+impl From<Option<VersionUid>> for Basis {
+    /// The running version alone.
+    fn from(running: Option<VersionUid>) -> Self {
+        Self { running, ..Self::default() }
+    }
+}
+
 /// What has become of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deployed {
@@ -144,6 +163,6 @@ pub enum Deployed {
     Absent,
     /// There is no draft, or it isn't built.
     NotBuilt,
-    /// The draft, or the version that runs, is another than was looked at. Nothing has changed.
+    /// The draft, or something of the [`Basis`], is another than was looked at. Nothing has changed.
     Overtaken,
 }

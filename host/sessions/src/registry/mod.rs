@@ -11,8 +11,10 @@ mod store;
 pub use action::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, NewAction, SecretChange, StoredAction,
 };
-pub use binding::{Binding, BindingsReplaced, FlowBinding, FlowChanges, NewBinding, NewBindings, StoredFlow, StoredPolicy};
-pub use component::{BuildError, BuildStatus, ComponentInfo, Deployed, Draft, DraftPut, Keeping, Version, VersionList};
+pub use binding::{
+    Binding, BindingsReplaced, FlowBinding, FlowChanges, NewBinding, NewBindings, PolicyRevision, StoredFlow, StoredPolicy,
+};
+pub use component::{Basis, BuildError, BuildStatus, ComponentInfo, Deployed, Draft, DraftPut, Keeping, Version, VersionList};
 pub use execution::{Execution, ExecutionCursor, ExecutionCursorError, ExecutionFilter, ExecutionPage, ExecutionStatus};
 pub use names::{ActionName, NameError, SecretName, Trigger, TriggerError};
 pub use secret::{SealedSecret, SecretInfo};

@@ -11,7 +11,7 @@ use super::action::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, NewAction, StoredAction,
 };
 use super::binding::{Binding, BindingsReplaced, FlowChanges, NewBindings, StoredFlow, StoredPolicy};
-use super::component::{BuildError, ComponentInfo, Deployed, DraftPut, Keeping, Version, VersionList};
+use super::component::{Basis, BuildError, ComponentInfo, Deployed, DraftPut, Keeping, Version, VersionList};
 use super::execution::{Execution, ExecutionCursor, ExecutionFilter, ExecutionPage};
 use super::names::{ActionName, Trigger};
 use super::secret::SealedSecret;
@@ -104,7 +104,8 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// A component of a tenant.
     async fn component(&self, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, StoreError>;
 
-    /// Makes a version of an Action's draft, and runs it. The caller says which draft and which running version it has looked at.
+    /// Makes a version of an Action's draft, and runs it. The caller says which draft it has looked at, and what else the decision
+    /// hangs on.
     ///
     /// Versions beyond those that are kept go, and their bytes where nothing else names them.
     async fn deploy_draft(
@@ -112,7 +113,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         tenant: &TenantId,
         id: &ActionUid,
         digest: &ComponentDigest,
-        running: Option<VersionUid>,
+        basis: Basis,
         keeping: Keeping,
         now: Timestamp,
     ) -> Result<Deployed, StoreError>;
@@ -123,7 +124,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         tenant: &TenantId,
         id: &ActionUid,
         version: &VersionUid,
-        running: Option<VersionUid>,
+        basis: Basis,
         update_draft: bool,
         now: Timestamp,
     ) -> Result<Deployed, StoreError>;

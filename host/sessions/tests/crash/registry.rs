@@ -115,7 +115,7 @@ async fn deploy_next(store: &dyn Store, id: &ActionUid, author: usize, number: u
         }
         let running = running.map(|version| version.id);
         // Where it has happened and nobody heard of it, the next one is overtaken by itself.
-        match answered(async || store.deploy_draft(&acme, id, &digest, running, ALL, at(NOW)).await).await {
+        match answered(async || store.deploy_draft(&acme, id, &digest, running.into(), ALL, at(NOW)).await).await {
             Deployed::Deployed(_) | Deployed::Overtaken => {}
             other => panic!("{other:?}"),
         }

@@ -103,7 +103,7 @@ pub(crate) async fn deploy(store: &dyn Store, of: &str, id: &ActionUid, now: Tim
     let looked_at = store.action(&tenant(of), id).await.unwrap().expect("the Action is there");
     let running = looked_at.deployed.map(|version| version.id);
     let digest = looked_at.draft.expect("there is a draft").digest;
-    match store.deploy_draft(&tenant(of), id, &digest, running, ALL, now).await.unwrap() {
+    match store.deploy_draft(&tenant(of), id, &digest, running.into(), ALL, now).await.unwrap() {
         Deployed::Deployed(deployed) => *deployed,
         other => panic!("the draft should have been deployed: {other:?}"),
     }
@@ -112,7 +112,7 @@ pub(crate) async fn deploy(store: &dyn Store, of: &str, id: &ActionUid, now: Tim
 /// Runs this version, as somebody who has just looked.
 pub(crate) async fn run_again(store: &dyn Store, id: &ActionUid, version: &Version, update_draft: bool) -> StoredAction {
     let running = action(store, id).await.deployed.map(|version| version.id);
-    match store.deploy_version(&tenant("acme"), id, &version.id, running, update_draft, at(20)).await.unwrap() {
+    match store.deploy_version(&tenant("acme"), id, &version.id, running.into(), update_draft, at(20)).await.unwrap() {
         Deployed::Deployed(deployed) => *deployed,
         other => panic!("the version should have been deployed: {other:?}"),
     }

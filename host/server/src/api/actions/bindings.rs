@@ -82,7 +82,7 @@ pub(crate) async fn replace(
     let seen = seen.map_err(|error| ApiError::invalid_body(format!("`replaces`: {error}")))?;
     let before = app.store().bindings(id, trigger).await?;
     let mut new = Vec::with_capacity(given.bindings.len());
-    let mut names = BTreeMap::new();
+    let (mut names, mut policy) = (BTreeMap::new(), None);
     for (at, Object(given)) in given.bindings.into_iter().enumerate() {
         if given.secrets.is_some_and(|secrets| !secrets.is_empty()) {
             return Err(ApiError::invalid_body("`secrets` of a binding: they are the Action's own; set them there"));
@@ -93,7 +93,9 @@ pub(crate) async fn replace(
             return Err(wrong("the Action is for another trigger"));
         }
         if let Some(deployed) = action.deployed.as_ref().filter(|_| !before.iter().any(|bound| bound.action.id == action.id)) {
-            deploy::check_policy(&app, tenant, &action.name, &deployed.info).await?;
+            // The first one's: a policy that has changed since refuses all of it.
+            let checked = deploy::check_policy(&app, tenant, &action.name, &deployed.info).await?;
+            policy.get_or_insert(checked);
             deploy::check_requests(&action, &deployed.info)?;
         }
         let display_name = given.display_name.unwrap_or_else(|| action.name.as_str().to_owned());
@@ -105,7 +107,7 @@ pub(crate) async fn replace(
         new.push(NewBinding { action: action.id, display_name });
     }
     let name = |id: &ActionUid| names.get(id).map_or_else(|| id.to_string(), ToString::to_string);
-    match app.store().replace_bindings(id, trigger, NewBindings { bindings: new, seen }, Timestamp::now()).await? {
+    match app.store().replace_bindings(id, trigger, NewBindings { bindings: new, seen, policy }, Timestamp::now()).await? {
         BindingsReplaced::Replaced => {}
         BindingsReplaced::Unknown(id) => return Err(ApiError::invalid_body(format!("there is no Action {id}"))),
         BindingsReplaced::NotDeployed(id) => {
@@ -116,7 +118,7 @@ pub(crate) async fn replace(
             return Err(ApiError::invalid_body(format!("the Action {} is there twice, and runs once", name(&id))));
         }
         BindingsReplaced::Overtaken => {
-            let what = "others have changed the bindings meanwhile; look at them, and send it again";
+            let what = "others have changed the bindings or the policy meanwhile; look at them, and send it again";
             return Err(ApiError::conflict("overtaken", what));
         }
     }

@@ -74,15 +74,21 @@ pub(crate) async fn update(
         if let Some(unknown) = keep.iter().find(|name| !action.secrets.iter().any(|secret| secret.name == **name)) {
             return Err(ApiError::invalid_body(format!("the secret `{unknown}` is not there yet, so that it needs a `value`")));
         }
-        if let (Some(name), Some(deployed)) = (&given.name, &action.deployed)
-            && *name != action.name
-        {
-            // A policy knows Actions by their names.
-            deploy::check_policy(&app, tenant, name, &deployed.info).await?;
+        let settings = given.settings(&action.settings, &app.runtime().settings().limits)?;
+        let mut policy = None;
+        if let Some(deployed) = &action.deployed {
+            if let Some(name) = given.name.as_ref().filter(|name| **name != action.name) {
+                // A policy knows Actions by their names.
+                policy = Some(deploy::check_policy(&app, tenant, name, &deployed.info).await?);
+            }
+            if let Some(settings) = &settings {
+                deploy::check_requests_with(&action, settings, &deployed.info)?;
+            }
         }
         let change = ActionChange {
             name: given.name.clone(),
-            settings: given.settings(&action.settings, &app.runtime().settings().limits)?,
+            settings,
+            policy,
             secrets: replaces_secrets.then(|| SecretChange::Replace { keep: keep.clone(), set: sealed.secrets.clone() }),
         };
         match app.store().change_action(tenant_id, &id, change, Some(action.revision), now).await? {

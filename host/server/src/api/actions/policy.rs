@@ -28,7 +28,7 @@ use crate::tenant::Tenant;
 )]
 pub(crate) async fn read(State(app): State<App>, caller: Caller) -> Result<Json<Value>, ApiError> {
     let tenant = caller.may(&[Scope::ReadActions])?;
-    let own = tenants_policy(&app, &tenant.settings.id).await?;
+    let (own, _) = tenants_policy(&app, &tenant.settings.id).await?;
     Ok(Json(shown(tenant, &own)?))
 }
 

@@ -83,7 +83,7 @@ async fn change(
     now: Timestamp,
 ) -> Result<StatusCode, ApiError> {
     let tenant = &caller.tenant.settings.id;
-    let change = ActionChange { name: None, settings: None, secrets: Some(change) };
+    let change = ActionChange { secrets: Some(change), ..ActionChange::default() };
     let changed = app.store().change_action(tenant, id, change, None, now).await?;
     // A rotation waits no longer, however long it takes until the change is live.
     drop(sealing);

@@ -7,6 +7,7 @@ use super::super::errors::Trouble;
 use super::super::lease::Lease;
 use super::super::login::bytes;
 use super::super::rows::is_there_already;
+use super::policies::is_policy;
 use super::rows::{deployed, optional_bytes, whole, whole_columns};
 use super::{components, secrets, turn};
 use crate::columns::{self, ActionRow};
@@ -153,7 +154,7 @@ pub(super) async fn change(
         lease.roll_back().await?;
         return Ok(ActionChanged::Absent);
     };
-    if !kept.row.has_revision(revision) {
+    if !kept.row.has_revision(revision) || !is_policy(&lease, tenant, change.policy).await? {
         lease.roll_back().await?;
         return Ok(ActionChanged::Overtaken);
     }

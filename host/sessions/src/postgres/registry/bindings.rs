@@ -9,6 +9,7 @@ use super::super::errors::Trouble;
 use super::super::lease::Lease;
 use super::super::login::bytes;
 use super::super::rows::{Parameter, text};
+use super::policies::is_policy;
 use super::rows::{VERSION_COLUMNS, WHOLE_COLUMNS, binding_row, deployed, optional, secrets, version_row, whole, whole_columns};
 use super::turn;
 use crate::columns::{self, BindingRow, binding_columns, flow_binding, refused, tenant_of, version_columns};
@@ -95,7 +96,7 @@ pub(super) async fn replace(
     let kept = turn::begin_with(&mut lease, tenant, KEPT, &[&owner, &trigger]).await?;
     let kept = kept.iter().map(|row| binding_row(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
     let bindings = new.bindings.as_slice();
-    if new.is_overtaken(kept.iter().map(|row| row.id.as_str())) {
+    if !is_policy(&lease, tenant, new.policy).await? || new.is_overtaken(kept.iter().map(|row| row.id.as_str())) {
         lease.roll_back().await?;
         return Ok(BindingsReplaced::Overtaken);
     }

@@ -9,10 +9,10 @@ use super::super::PostgresStore;
 use super::{actions, bindings, components, executions, policies, secrets, versions};
 use crate::error::StoreError;
 use crate::registry::{
-    ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
-    BuildError, ComponentInfo, Deployed, DraftPut, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage, FlowChanges,
-    Keeping, NewAction, NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version,
-    VersionList,
+    ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Basis, Binding,
+    BindingsReplaced, BuildError, ComponentInfo, Deployed, DraftPut, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage,
+    FlowChanges, Keeping, NewAction, NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger,
+    Version, VersionList,
 };
 use crate::tokens::{ActionUid, ExecutionUid, VersionUid};
 
@@ -117,11 +117,11 @@ impl Registry for PostgresStore {
         tenant: &TenantId,
         id: &ActionUid,
         digest: &ComponentDigest,
-        running: Option<VersionUid>,
+        basis: Basis,
         keeping: Keeping,
         now: Timestamp,
     ) -> Result<Deployed, StoreError> {
-        self.connections.attempt(false, |lease| versions::deploy_draft(lease, tenant, id, digest, running, keeping, now)).await
+        self.connections.attempt(false, |lease| versions::deploy_draft(lease, tenant, id, digest, basis, keeping, now)).await
     }
 
     async fn deploy_version(
@@ -129,12 +129,12 @@ impl Registry for PostgresStore {
         tenant: &TenantId,
         id: &ActionUid,
         version: &VersionUid,
-        running: Option<VersionUid>,
+        basis: Basis,
         update_draft: bool,
         now: Timestamp,
     ) -> Result<Deployed, StoreError> {
         self.connections
-            .attempt(false, |lease| versions::deploy_version(lease, tenant, id, version, running, update_draft, now))
+            .attempt(false, |lease| versions::deploy_version(lease, tenant, id, version, basis, update_draft, now))
             .await
     }
 

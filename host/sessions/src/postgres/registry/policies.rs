@@ -8,8 +8,9 @@ use super::super::lease::{Lease, Write};
 use super::super::login::bytes;
 use super::turn;
 use crate::columns::{self, body, millis};
-use crate::registry::StoredPolicy;
+use crate::registry::{PolicyRevision, StoredPolicy};
 
+const REVISION: &str = "SELECT revision FROM policies WHERE tenant = $1";
 const POLICY: &str = "SELECT body, updated_at, revision FROM policies WHERE tenant = $1";
 
 /// Counted and written in one statement: the policy has the revision of its change.
@@ -26,6 +27,14 @@ pub(super) async fn policy(lease: &Lease, tenant: &TenantId) -> Result<Option<St
         Some(row) => Ok(Some(columns::policy(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)?)),
         None => Ok(None),
     }
+}
+
+/// Whether a tenant's policy has this revision, where one is given. The tenant's turn has to be the caller's.
+pub(super) async fn is_policy(lease: &Lease, tenant: &TenantId, revision: Option<PolicyRevision>) -> Result<bool, Trouble> {
+    let Some(revision) = revision else { return Ok(true) };
+    let select = lease.prepare(REVISION).await?;
+    let kept = lease.client()?.query_opt(&select, &[&bytes(tenant)]).await?;
+    Ok(revision.is(kept.map(|row| row.try_get(0)).transpose()?))
 }
 
 /// One attempt.

@@ -6,10 +6,11 @@ use super::super::errors::Trouble;
 use super::super::lease::Lease;
 use super::super::login::bytes;
 use super::super::rows::Parameter;
+use super::policies::is_policy;
 use super::rows::version_row;
 use super::{actions, components, turn};
 use crate::columns::{self, VersionRow, version_columns};
-use crate::registry::{Deployed, Keeping, Version, VersionList};
+use crate::registry::{Basis, Deployed, Keeping, Version, VersionList};
 use crate::tokens::{ActionUid, VersionUid};
 
 const VERSION: &str = concat!("SELECT ", version_columns!(), " FROM versions WHERE tenant = $1 AND action_id = $2 AND id = $3");
@@ -33,7 +34,7 @@ pub(super) async fn deploy_draft(
     tenant: &TenantId,
     id: &ActionUid,
     digest: &ComponentDigest,
-    running: Option<VersionUid>,
+    basis: Basis,
     keeping: Keeping,
     now: Timestamp,
 ) -> Result<Deployed, Trouble> {
@@ -41,7 +42,8 @@ pub(super) async fn deploy_draft(
     let refused = match &kept {
         None => Some(Deployed::Absent),
         Some(kept) if kept.row.draft_digest.is_none() => Some(Deployed::NotBuilt),
-        Some(kept) if !kept.row.has_draft(digest) || !kept.row.runs(running.as_ref()) => Some(Deployed::Overtaken),
+        Some(kept) if !kept.row.has_draft(digest) || !kept.row.is_still(&basis) => Some(Deployed::Overtaken),
+        Some(_) if !is_policy(&lease, tenant, basis.policy).await? => Some(Deployed::Overtaken),
         Some(_) => None,
     };
     let (Some(mut kept), None) = (kept, &refused) else {
@@ -85,7 +87,7 @@ pub(super) async fn deploy_version(
     tenant: &TenantId,
     id: &ActionUid,
     version: &VersionUid,
-    running: Option<VersionUid>,
+    basis: Basis,
     update_draft: bool,
     now: Timestamp,
 ) -> Result<Deployed, Trouble> {
@@ -97,7 +99,7 @@ pub(super) async fn deploy_version(
         lease.roll_back().await?;
         return Ok(Deployed::Absent);
     };
-    if !kept.row.runs(running.as_ref()) {
+    if !kept.row.is_still(&basis) || !is_policy(&lease, tenant, basis.policy).await? {
         lease.roll_back().await?;
         return Ok(Deployed::Overtaken);
     }

@@ -5,6 +5,7 @@ use vestibule_model::{TenantId, Timestamp};
 
 use super::flows::Flows;
 use super::rows::{Found, action_row, execute, insert, kept, named, one_view, query, read, read_all, select_actions, update};
+use super::secrets::is_policy;
 use super::{components, flows};
 use crate::columns::{self, ActionRow, millis};
 use crate::error::StoreError;
@@ -99,7 +100,7 @@ pub(super) fn change(
 ) -> Result<ActionChanged, StoreError> {
     let id = id.to_string();
     let Some((mut row, _)) = kept(connection, tenant, &id).map_err(errors.sql())? else { return Ok(ActionChanged::Absent) };
-    if !row.has_revision(revision) {
+    if !row.has_revision(revision) || !is_policy(connection, tenant, change.policy).map_err(errors.sql())? {
         return Ok(ActionChanged::Overtaken);
     }
     if let Some(name) = &change.name {

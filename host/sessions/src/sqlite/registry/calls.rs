@@ -10,10 +10,10 @@ use super::{actions, components, executions, flows, rows, secrets};
 use crate::columns::ExecutionRow;
 use crate::error::StoreError;
 use crate::registry::{
-    ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Binding, BindingsReplaced,
-    BuildError, ComponentInfo, Deployed, DraftPut, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage, FlowChanges,
-    Keeping, NewAction, NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger, Version,
-    VersionList,
+    ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Basis, Binding,
+    BindingsReplaced, BuildError, ComponentInfo, Deployed, DraftPut, Execution, ExecutionCursor, ExecutionFilter, ExecutionPage,
+    FlowChanges, Keeping, NewAction, NewBindings, Registry, SealedSecret, StoredAction, StoredFlow, StoredPolicy, Trigger,
+    Version, VersionList,
 };
 use crate::sqlite::{Errors, SqliteStore};
 use crate::tokens::{ActionUid, ExecutionUid, VersionUid};
@@ -145,14 +145,13 @@ impl Registry for SqliteStore {
         tenant: &TenantId,
         id: &ActionUid,
         digest: &ComponentDigest,
-        running: Option<VersionUid>,
+        basis: Basis,
         keeping: Keeping,
         now: Timestamp,
     ) -> Result<Deployed, StoreError> {
         let (tenant, id, digest) = (tenant.clone(), *id, *digest);
         self.change_flows(move |connection, errors, flows| {
-            let (running, draft) = (running.as_ref(), (&digest, keeping));
-            components::deploy_draft(connection, errors, flows, (&tenant, &id), draft, running, now)
+            components::deploy_draft(connection, errors, flows, (&tenant, &id), (&digest, keeping), &basis, now)
         })
         .await
     }
@@ -162,13 +161,13 @@ impl Registry for SqliteStore {
         tenant: &TenantId,
         id: &ActionUid,
         version: &VersionUid,
-        running: Option<VersionUid>,
+        basis: Basis,
         update_draft: bool,
         now: Timestamp,
     ) -> Result<Deployed, StoreError> {
         let (tenant, id, version) = (tenant.clone(), *id, *version);
         self.change_flows(move |connection, errors, flows| {
-            let how = (running.as_ref(), update_draft);
+            let how = (&basis, update_draft);
             components::deploy_version(connection, errors, flows, (&tenant, &id), &version, how, now)
         })
         .await

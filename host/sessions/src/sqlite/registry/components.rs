@@ -7,9 +7,10 @@ use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 use super::actions::there;
 use super::flows::Flows;
 use super::rows::{execute, kept, one_view, query, read, update, version_row};
-use crate::columns::{self, VersionRow, millis, version_columns};
+use super::secrets::is_policy;
+use crate::columns::{self, ActionRow, VersionRow, millis, version_columns};
 use crate::error::StoreError;
-use crate::registry::{BuildError, ComponentInfo, Deployed, DraftPut, Keeping, StoredAction, Version, VersionList};
+use crate::registry::{Basis, BuildError, ComponentInfo, Deployed, DraftPut, Keeping, StoredAction, Version, VersionList};
 use crate::sqlite::Errors;
 use crate::tokens::{ActionUid, VersionUid};
 
@@ -136,7 +137,7 @@ pub(super) fn deploy_draft(
     flows: &mut Flows,
     (tenant, id): (&TenantId, &ActionUid),
     (digest, keeping): (&ComponentDigest, Keeping),
-    running: Option<&VersionUid>,
+    basis: &Basis,
     now: Timestamp,
 ) -> Result<Deployed, StoreError> {
     const INSERT: &str = "INSERT INTO versions (tenant, action_id, id, number, digest, size, info, created_at, built_at) \
@@ -146,7 +147,7 @@ pub(super) fn deploy_draft(
     if row.draft_digest.is_none() {
         return Ok(Deployed::NotBuilt);
     }
-    if !row.has_draft(digest) || !row.runs(running) {
+    if !row.has_draft(digest) || !is_still(connection, tenant, &row, basis).map_err(errors.sql())? {
         return Ok(Deployed::Overtaken);
     }
     let Some(made) = row.deploy_draft(now)? else { return Ok(Deployed::NotBuilt) };
@@ -157,6 +158,11 @@ pub(super) fn deploy_draft(
     forget_versions(connection, tenant, &id, made.last_gone(keeping)).map_err(errors.sql())?;
     flows.count_if_bound(connection, errors, tenant, &id)?;
     Ok(Deployed::Deployed(there(read(connection, errors, tenant, &id)?)?))
+}
+
+/// Whether a deployment's basis is what is kept.
+fn is_still(connection: &Connection, tenant: &TenantId, row: &ActionRow, basis: &Basis) -> rusqlite::Result<bool> {
+    Ok(row.is_still(basis) && is_policy(connection, tenant, basis.policy)?)
 }
 
 /// An Action's versions go up to this number.
@@ -172,7 +178,7 @@ pub(super) fn deploy_version(
     flows: &mut Flows,
     (tenant, id): (&TenantId, &ActionUid),
     version: &VersionUid,
-    (running, update_draft): (Option<&VersionUid>, bool),
+    (basis, update_draft): (&Basis, bool),
     now: Timestamp,
 ) -> Result<Deployed, StoreError> {
     let id = id.to_string();
@@ -180,7 +186,7 @@ pub(super) fn deploy_version(
     let Some(again) = one_version(connection, tenant, &id, version).map_err(errors.sql())? else {
         return Ok(Deployed::Absent);
     };
-    if !row.runs(running) {
+    if !is_still(connection, tenant, &row, basis).map_err(errors.sql())? {
         return Ok(Deployed::Overtaken);
     }
     let before = row.draft_digest.clone();

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use vestibule_model::{TenantId, Timestamp};
 
 use super::rows::{action_row, execute, one_view, query, read_all, secret_row, version_if_there};
+use super::secrets::is_policy;
 use crate::columns::{
     self, ACTION_COLUMNS, BindingRow, SecretRow, action_columns, binding_columns, flow_binding, json, refused, secret_columns,
     version_columns,
@@ -125,7 +126,8 @@ pub(super) fn replace_bindings(
     let bindings = new.bindings.as_slice();
     let key = (tenant.as_str(), trigger.as_str());
     let before = query(connection, KEPT, key, |row| binding_row(row, 0)).map_err(errors.sql())?;
-    if new.is_overtaken(before.iter().map(|row| row.id.as_str())) {
+    let is_policy = is_policy(connection, tenant, new.policy).map_err(errors.sql())?;
+    if !is_policy || new.is_overtaken(before.iter().map(|row| row.id.as_str())) {
         return Ok(BindingsReplaced::Overtaken);
     }
     let ids: Vec<String> = bindings.iter().map(|binding| binding.action.to_string()).collect();

@@ -8,7 +8,7 @@ use super::flows::Flows;
 use super::rows::{execute, query, secret_row};
 use crate::columns::{self, json, millis, secret_columns, tenant_of};
 use crate::error::StoreError;
-use crate::registry::{SealedSecret, StoredPolicy};
+use crate::registry::{PolicyRevision, SealedSecret, StoredPolicy};
 use crate::sqlite::Errors;
 use crate::tokens::ActionUid;
 
@@ -20,6 +20,14 @@ pub(super) fn policy(connection: &Connection, errors: Errors<'_>, tenant: &Tenan
         .and_then(|mut select| select.query_row([tenant.as_str()], row).optional())
         .map_err(errors.sql())?;
     found.map(|(body, updated_at, revision)| columns::policy(&body, updated_at, revision)).transpose()
+}
+
+/// Whether a tenant's policy has this revision, where one is given.
+pub(super) fn is_policy(connection: &Connection, tenant: &TenantId, revision: Option<PolicyRevision>) -> rusqlite::Result<bool> {
+    const REVISION: &str = "SELECT revision FROM policies WHERE tenant = ?1";
+    let Some(revision) = revision else { return Ok(true) };
+    let kept = connection.prepare_cached(REVISION)?.query_row([tenant.as_str()], |row| row.get(0)).optional()?;
+    Ok(revision.is(kept))
 }
 
 pub(super) fn set_policy(

@@ -113,7 +113,7 @@ async fn add(store: &dyn Store, id: ActionUid) -> BindingsReplaced {
     let kept = store.bindings(&tenant("acme"), LOGIN).await.unwrap();
     let mut bindings: Vec<_> = kept.iter().map(|binding| named(binding.action.id, &binding.display_name)).collect();
     bindings.push(named(id, "new"));
-    let new = NewBindings { bindings, seen: Some(kept.iter().map(|binding| binding.id).collect()) };
+    let new = NewBindings { bindings, seen: Some(kept.iter().map(|binding| binding.id).collect()), policy: None };
     store.replace_bindings(&tenant("acme"), LOGIN, new, at(5)).await.unwrap()
 }
 
@@ -133,7 +133,7 @@ async fn who_decides_over_what_is_not_bound_any_more_is_overtaken(database: &Dat
     callers.join_all().await;
     let mut bound: Vec<_> = stores[0].bindings(&acme, LOGIN).await.unwrap().iter().map(|binding| binding.action.id).collect();
     let revision = stores[0].flows_changed(0).await.unwrap();
-    let stale = NewBindings { bindings: vec![named(bound[0], "a")], seen: Some(Vec::new()) };
+    let stale = NewBindings { bindings: vec![named(bound[0], "a")], seen: Some(Vec::new()), policy: None };
     assert_eq!(stores[0].replace_bindings(&acme, LOGIN, stale, at(6)).await.unwrap(), BindingsReplaced::Overtaken);
     assert_eq!(stores[0].flows_changed(0).await.unwrap(), revision, "nothing has changed");
     bound.sort();

@@ -2,7 +2,8 @@
 
 use tokio::task::JoinSet;
 use vestibule_sessions::{
-    ActionUid, BuildError, BuildStatus, Deployed, Draft, Keeping, Store, StoredAction, Version, VersionUid,
+    ActionChange, ActionChanged, ActionUid, Basis, BindingsReplaced, BuildError, BuildStatus, Deployed, Draft, Keeping,
+    NewBinding, NewBindings, PolicyRevision, Store, StoredAction, Version, VersionUid,
 };
 
 use crate::parts::database::Database;
@@ -14,6 +15,8 @@ on_both! {
     what_is_not_built_is_not_deployed,
     a_draft_that_is_deployed_already_makes_a_new_version,
     whoever_has_looked_at_another_draft_or_version_is_overtaken,
+    a_deployment_decided_by_another_name_or_policy_is_overtaken,
+    a_rename_or_binding_decided_by_another_policy_is_overtaken,
     of_many_who_deploy_with_one_look_one_does,
     of_many_who_run_versions_again_with_one_look_one_does,
     an_old_version_runs_again_and_can_become_the_draft,
@@ -47,7 +50,7 @@ async fn a_version_is_what_the_draft_was(database: &Database) {
 async fn what_is_not_built_is_not_deployed(database: &Database) {
     let store = database.open().await;
     let (acme, id, digest) = (tenant("acme"), create_action(&*store, "raw").await.id, digest_of("bytes"));
-    let ask = async |id: &ActionUid| store.deploy_draft(&acme, id, &digest, None, ALL, at(9)).await.unwrap();
+    let ask = async |id: &ActionUid| store.deploy_draft(&acme, id, &digest, None.into(), ALL, at(9)).await.unwrap();
     assert_eq!(ask(&ActionUid::random().unwrap()).await, Deployed::Absent);
     assert_eq!(ask(&id).await, Deployed::NotBuilt, "there is no draft");
     upload(&*store, "acme", &id, "bytes", at(2)).await;
@@ -79,22 +82,77 @@ async fn whoever_has_looked_at_another_draft_or_version_is_overtaken(database: &
     let other = Some(VersionUid::random().unwrap());
     let (mine, another) = (digest_of("the component of looked"), digest_of("another"));
     for (digest, running) in [(&another, running), (&mine, None), (&mine, other)] {
-        let answer = store.deploy_draft(&acme, &id, digest, running, ALL, at(9)).await.unwrap();
+        let answer = store.deploy_draft(&acme, &id, digest, running.into(), ALL, at(9)).await.unwrap();
         assert_eq!(answer, Deployed::Overtaken);
     }
     let version = running.unwrap();
     for running in [None, other] {
-        let answer = store.deploy_version(&acme, &id, &version, running, true, at(9)).await.unwrap();
+        let answer = store.deploy_version(&acme, &id, &version, running.into(), true, at(9)).await.unwrap();
         assert_eq!(answer, Deployed::Overtaken);
     }
     let nobodys = VersionUid::random().unwrap();
-    assert_eq!(store.deploy_version(&acme, &id, &nobodys, running, true, at(9)).await.unwrap(), Deployed::Absent);
+    assert_eq!(store.deploy_version(&acme, &id, &nobodys, running.into(), true, at(9)).await.unwrap(), Deployed::Absent);
     let theirs = deployed(&*store, "neighbour").await;
-    let of_another = store.deploy_version(&acme, &theirs.id, &version, theirs.deployed.map(|v| v.id), true, at(9)).await;
+    let of_another = store.deploy_version(&acme, &theirs.id, &version, theirs.deployed.map(|v| v.id).into(), true, at(9)).await;
     assert_eq!(of_another.unwrap(), Deployed::Absent, "a version of another Action");
     let gone = ActionUid::random().unwrap();
-    assert_eq!(store.deploy_version(&acme, &gone, &version, running, true, at(9)).await.unwrap(), Deployed::Absent);
+    assert_eq!(store.deploy_version(&acme, &gone, &version, running.into(), true, at(9)).await.unwrap(), Deployed::Absent);
     assert_eq!(action(&*store, &id).await, before);
+}
+
+/// What a deployment of this Action is decided on now.
+async fn basis(store: &dyn Store, looked_at: &StoredAction) -> Basis {
+    let running = looked_at.deployed.as_ref().map(|version| version.id);
+    Basis { running, action: Some(looked_at.revision), policy: Some(policy(store).await) }
+}
+
+async fn policy(store: &dyn Store) -> PolicyRevision {
+    PolicyRevision::of(store.policy(&tenant("acme")).await.unwrap().as_ref())
+}
+
+async fn a_deployment_decided_by_another_name_or_policy_is_overtaken(database: &Database) {
+    let store = database.open().await;
+    let acme = tenant("acme");
+    let id = deployed(&*store, "allowed").await.id;
+    let version = versions(&*store, &id).await[0].id;
+    let digest = digest_of("the component of allowed");
+    let draft = async |basis| store.deploy_draft(&acme, &id, &digest, basis, ALL, at(9)).await.unwrap();
+    let again = async |basis| store.deploy_version(&acme, &id, &version, basis, false, at(9)).await.unwrap();
+
+    let stale = basis(&*store, &action(&*store, &id).await).await;
+    change(&*store, &id, renames("refused")).await;
+    assert_eq!((draft(stale).await, again(stale).await), (Deployed::Overtaken, Deployed::Overtaken));
+
+    for body in [Some(map(&[])), Some(map(&[])), None] {
+        let stale = basis(&*store, &action(&*store, &id).await).await;
+        store.set_policy(&acme, body, at(9)).await.unwrap();
+        assert_eq!((draft(stale).await, again(stale).await), (Deployed::Overtaken, Deployed::Overtaken));
+    }
+    let right = basis(&*store, &action(&*store, &id).await).await;
+    assert!(matches!(draft(right).await, Deployed::Deployed(_)));
+    let right = basis(&*store, &action(&*store, &id).await).await;
+    assert!(matches!(again(right).await, Deployed::Deployed(_)));
+}
+
+async fn a_rename_or_binding_decided_by_another_policy_is_overtaken(database: &Database) {
+    let store = database.open().await;
+    let acme = tenant("acme");
+    let id = deployed(&*store, "first").await.id;
+    let rename = async |policy| {
+        let change = ActionChange { policy: Some(policy), ..renames("second") };
+        store.change_action(&acme, &id, change, None, at(9)).await.unwrap()
+    };
+    let bind = async |policy| {
+        let bindings = vec![NewBinding { action: id, display_name: "first".into() }];
+        let new = NewBindings { policy: Some(policy), ..bindings.into() };
+        store.replace_bindings(&acme, LOGIN, new, at(9)).await.unwrap()
+    };
+    let stale = policy(&*store).await;
+    store.set_policy(&acme, Some(map(&[])), at(9)).await.unwrap();
+    assert_eq!((rename(stale).await, bind(stale).await), (ActionChanged::Overtaken, BindingsReplaced::Overtaken));
+    let right = policy(&*store).await;
+    assert!(matches!(rename(right).await, ActionChanged::Changed(_)));
+    assert_eq!(bind(right).await, BindingsReplaced::Replaced);
 }
 
 async fn of_many_who_deploy_with_one_look_one_does(database: &Database) {
@@ -106,7 +164,9 @@ async fn of_many_who_deploy_with_one_look_one_does(database: &Database) {
         let mut callers = JoinSet::new();
         for caller in 0..8 {
             let store = stores[caller % 2].clone();
-            callers.spawn(async move { store.deploy_draft(&tenant("acme"), &id, &digest, running, ALL, at(9)).await.unwrap() });
+            callers.spawn(
+                async move { store.deploy_draft(&tenant("acme"), &id, &digest, running.into(), ALL, at(9)).await.unwrap() },
+            );
         }
         count_one_deployed(&callers.join_all().await);
         let numbers: Vec<_> = versions(&*stores[1], &id).await.iter().map(|version| version.number).collect();
@@ -125,7 +185,9 @@ async fn of_many_who_run_versions_again_with_one_look_one_does(database: &Databa
     let mut callers = JoinSet::new();
     for caller in 0..9 {
         let (store, version) = (stores[caller % 2].clone(), all[1 + caller % 3].id);
-        callers.spawn(async move { store.deploy_version(&tenant("acme"), &id, &version, running, false, at(9)).await.unwrap() });
+        callers.spawn(async move {
+            store.deploy_version(&tenant("acme"), &id, &version, running.into(), false, at(9)).await.unwrap()
+        });
     }
     count_one_deployed(&callers.join_all().await);
 }
@@ -198,7 +260,7 @@ async fn the_oldest_versions_go_and_what_runs_stays(database: &Database) {
     let deploy = async |bytes: &str| {
         let running = action(&*store, &id).await.deployed.map(|version| version.id);
         build(&*store, "acme", &id, bytes, at(2)).await;
-        match store.deploy_draft(&acme, &id, &digest_of(bytes), running, keeping, at(3)).await.unwrap() {
+        match store.deploy_draft(&acme, &id, &digest_of(bytes), running.into(), keeping, at(3)).await.unwrap() {
             Deployed::Deployed(deployed) => deployed.deployed.unwrap(),
             other => panic!("the draft should have been deployed: {other:?}"),
         }

@@ -106,7 +106,7 @@ async fn a_change_that_is_refused_counts_nothing(database: &Database) {
     store.change_action(&acme, &id, renames("taken"), None, at(9)).await.unwrap();
     store.change_action(&acme, &id, renames("free"), Some(99), at(9)).await.unwrap();
     store.delete_action(&acme, &id, false, at(9)).await.unwrap();
-    store.deploy_draft(&acme, &id, &digest_of("another"), None, ALL, at(9)).await.unwrap();
+    store.deploy_draft(&acme, &id, &digest_of("another"), None.into(), ALL, at(9)).await.unwrap();
     bind_in(&*store, "acme", &[ActionUid::random().unwrap()], at(9)).await;
     store.set_policy(&acme, None, at(9)).await.unwrap();
     assert_eq!(revision(&*store).await, last);

@@ -53,8 +53,8 @@ async fn no_tenant_changes_anothers_actions(database: &Database) {
     assert!(!store.begin_build(&other, &id, &draft, at(9), at(10)).await.unwrap());
     assert_eq!(store.end_build(&other, &id, &draft, Ok(info("mine")), at(9)).await.unwrap(), None);
     let running = Some(version.id);
-    assert_eq!(store.deploy_draft(&other, &id, &draft, running, ALL, at(9)).await.unwrap(), Deployed::Absent);
-    assert_eq!(store.deploy_version(&other, &id, &version.id, running, true, at(9)).await.unwrap(), Deployed::Absent);
+    assert_eq!(store.deploy_draft(&other, &id, &draft, running.into(), ALL, at(9)).await.unwrap(), Deployed::Absent);
+    assert_eq!(store.deploy_version(&other, &id, &version.id, running.into(), true, at(9)).await.unwrap(), Deployed::Absent);
     assert_eq!(bind_in(&*store, "other", &[id], at(9)).await, BindingsReplaced::Unknown(id));
     assert_eq!(store.action(&acme, &id).await.unwrap(), Some(theirs));
 }

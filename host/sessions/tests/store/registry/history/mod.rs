@@ -100,6 +100,7 @@ impl Real<'_> {
                             set: set.iter().map(given).collect(),
                         },
                     }),
+                    policy: None,
                 };
                 let revision = model.actions.get(at).map_or(1, |action| action.revision);
                 let revision = if *looked_at == Look::Stale { revision + 1 } else { revision };
@@ -145,7 +146,8 @@ impl Real<'_> {
                 let draft = model.actions.get(at).and_then(|action| action.draft).map_or(0, |(bytes, _)| bytes);
                 let digest = digest_of(&bytes_of(bytes.unwrap_or(draft)));
                 let running = self.running(*at, *looked_at).await;
-                let answer = store.deploy_draft(&tenant_of(at.0), &self.id(*at), &digest, running, KEEPING, now).await.unwrap();
+                let answer =
+                    store.deploy_draft(&tenant_of(at.0), &self.id(*at), &digest, running.into(), KEEPING, now).await.unwrap();
                 if let Deployed::Deployed(action) = &answer {
                     self.versions.entry(*at).or_default().push(action.deployed.as_ref().unwrap().id);
                 }
@@ -156,7 +158,8 @@ impl Real<'_> {
                 let version = known.unwrap_or_else(|| VersionUid::random().unwrap());
                 let running = self.running(*at, *looked_at).await;
                 let id = self.id(*at);
-                let answer = store.deploy_version(&tenant_of(at.0), &id, &version, running, *update_draft, now).await.unwrap();
+                let answer =
+                    store.deploy_version(&tenant_of(at.0), &id, &version, running.into(), *update_draft, now).await.unwrap();
                 deployed_text(&answer)
             }
             Step::Bind { tenant, actions } => {
