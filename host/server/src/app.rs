@@ -2,19 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use argon2::Argon2;
-use argon2::password_hash::PasswordHasher as _;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::Notify;
 use vestibule::model::TenantId;
 use vestibule::{Connector, Loader, Runtime};
 use vestibule_sessions::Store;
 
 use crate::bodies::Bodies;
+use crate::client_auth::ClientAuth;
 use crate::config::{Configuration, HostName, QuotaSettings};
-use crate::error::ApiError;
 use crate::executions::Executions;
 use crate::metrics::Metrics;
 use crate::refusals::Refusals;
@@ -22,11 +19,6 @@ use crate::registry::Deployments;
 use crate::sealing::SealingKeys;
 use crate::tenant::{Tenant, Tenants};
 use crate::traces::Traces;
-
-/// Secrets that are checked at one time: each takes 19 MiB and tens of milliseconds of a processor.
-const HASHING: usize = 2;
-/// How long a client waits for its turn.
-const HASHING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What every request has at hand. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -49,8 +41,7 @@ struct Inner {
     quota: QuotaSettings,
     /// That a session has ended, and applications are to be told.
     ended: Arc<Notify>,
-    hashing: Semaphore,
-    hash_of_nobody: String,
+    client_auth: ClientAuth,
     is_encrypted: bool,
     /// Where it listens, as soon as it does.
     port: OnceLock<u16>,
@@ -68,18 +59,18 @@ pub(crate) struct Made<'a> {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) traces: Traces,
     pub(crate) connector: Arc<Connector>,
+    pub(crate) client_auth: ClientAuth,
 }
 
 impl App {
     /// All of it but the tenants, which come when they are ready.
     pub(crate) fn new(made: Made<'_>) -> Self {
-        let Made { configuration, runtime, loader, keys, store, traces, connector } = made;
+        let Made { configuration, runtime, loader, keys, store, traces, connector, client_auth } = made;
         let metrics = Metrics::new();
         let refusals = Refusals::new(metrics.clone());
         let compiles = runtime.settings().host_limits.compiles;
         let registry = Deployments::new(&store, loader, keys, &configuration.actions, compiles);
         let executions = Executions::start(Arc::clone(&store), configuration.executions, metrics.registry().clone());
-        let hash_of_nobody = Argon2::default().hash_password(crate::request::random_id().as_bytes());
         Self(Arc::new(Inner {
             tenants: ArcSwap::default(),
             runtime,
@@ -93,8 +84,7 @@ impl App {
             connector,
             quota: configuration.quota,
             ended: Arc::default(),
-            hashing: Semaphore::new(HASHING),
-            hash_of_nobody: hash_of_nobody.map(|hash| hash.to_string()).unwrap_or_default(),
+            client_auth,
             is_encrypted: configuration.listen.tls.is_some(),
             port: OnceLock::new(),
             trusts_forwarded_host: configuration.listen.trust_forwarded_host,
@@ -118,6 +108,7 @@ impl App {
     /// Serves these tenants from now on. Requests that have begun go on with those that they began with.
     pub(crate) fn serve(&self, tenants: Tenants) {
         self.0.registry.live().serve(tenants, |tenants| self.0.tenants.store(tenants));
+        self.0.client_auth.retain(|tenant| self.tenant_of(tenant).is_some());
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -170,20 +161,9 @@ impl App {
         &self.0.traces
     }
 
-    /// A turn to check a secret.
-    ///
-    /// # Errors
-    /// When too many wait for one.
-    pub(crate) async fn hashing(&self) -> Result<SemaphorePermit<'_>, ApiError> {
-        let turn = tokio::time::timeout(HASHING_PATIENCE, self.0.hashing.acquire()).await;
-        let busy =
-            || ApiError::unavailable("too_busy", "too many clients ask for tokens at one time; try again", HASHING_PATIENCE);
-        turn.map_err(|_| busy())?.map_err(|_| busy())
-    }
-
-    /// A hash that no secret has.
-    pub(crate) fn hash_of_nobody(&self) -> &str {
-        &self.0.hash_of_nobody
+    /// Checks the secrets of clients.
+    pub(crate) fn client_auth(&self) -> &ClientAuth {
+        &self.0.client_auth
     }
 
     /// How the URLs of a host begin whose public URL isn't configured: by its name, and by the scheme and port that this

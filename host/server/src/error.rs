@@ -11,6 +11,8 @@ use serde::Serialize;
 use vestibule::RunError;
 use vestibule_sessions::StoreError;
 
+use crate::client_auth::NotChecked;
+
 /// Why a request was not answered. In JSON: `statusCode`, `error` (the status in words), `message`, `errorCode`.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
@@ -234,6 +236,21 @@ impl IntoResponse for ApiError {
 
 /// A moment in which what is busy may have become free.
 const SOON: Duration = Duration::from_secs(1);
+
+impl From<NotChecked> for ApiError {
+    fn from(error: NotChecked) -> Self {
+        match error {
+            NotChecked::TooManyFailures { retry_after } => {
+                let message = "too many wrong secrets were sent from here, or for this client; try again later";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", message).retry_after(retry_after)
+            }
+            NotChecked::Busy { retry_after } => {
+                let message = "too many clients of this tenant ask for tokens at one time; try again";
+                Self::unavailable("too_busy", message, retry_after)
+            }
+        }
+    }
+}
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {

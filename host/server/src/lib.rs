@@ -7,6 +7,7 @@ mod authority;
 mod backoff;
 mod bodies;
 mod check;
+mod client_auth;
 pub mod config;
 mod connections;
 mod error;
@@ -33,6 +34,6 @@ mod unread;
 
 pub use check::{Checked, check};
 pub use config::Configuration;
-pub use registry::TooLong;
+pub use registry::{RefusedFlow, TooLong};
 pub use server::{Parts, Server, StartError, open_store};
 pub use tenant::{ReadComponent, TenantError};

@@ -27,11 +27,21 @@ pub(crate) enum Refusal {
     Host,
     /// Bodies of requests take as much memory as they may.
     Bodies,
+    /// A client's secret was not checked: too many were wrong, or too many wait.
+    Tokens,
 }
 
 impl Refusal {
-    const ALL: [Self; 7] =
-        [Self::Connections, Self::ConnectionsOfPeer, Self::Accept, Self::NoRequest, Self::Unread, Self::Host, Self::Bodies];
+    const ALL: [Self; 8] = [
+        Self::Connections,
+        Self::ConnectionsOfPeer,
+        Self::Accept,
+        Self::NoRequest,
+        Self::Unread,
+        Self::Host,
+        Self::Bodies,
+        Self::Tokens,
+    ];
 
     /// Its name in metrics and in the log.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -43,6 +53,7 @@ impl Refusal {
             Self::Unread => "unread_answer",
             Self::Host => "host",
             Self::Bodies => "bodies",
+            Self::Tokens => "tokens",
         }
     }
 }

@@ -16,6 +16,7 @@ use vestibule::{CacheKey, CompilationCache, Compiler, Connector, Loader, Runtime
 use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
 
 use crate::app::{App, Made};
+use crate::client_auth::ClientAuth;
 use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
 use crate::connections::{self, ConnectionLimits, Connections};
 use crate::keys::keep_up;
@@ -79,12 +80,18 @@ pub enum StartError {
     /// A tenant has more Actions than a login may run, those that are deployed included.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     TooLong(Vec<registry::TooLong>),
+    /// The operator's policy refuses deployed Actions that logins run.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Refused(Vec<registry::RefusedFlow>),
     /// Something that only a new start can change has changed.
     #[error("`{0}` has changed, which takes a new start; nothing else of the new configuration was taken either")]
     TakesANewStart(&'static str),
     /// The keys of deployed Actions' secrets can't be used.
     #[error(transparent)]
     Secrets(#[from] SealError),
+    /// Secrets of clients can't be checked.
+    #[error("the threads that check clients' secrets can't be started: {0}")]
+    ClientAuth(String),
     /// Traces can't be sent.
     #[error("traces can't be sent: {0}")]
     Traces(String),
@@ -141,6 +148,7 @@ impl Server {
             store: Arc::clone(&store),
             traces,
             connector,
+            client_auth: ClientAuth::start().map_err(|error| StartError::ClientAuth(error.to_string()))?,
         });
         let read = registry::prepare(&app, &tenants).await?;
         // No reason to leave the others without a server.
@@ -218,6 +226,10 @@ impl Server {
         let too_long = self.app.registry().live().too_long(&tenants);
         if !too_long.is_empty() {
             return Err(StartError::TooLong(too_long));
+        }
+        let refused = self.app.registry().live().refused(&tenants);
+        if !refused.is_empty() {
+            return Err(StartError::Refused(refused));
         }
         if let (Some(tls), Some(settings)) = (&self.tls, &configuration.listen.tls) {
             let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;

@@ -106,6 +106,13 @@ pub(crate) struct Connection {
     is_ending: AtomicBool,
 }
 
+impl Peer {
+    /// Its address, or its network.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
 impl Connections {
     pub(crate) fn new(limits: ConnectionLimits, refusals: Refusals) -> Self {
         Self { limits, refusals, started: Instant::now(), open: Mutex::default() }
