@@ -124,7 +124,7 @@ fn check_finds_what_serve_would_refuse() {
     let text = "listen = \"127.0.0.1:0\"\ntls = { certificate = \"no.pem\", key = \"no.pem\" }\nstore = { postgres = { env = \"NO_STORE\" } }\n\
                 secrets_key = { env = \"NO_KEYS\" }\n\n[tenants.acme]\nhosts = [\"acme.example\"]\n\n[[tenants.acme.actions]]\n\
                 component = \"a.wasm\"\nsecrets = { API_KEY = { env = \"NO_API_KEY\" } }\n\n[[tenants.acme.issuers]]\n\
-                issuer = \"https://issuer.example/\"\njwks = \"keys.json\"\n\n[[tenants.acme.streams]]\nname = \"siem\"\n\
+                issuer = \"https://issuer.example/\"\nscopes = [\"read:logs\"]\njwks = \"keys.json\"\n\n[[tenants.acme.streams]]\nname = \"siem\"\n\
                 webhook = { url = \"https://siem.example/\", secret = { env = \"NO_SIEM\" } }\n\n[[tenants.acme.clients]]\n\
                 client_id = \"shop\"\noidc_logout = { backchannel_logout_urls = [\"https://shop.example/logout\"] }\n";
     let config = file(&folder, "vestibule.toml", text.as_bytes());

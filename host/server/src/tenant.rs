@@ -232,21 +232,26 @@ impl Tenant {
         let logout_keys = ring(Purpose::Logout, settings.logout.algorithm);
         let mut issuers = Vec::new();
         for issuer in &settings.issuers {
-            let (name, audiences) = (issuer.issuer.clone(), issuer.audiences.clone());
             match &issuer.keys {
                 KeySource::Url(url) => {
-                    issuers.push(Issuer::remote(name, audiences, Arc::new(RemoteKeys::new(url.clone(), client.clone()))));
+                    issuers.push(Issuer::remote(issuer, Arc::new(RemoteKeys::new(url.clone(), client.clone()))));
                 }
                 KeySource::File(file) => match key_set(file) {
-                    Ok(set) => issuers.push(Issuer::with_keys(name, audiences, set)),
-                    Err(reason) => errors.push(TenantError::Keys { tenant: tenant.clone(), issuer: name, reason }),
+                    Ok(set) => issuers.push(Issuer::with_keys(issuer, set)),
+                    Err(reason) => {
+                        errors.push(TenantError::Keys { tenant: tenant.clone(), issuer: issuer.issuer.clone(), reason });
+                    }
                 },
             }
         }
         let (Some(access_keys), Some(logout_keys), true) = (access_keys, logout_keys, errors.is_empty()) else {
             return Err(errors);
         };
-        issuers.push(Issuer::own(Arc::clone(&access_keys)));
+        let with_scopes = settings.clients.iter().filter_map(|client| {
+            let credentials = client.credentials.as_ref()?;
+            Some((client.client_id.to_string(), credentials.scopes.clone()))
+        });
+        issuers.push(Issuer::own(Arc::clone(&access_keys), with_scopes.collect()));
         Ok(Self {
             declared: bindings,
             names,

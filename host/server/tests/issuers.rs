@@ -50,6 +50,24 @@ impl Issuer {
         let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
     }
+
+    /// A token that is right, with another header.
+    fn token_with(&self, header: Header) -> String {
+        let claims: Value = claims_of(&self.token("k1", json!({})));
+        jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
+    }
+}
+
+fn claims_of(token: &str) -> Value {
+    let claims = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+}
+
+/// A server that trusts an issuer with these keys.
+async fn start_with(keys: &Value) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("keys.json"), keys.to_string()).unwrap();
+    common::start_in(folder, &trusting("jwks = \"keys.json\"")).await
 }
 
 /// Asks for a session that isn't there, with this token: 404 where the token is right.
@@ -60,7 +78,7 @@ async fn status(running: &Running, token: &str) -> (u16, String) {
 }
 
 fn trusting(keys: &str) -> String {
-    let issuer = "issuer = \"https://idp.example/\"\naudiences = [\"https://vestibule.example\"]";
+    let issuer = "issuer = \"https://idp.example/\"\naudiences = [\"https://vestibule.example\"]\nscopes = [\"read:sessions\"]";
     format!("{}\n[[tenants.acme.issuers]]\n{issuer}\n{keys}\n", common::configuration(""))
 }
 
@@ -114,4 +132,106 @@ async fn keys_at_a_url_are_fetched_once_and_unknown_keys_do_not_make_us_ask_agai
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     running.stop().await;
     serving.abort();
+}
+
+#[tokio::test]
+async fn header_says_that_it_is_an_access_token() {
+    let issuer = Issuer::new();
+    let running = start_with(&issuer.keys).await;
+    let of_kind =
+        |kind: Option<&str>| Header { kid: Some("k1".to_owned()), typ: kind.map(str::to_owned), ..Header::new(Algorithm::RS256) };
+    for kind in [None, Some("JWT"), Some("jwt"), Some("at+jwt"), Some("application/at+JWT"), Some("APPLICATION/jwt")] {
+        assert_eq!(status(&running, &issuer.token_with(of_kind(kind))).await.0, 404, "{kind:?}");
+    }
+    for kind in ["logout+jwt", "dpop+jwt", "application/logout+jwt", "id_token", "", "application/"] {
+        let (found, message) = status(&running, &issuer.token_with(of_kind(Some(kind)))).await;
+        assert_eq!((found, message.contains("the token's `typ` is")), (401, true), "{kind:?}: {message}");
+    }
+    for critical in [vec!["exp".to_owned()], Vec::new()] {
+        let header = Header { crit: Some(critical), ..of_kind(None) };
+        let (found, message) = status(&running, &issuer.token_with(header)).await;
+        assert_eq!((found, message.contains("`crit`")), (401, true), "{message}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn key_that_is_not_for_signatures_checks_none() {
+    let (issuer, other) = (Issuer::new(), Issuer::new());
+    let with = |issuer: &Issuer, changes: Value| {
+        let mut key = issuer.keys["keys"][0].clone();
+        for (name, value) in changes.as_object().unwrap() {
+            key[name] = value.clone();
+        }
+        // What is null is missing.
+        key.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        key
+    };
+    let without_kid = issuer.token_with(Header::new(Algorithm::RS256));
+    let encrypts = json!({ "use": "enc", "alg": "RSA-OAEP-256", "kid": null });
+    let unknown = json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "new" });
+    let curve = json!({ "kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA", "kid": "curve" });
+    for (keys, is_right) in [
+        (vec![with(&issuer, json!({ "kid": null })), with(&other, encrypts)], true),
+        (vec![with(&issuer, json!({ "kid": null, "use": null, "alg": null })), unknown, curve], true),
+        (vec![with(&issuer, json!({ "use": null, "key_ops": ["verify"] }))], true),
+        (vec![with(&issuer, json!({ "use": "enc", "alg": null }))], false),
+        (vec![with(&issuer, json!({ "use": null, "key_ops": ["encrypt", "wrapKey"] }))], false),
+        (vec![with(&issuer, json!({ "alg": "RS512" }))], false),
+        (vec![with(&issuer, json!({})), with(&other, json!({ "kid": "k2" }))], false),
+    ] {
+        let running = start_with(&json!({ "keys": keys })).await;
+        let expected = if is_right { 404 } else { 401 };
+        assert_eq!(status(&running, &without_kid).await.0, expected, "{keys:?}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn claims_are_read_as_issuers_write_them() {
+    let issuer = Issuer::new();
+    let running = start_with(&issuer.keys).await;
+    let now = Timestamp::now().as_millis() as f64 / 1_000.0;
+    for right in [
+        json!({ "exp": now + 600.5, "nbf": now - 0.25, "iat": now }),
+        json!({ "permissions": null }),
+        json!({ "scope": ["openid", "read:sessions"] }),
+        json!({ "scope": null, "permissions": ["read:sessions"] }),
+        json!({ "exp": 1e300 }),
+    ] {
+        assert_eq!(status(&running, &issuer.token("k1", right.clone())).await.0, 404, "{right}");
+    }
+    for (wrong, words) in [
+        (json!({ "permissions": "read:sessions" }), "`permissions` is not an array of texts"),
+        (json!({ "scope": { "read:sessions": true } }), "`scope` is not a text"),
+        (json!({ "exp": "soon" }), "`exp` is not a number of seconds"),
+        (json!({ "nbf": true }), "`nbf` is not a number of seconds"),
+        (json!({ "aud": 7 }), "`aud` is not a text"),
+        (json!({ "exp": -0.5 }), "has expired"),
+        (json!({ "nbf": now + 60.5 }), "not valid now"),
+    ] {
+        let (found, message) = status(&running, &issuer.token("k1", wrong.clone())).await;
+        assert_eq!((found, message.contains(words)), (401, true), "{wrong}: {message}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn issuer_has_only_the_scopes_that_it_was_given() {
+    let issuer = Issuer::new();
+    let running = start_with(&issuer.keys).await;
+    let token = issuer.token("k1", json!({ "scope": "read:sessions read:logs update:actions" }));
+    assert_eq!(status(&running, &token).await.0, 404);
+    let logs = running.client.get(format!("{}/api/v2/logs", running.origin)).bearer_auth(&token);
+    let (status, body) = running.answer(logs).await;
+    assert_eq!((status, &body["errorCode"]), (403, &json!("insufficient_scope")), "{body}");
+    running.stop().await;
+}
+
+#[test]
+fn issuer_without_scopes_is_a_mistake() {
+    let text = trusting("jwks_url = \"https://idp.example/keys\"").replace("\nscopes = [\"read:sessions\"]\njwks", "\njwks");
+    let folder = tempfile::tempdir().unwrap();
+    let mistakes = vestibule_server::Configuration::parse(&folder.path().join("vestibule.toml"), &text).unwrap_err();
+    assert!(mistakes.to_string().contains("what this issuer's tokens may be good for"), "{mistakes}");
 }

@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::table::Table;
 
-/// See, rotate and import the keys that a tenant's tokens are signed by, and rotate those that secrets are sealed by
+/// See, rotate, import and revoke the keys that a tenant's tokens are signed by, and rotate those that secrets are sealed by
 ///
-/// They are in the state folder; servers of one database share it, and take up what has changed within a minute. A new key is served at once, and
+/// They are in the state folder; servers of one database share it, and take up what has changed within seconds. A new key is served at once, and
 /// signs when no application can have an older key set at hand. The key before is served until no token of it can live.
 #[derive(Debug, Args)]
 pub(crate) struct Keys {
@@ -36,10 +36,21 @@ enum What {
         /// By what it signs; the tenant's `logout.algorithm`, and ES256 for access tokens, where this is missing
         #[arg(long, value_name = "RS256 or ES256")]
         algorithm: Option<SigningAlgorithm>,
-        /// Sign by it as soon as a server has read it, when the key before is not to be trusted any more. Applications that have an older key set
-        /// at hand refuse what it signs
+        /// Sign by it as soon as a server has read it. Access tokens of the keys before are refused from then on. Logout tokens of these stay
+        /// good, and applications that have an older key set at hand refuse what the new one signs
         #[arg(long)]
         at_once: bool,
+    },
+    /// Revoke a key that others may have: its tokens are refused by all servers within seconds
+    ///
+    /// Where it signs, a new one is made that signs at once. The key itself is removed, and is not taken in again. Applications
+    /// accept logout tokens of a revoked key until they fetch the key set again.
+    Revoke {
+        /// The key's id, as `vestibule keys list` shows it
+        #[arg(value_name = "KID")]
+        key_id: String,
+        #[command(flatten)]
+        which: Which,
     },
     /// Make a new key for the secrets of deployed Actions, and seal all of them by it
     ///
@@ -149,7 +160,15 @@ impl Keys {
             What::Rotate { which, algorithm, at_once } => {
                 let (folder, usual) = which.open()?;
                 let begin = if at_once { Begin::AtOnce } else { Begin::WhenKnown };
-                told(&folder.rotate(algorithm.unwrap_or(usual), begin, now)?);
+                told(&folder.rotate(algorithm.unwrap_or(usual), begin, now)?, which.purpose(), begin);
+            }
+            What::Revoke { key_id, which } => {
+                let (folder, algorithm) = which.open()?;
+                let revoked = folder.revoke(&key_id, algorithm, now)?;
+                println!("{key_id}: revoked; servers refuse its tokens within seconds");
+                if let Some(made) = revoked.made {
+                    println!("{}: made in its place; it signs as soon as a server has read it", made.id);
+                }
             }
             What::RotateSecrets { config } => rotate_secrets(&Configuration::read(&config)?)?,
             What::Import { which, pem, key_id } => {
@@ -164,7 +183,7 @@ impl Keys {
                 {
                     bail!("a key of this tenant's access tokens has the id {id} already; import it by another one");
                 }
-                told(&which.open()?.0.import(&text, key_id, now)?);
+                told(&which.open()?.0.import(&text, key_id, now)?, Purpose::Logout, Begin::WhenKnown);
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -187,9 +206,11 @@ fn rotate_secrets(configuration: &Configuration) -> Result<()> {
     Ok(())
 }
 
-fn told(key: &KeyInfo) {
+fn told(key: &KeyInfo, purpose: Purpose, begin: Begin) {
     let KeyInfo { id, signs_from, .. } = key;
-    println!(
-        "{id}: servers read it within a minute, and it signs from {signs_from} on; the key before is served for two days more"
-    );
+    let before = match (purpose, begin) {
+        (Purpose::Access, Begin::AtOnce) => "tokens of the keys before are refused from then on",
+        _ => "the key before is served for two days more",
+    };
+    println!("{id}: servers read it within seconds, and it signs from {signs_from} on; {before}");
 }

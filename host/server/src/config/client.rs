@@ -44,6 +44,8 @@ pub struct IssuerSettings {
     pub issuer: String,
     /// What `aud` has to have one of; the tenant's own Management API where there are none.
     pub audiences: Vec<String>,
+    /// What its tokens may be good for: another scope in a token counts for nothing.
+    pub scopes: BTreeSet<Scope>,
     /// Where its keys are.
     pub keys: KeySource,
 }
@@ -222,6 +224,11 @@ pub(super) fn issuers(tenant: &Section<'_>) -> Vec<IssuerSettings> {
     let issuers = tenant.sections("issuers").into_iter().filter_map(|issuer| {
         let name = issuer.required::<String>("issuer", "write the issuer as its tokens have it in `iss`");
         let audiences = issuer.list::<String>("audiences").into_iter().map(|audience| audience.value).collect();
+        let scopes: BTreeSet<Scope> = issuer.list::<Scope>("scopes").into_iter().map(|scope| scope.value).collect();
+        if scopes.is_empty() {
+            let remedy = "write what this issuer's tokens may be good for at most: `scopes = [\"run:post-login\"]`";
+            issuer.missing("scopes", remedy);
+        }
         let file = issuer.text("jwks").map(|path| {
             let found = issuer.source.path(path.value);
             exists(&issuer, &found, &path.span);
@@ -243,7 +250,7 @@ pub(super) fn issuers(tenant: &Section<'_>) -> Vec<IssuerSettings> {
             }
         };
         issuer.finish();
-        Some(IssuerSettings { issuer: name?.value, audiences, keys: keys? })
+        Some(IssuerSettings { issuer: name?.value, audiences, scopes, keys: keys? })
     });
     issuers.collect()
 }

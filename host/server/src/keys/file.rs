@@ -1,6 +1,7 @@
 //! A key's file.
 
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
@@ -9,14 +10,13 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKey
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
-use jsonwebtoken::jwk::ThumbprintHash;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 use vestibule::model::Timestamp;
 use zeroize::Zeroizing;
 
-use super::{KeyError, KeyInfo, SigningAlgorithm, SigningKey};
+use super::{KeyError, KeyInfo, OVERLAP, SigningAlgorithm, SigningKey};
 
 /// A key as it is kept.
 pub(super) struct KeyFile {
@@ -24,8 +24,29 @@ pub(super) struct KeyFile {
     algorithm: SigningAlgorithm,
     pub(super) created_at: Timestamp,
     pub(super) signs_from: Timestamp,
+    /// How long those before it are served after that.
+    overlap: Duration,
+    /// Of its public half (RFC 7638): the same for one key, whatever id it has.
+    thumbprint: String,
     pem: Zeroizing<String>,
+    /// Where it was read from; empty for one that is not written yet.
+    file: String,
 }
+
+/// That a key was revoked. The key itself is gone.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Revocation {
+    key_id: String,
+    /// Of its public half (RFC 7638).
+    thumbprint: String,
+    revoked_at: Timestamp,
+}
+
+/// How files of revocations end.
+const REVOKED: &str = ".revoked";
+/// How files of keys end.
+const KEY: &str = ".json";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,13 +55,21 @@ struct Written {
     created_at: Timestamp,
     /// From its first moment on, where it doesn't say.
     signs_from: Option<Timestamp>,
+    /// How long those before it are served after that, in seconds; 48 hours, where it doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    overlap: Option<u64>,
     /// PEM.
     private_key: Zeroizing<String>,
 }
 
 impl KeyFile {
     /// A key that is new.
-    pub(super) fn made(algorithm: SigningAlgorithm, now: Timestamp, signs_from: Timestamp) -> Result<Self, KeyError> {
+    pub(super) fn made(
+        algorithm: SigningAlgorithm,
+        now: Timestamp,
+        signs_from: Timestamp,
+        overlap: Duration,
+    ) -> Result<Self, KeyError> {
         let failed = |reason: String| KeyError::Made { reason };
         let der = match algorithm {
             SigningAlgorithm::Rs256 => {
@@ -54,23 +83,22 @@ impl KeyFile {
         };
         let pem = pkcs8_pem(&der);
         let key = SigningKey::from_pem(&pem, None).map_err(failed)?;
-        Ok(Self { id: key.id, algorithm, created_at: now, signs_from, pem })
+        let thumbprint = key.thumbprint().map_err(failed)?;
+        Ok(Self { id: key.id, algorithm, created_at: now, signs_from, overlap, thumbprint, pem, file: String::new() })
     }
 
     /// A key that somebody has.
     pub(super) fn imported(pem: &str, id: Option<String>, now: Timestamp) -> Result<Self, KeyError> {
         let pem = pkcs8_of(pem).map_err(|reason| KeyError::Import { reason })?;
         let key = SigningKey::from_pem(&pem, id.as_deref()).map_err(|reason| KeyError::Import { reason })?;
-        Ok(Self { id: key.id, algorithm: key.algorithm, created_at: now, signs_from: now, pem })
+        let thumbprint = key.thumbprint().map_err(|reason| KeyError::Import { reason })?;
+        let (id, algorithm, file) = (key.id, key.algorithm, String::new());
+        Ok(Self { id, algorithm, created_at: now, signs_from: now, overlap: OVERLAP, thumbprint, pem, file })
     }
 
     /// Whether both are one key, whatever they are called.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let public = |file: &Self| {
-            let thumbprint = |key: SigningKey| key.public.thumbprint(ThumbprintHash::SHA256).ok();
-            SigningKey::from_pem(&file.pem, None).ok().and_then(thumbprint)
-        };
-        public(self).is_some_and(|key| public(other) == Some(key))
+        self.thumbprint == other.thumbprint
     }
 
     pub(super) fn info(&self) -> KeyInfo {
@@ -91,40 +119,63 @@ impl KeyFile {
         }
     }
 
+    /// Whether one of these revokes it, by its id or because it is the same key.
+    pub(super) fn is_revoked(&self, revocations: &[Revocation]) -> bool {
+        revocations.iter().any(|revoked| revoked.key_id == self.id || revoked.thumbprint == self.thumbprint)
+    }
+
+    /// Until when those before it are served.
+    pub(super) fn overlaps_until(&self) -> Timestamp {
+        self.signs_from.plus(self.overlap)
+    }
+
+    /// Revokes it: that is written first, and then the key is removed.
+    pub(super) fn revoke(&self, folder: &Dir, name: &str, now: Timestamp) -> Result<(), KeyError> {
+        let (key_id, thumbprint) = (self.id.clone(), self.thumbprint.clone());
+        let revocation = serde_json::to_vec_pretty(&Revocation { key_id, thumbprint, revoked_at: now });
+        let file = format!("{}-{}{REVOKED}", now.as_millis(), crate::request::random_id());
+        let written = revocation.map_err(std::io::Error::from).and_then(|text| link(folder, &file, &text));
+        written.map_err(|error| wrong(name, &file, error))?;
+        let removed = folder.remove_file(&self.file).and_then(|()| folder.open(".")?.sync_all());
+        removed.map_err(|error| wrong(name, &self.file, error))
+    }
+
     pub(super) fn write(&self, folder: &Dir, name: &str, file: &str) -> Result<(), KeyError> {
         self.link(folder, file).map_err(|error| wrong(name, file, error))
     }
 
-    /// The file appears as a whole, or not at all.
     fn link(&self, folder: &Dir, file: &str) -> std::io::Result<()> {
-        let Self { id, created_at, signs_from, pem, .. } = self;
+        let Self { id, created_at, signs_from, overlap, pem, .. } = self;
         let (created_at, signs_from) = (*created_at, Some(*signs_from));
-        let written = Written { key_id: id.clone(), created_at, signs_from, private_key: pem.clone() };
-        let text = Zeroizing::new(serde_json::to_vec_pretty(&written)?);
-        let draft = format!(".{}", crate::request::random_id());
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let mut open = folder.open_with(&draft, &options)?;
-        let linked = open.write_all(&text).and_then(|()| open.sync_all()).and_then(|()| folder.hard_link(&draft, folder, file));
-        let removed = folder.remove_file(&draft);
-        linked.and(removed)?;
-        // What has signed is there also when the power has failed.
-        folder.open(".")?.sync_all()
+        let overlap = (*overlap != OVERLAP).then_some(overlap.as_secs());
+        let written = Written { key_id: id.clone(), created_at, signs_from, overlap, private_key: pem.clone() };
+        link(folder, file, &Zeroizing::new(serde_json::to_vec_pretty(&written)?))
     }
 
-    /// The names of the keys' files, in their order.
+    /// The names of the files of keys and revocations, in their order.
     pub(super) fn names(folder: &Dir, name: &str) -> Result<Vec<String>, KeyError> {
         let mut names = Vec::new();
         for entry in folder.entries().map_err(|error| wrong(name, "", error))? {
             let file = entry.map_err(|error| wrong(name, "", error))?.file_name();
-            names.extend(file.to_str().filter(|file| file.ends_with(".json")).map(str::to_owned));
+            let is_ours = |file: &&str| file.ends_with(KEY) || file.ends_with(REVOKED);
+            names.extend(file.to_str().filter(is_ours).map(str::to_owned));
         }
         names.sort_unstable();
         Ok(names)
     }
 
     pub(super) fn read_all(folder: &Dir, name: &str) -> Result<Vec<Self>, KeyError> {
-        Self::names(folder, name)?.iter().map(|file| Self::read(folder, name, file)).collect()
+        let names = Self::names(folder, name)?;
+        names.iter().filter(|file| file.ends_with(KEY)).map(|file| Self::read(folder, name, file)).collect()
+    }
+
+    pub(super) fn revocations(folder: &Dir, name: &str) -> Result<Vec<Revocation>, KeyError> {
+        let names = Self::names(folder, name)?;
+        let read = |file: &String| {
+            let text = folder.read(file).map_err(|error| wrong(name, file, error))?;
+            serde_json::from_slice(&text).map_err(|error| wrong(name, file, error))
+        };
+        names.iter().filter(|file| file.ends_with(REVOKED)).map(read).collect()
     }
 
     fn read(folder: &Dir, name: &str, file: &str) -> Result<Self, KeyError> {
@@ -140,9 +191,31 @@ impl KeyFile {
             serde_json::from_slice(&text).map_err(|_| wrong(name, file, "it is no key's file of this program"))?;
         let key = SigningKey::from_pem(&written.private_key, Some(&written.key_id));
         let key = key.map_err(|reason| wrong(name, file, reason))?;
-        let Written { created_at, signs_from, private_key: pem, .. } = written;
-        Ok(Self { id: key.id, algorithm: key.algorithm, created_at, signs_from: signs_from.unwrap_or(created_at), pem })
+        let thumbprint = key.thumbprint().map_err(|reason| wrong(name, file, reason))?;
+        let Written { created_at, signs_from, overlap, private_key: pem, .. } = written;
+        let (signs_from, overlap) = (signs_from.unwrap_or(created_at), overlap.map_or(OVERLAP, Duration::from_secs));
+        let (id, algorithm, file) = (key.id, key.algorithm, file.to_owned());
+        Ok(Self { id, algorithm, created_at, signs_from, overlap, thumbprint, pem, file })
     }
+}
+
+impl Revocation {
+    pub(super) fn key_id(&self) -> &str {
+        &self.key_id
+    }
+}
+
+/// Writes a file that appears as a whole, or not at all. It must not be there.
+fn link(folder: &Dir, file: &str, text: &[u8]) -> std::io::Result<()> {
+    let draft = format!(".{}", crate::request::random_id());
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut open = folder.open_with(&draft, &options)?;
+    let linked = open.write_all(text).and_then(|()| open.sync_all()).and_then(|()| folder.hard_link(&draft, folder, file));
+    let removed = folder.remove_file(&draft);
+    linked.and(removed)?;
+    // What was written is there also when the power has failed.
+    folder.open(".")?.sync_all()
 }
 
 /// A key in PKCS#8, where it is one of elliptic curves in SEC1 (`EC PRIVATE KEY`, RFC 5915); any other as it is.

@@ -41,6 +41,11 @@ impl SigningKey {
         Ok(key)
     }
 
+    /// The thumbprint of its public half (RFC 7638).
+    pub(super) fn thumbprint(&self) -> Result<String, String> {
+        self.public.thumbprint(ThumbprintHash::SHA256).map_err(|error| error.to_string())
+    }
+
     /// The header of a token of this key.
     pub(crate) fn header(&self) -> Header {
         Header { kid: Some(self.id.clone()), ..Header::new(self.algorithm.into()) }

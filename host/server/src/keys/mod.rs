@@ -62,6 +62,20 @@ pub enum KeyError {
         /// The id.
         id: String,
     },
+    /// No key has the id that was named.
+    #[error("no key in {folder} has the id {id}; `vestibule keys list` shows them, with `--for access` or `--for logout`")]
+    Unknown {
+        /// The folder, in the state folder.
+        folder: String,
+        /// The id.
+        id: String,
+    },
+    /// The key was revoked, and does not come back.
+    #[error("the key {id} was revoked, and is not taken in again; make or import another one")]
+    Revoked {
+        /// The id.
+        id: String,
+    },
     /// The folder is another user's, who could not read what was written into it.
     #[error("{folder} belongs to user {owner}, and this is user {user}: do it as the user whom the server runs as")]
     Owner {
@@ -157,14 +171,22 @@ pub struct KeyInfo {
 pub enum Begin {
     /// In a quarter of an hour, when all that check its tokens can know it.
     WhenKnown,
-    /// Now: the key before is not to be trusted any more, or everybody knows the new one already.
+    /// Now: all that check its tokens know it already, or are this server. Access tokens of the keys before are refused from then on.
     AtOnce,
+}
+
+/// What has become of a key that was revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// The key that was made because the revoked one signed.
+    pub made: Option<KeyInfo>,
 }
 
 /// A tenant's keys for one purpose, in a folder of their own.
 #[derive(Debug)]
 pub struct KeyFolder {
     folder: Dir,
+    purpose: Purpose,
     /// As errors name it.
     name: String,
 }
@@ -180,7 +202,7 @@ impl KeyFolder {
         builder.recursive(true).mode(0o700);
         let opened = keys.create_dir_with(&name, &builder).and_then(|()| keys.open_dir(&name));
         let folder = opened.map_err(|error| KeyError::File { file: format!("keys/{name}"), reason: error.to_string() })?;
-        Ok(Self { folder, name })
+        Ok(Self { folder, purpose, name })
     }
 
     /// The folder, in that of all keys; none where it isn't there.
@@ -190,7 +212,7 @@ impl KeyFolder {
     pub fn existing(keys: &Dir, tenant: &TenantId, purpose: Purpose) -> Result<Option<Self>, KeyError> {
         let name = Self::name(tenant, purpose);
         match keys.open_dir(&name) {
-            Ok(folder) => Ok(Some(Self { folder, name })),
+            Ok(folder) => Ok(Some(Self { folder, purpose, name })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(KeyError::File { file: format!("keys/{name}"), reason: error.to_string() }),
         }
@@ -205,11 +227,35 @@ impl KeyFolder {
     /// # Errors
     /// When it can't be made or written.
     pub fn rotate(&self, algorithm: SigningAlgorithm, begin: Begin, now: Timestamp) -> Result<KeyInfo, KeyError> {
-        let signs_from = match begin {
-            Begin::WhenKnown => now.plus(LEAD),
-            Begin::AtOnce => now,
+        let (signs_from, overlap) = match (begin, self.purpose) {
+            (Begin::WhenKnown, _) => (now.plus(LEAD), OVERLAP),
+            // This server alone checks them.
+            (Begin::AtOnce, Purpose::Access) => (now, Duration::ZERO),
+            (Begin::AtOnce, Purpose::Logout) => (now, OVERLAP),
         };
-        self.add(KeyFile::made(algorithm, now, signs_from)?, now)
+        self.add(KeyFile::made(algorithm, now, signs_from, overlap)?, now)
+    }
+
+    /// Revokes a key: its tokens are refused, and it is neither served nor taken in again. Where it signs, a new one of this algorithm
+    /// is made before and signs at once. Other keys stay as they are.
+    ///
+    /// # Errors
+    /// When no key has the id, or something can't be read, made or written.
+    pub fn revoke(&self, id: &str, algorithm: SigningAlgorithm, now: Timestamp) -> Result<Revoked, KeyError> {
+        self.check_owner()?;
+        let (named, others): (Vec<_>, Vec<_>) =
+            KeyFile::read_all(&self.folder, &self.name)?.into_iter().partition(|file| file.info().id == id);
+        if named.is_empty() {
+            return Err(KeyError::Unknown { folder: format!("keys/{}", self.name), id: id.to_owned() });
+        }
+        let newest = |files: &[KeyFile]| files.iter().filter(|file| file.signs_from <= now).map(|file| file.created_at).max();
+        let made = if newest(&named) >= newest(&others) {
+            Some(self.add(KeyFile::made(algorithm, now, now, OVERLAP)?, now)?)
+        } else {
+            None
+        };
+        named.iter().try_for_each(|file| file.revoke(&self.folder, &self.name, now))?;
+        Ok(Revoked { made })
     }
 
     /// Takes in a key that somebody has already: PEM of PKCS#8, of PKCS#1 for RSA, or of SEC1 for P-256. It signs at once, since those who check its tokens know it
@@ -224,6 +270,9 @@ impl KeyFolder {
     fn add(&self, key: KeyFile, now: Timestamp) -> Result<KeyInfo, KeyError> {
         self.check_owner()?;
         let info = key.info();
+        if key.is_revoked(&KeyFile::revocations(&self.folder, &self.name)?) {
+            return Err(KeyError::Revoked { id: info.id });
+        }
         if self.read(now)?.iter().any(|kept| kept.info().id == info.id && !kept.is_same(&key)) {
             return Err(KeyError::Taken { id: info.id });
         }
@@ -248,11 +297,11 @@ impl KeyFolder {
     /// # Errors
     /// When one of them can't be read.
     pub fn list(&self, now: Timestamp) -> Result<Vec<KeyInfo>, KeyError> {
-        let mut signing_since = None;
+        let mut served_until = None;
         let infos = self.read(now)?.into_iter().map(|file| {
-            let info = KeyInfo { served_until: signing_since.map(served_until), ..file.info() };
+            let info = KeyInfo { served_until, ..file.info() };
             if info.signs_from <= now {
-                signing_since = Some(info.signs_from);
+                served_until = Some(file.overlaps_until());
             }
             info
         });
@@ -265,19 +314,17 @@ impl KeyFolder {
         // One that was taken in again is the one that was taken in last.
         let mut known = std::collections::HashSet::new();
         files.retain(|file| known.insert(file.info().id));
-        let mut newer: Option<Timestamp> = None;
+        let revocations = KeyFile::revocations(&self.folder, &self.name)?;
+        files.retain(|file| !file.is_revoked(&revocations));
+        let mut served_until: Option<Timestamp> = None;
         files.retain(|file| {
-            let is_served = newer.is_none_or(|newer| served_until(newer) > now);
-            newer = Some(newer.map_or(file.signs_from, |newer| newer.min(file.signs_from)));
+            let is_served = served_until.is_none_or(|until| until > now);
+            let until = file.overlaps_until();
+            served_until = Some(served_until.map_or(until, |before| before.min(until)));
             is_served
         });
         Ok(files)
     }
-}
-
-/// Until when a key is served in whose place another one signs from then on.
-fn served_until(signs_from: Timestamp) -> Timestamp {
-    signs_from.plus(OVERLAP)
 }
 
 #[cfg(test)]
@@ -362,6 +409,60 @@ mod tests {
         let second = keys.rotate(SigningAlgorithm::Rs256, Begin::AtOnce, at(1)).unwrap().id;
         assert_ne!(first, second);
         assert_eq!(signing(&ring(&dir, "acme", 1).unwrap(), 1), second);
+    }
+
+    #[test]
+    fn access_keys_before_one_that_signs_at_once_are_served_no_more() {
+        let (_folder, dir) = folder();
+        let tenant = "acme".parse().unwrap();
+        let keys = |purpose| KeyFolder::of(&dir, &tenant, purpose).unwrap();
+        for (purpose, expected) in [(Purpose::Access, 1), (Purpose::Logout, 2)] {
+            let running = KeyRing::kept_in(&dir, &tenant, purpose, SigningAlgorithm::Es256, at(0)).unwrap();
+            let second = keys(purpose).rotate(SigningAlgorithm::Es256, Begin::AtOnce, at(1)).unwrap().id;
+            assert!(running.refresh(at(1)).unwrap());
+            assert_eq!((signing(&running, 1), running.public().len()), (second, expected), "{purpose:?}");
+            assert_eq!(keys(purpose).list(at(1)).unwrap().len(), expected);
+        }
+    }
+
+    #[test]
+    fn revoked_key_is_gone_and_is_not_taken_in_again() {
+        let (folder, dir) = folder();
+        let running = ring(&dir, "acme", 0).unwrap();
+        let first = signing(&running, 0);
+        let keys = KeyFolder::of(&dir, &"acme".parse().unwrap(), Purpose::Logout).unwrap();
+        let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
+        keys.import(&pem, Some("imported".into()), at(1)).unwrap();
+        assert!(running.refresh(at(1)).unwrap());
+        let generation = running.generation();
+
+        assert_eq!(keys.revoke(&first, SigningAlgorithm::Rs256, at(2)).unwrap().made, None, "it doesn't sign");
+        assert!(running.refresh(at(2)).unwrap() && running.generation() > generation);
+        assert_eq!((running.find(&first).is_none(), signing(&running, 2).as_str()), (true, "imported"));
+
+        let made = keys.revoke("imported", SigningAlgorithm::Rs256, at(3)).unwrap().made.expect("another key signs").id;
+        assert!(running.refresh(at(3)).unwrap());
+        assert_eq!((signing(&running, 3), running.public().len()), (made, 1));
+        for id in [Some("imported".to_owned()), Some("renamed".to_owned()), None] {
+            assert!(matches!(keys.import(&pem, id, at(4)), Err(KeyError::Revoked { .. })), "it is the same key");
+        }
+        assert!(matches!(keys.revoke("imported", SigningAlgorithm::Rs256, at(4)), Err(KeyError::Unknown { .. })));
+        let kept = std::fs::read_dir(folder.path().join("acme.logout")).unwrap();
+        let texts: Vec<_> = kept.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        assert_eq!(texts.iter().filter(|text| text.contains("PRIVATE KEY")).count(), 1, "no revoked key is kept");
+    }
+
+    #[test]
+    fn revoked_key_counts_no_more_where_the_folder_cannot_be_read() {
+        let (folder, dir) = folder();
+        let running = ring(&dir, "acme", 0).unwrap();
+        let keys = KeyFolder::of(&dir, &"acme".parse().unwrap(), Purpose::Logout).unwrap();
+        let second = keys.rotate(SigningAlgorithm::Es256, Begin::AtOnce, at(1)).unwrap().id;
+        assert!(running.refresh(at(1)).unwrap());
+        keys.revoke(&second, SigningAlgorithm::Es256, at(2)).unwrap();
+        std::fs::write(folder.path().join("acme.logout/broken.json"), "no key").unwrap();
+        assert!(running.refresh(at(2)).is_err());
+        assert!(running.find(&second).is_none() && running.public().len() == 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Keys of an issuer that are fetched: when they are needed, not too often, and without making logins wait for them twice.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub(crate) struct RemoteKeys {
     url: Url,
     client: reqwest::Client,
     known: RwLock<Option<Known>>,
+    /// Counts the sets that were fetched.
+    generation: AtomicU64,
     /// Who fetches, and when that was last tried: the others wait for it.
     fetching: Mutex<Option<Instant>>,
 }
@@ -38,7 +41,7 @@ struct Known {
 
 impl RemoteKeys {
     pub(crate) fn new(url: Url, client: reqwest::Client) -> Self {
-        Self { url, client, known: RwLock::default(), fetching: Mutex::default() }
+        Self { url, client, known: RwLock::default(), generation: AtomicU64::new(0), fetching: Mutex::default() }
     }
 
     /// Looks for a key, in what is known or in what is there now.
@@ -52,6 +55,11 @@ impl RemoteKeys {
         self.refresh().await;
         let known = self.known().filter(|known| known.fetched.elapsed() < TOO_OLD).ok_or(TokenError::KeysUnavailable)?;
         look(&known.set).ok_or(TokenError::Key)
+    }
+
+    /// Counts the sets that were fetched.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     fn known(&self) -> Option<Known> {
@@ -69,6 +77,7 @@ impl RemoteKeys {
             Ok(set) => {
                 let known = Known { set: Arc::new(set), fetched: Instant::now() };
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+                self.generation.fetch_add(1, Ordering::Release);
             }
             Err(reason) => tracing::warn!(url = %self.url, reason, "the keys of an issuer can't be fetched"),
         }
