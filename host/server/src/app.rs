@@ -42,6 +42,8 @@ struct Inner {
     /// That a session has ended, and applications are to be told.
     ended: Arc<Notify>,
     client_auth: ClientAuth,
+    /// That sessions were marked as ended, and their ends are to be written.
+    marked: Notify,
     is_encrypted: bool,
     /// Where it listens, as soon as it does.
     port: OnceLock<u16>,
@@ -85,6 +87,7 @@ impl App {
             quota: configuration.quota,
             ended: Arc::default(),
             client_auth,
+            marked: Notify::new(),
             is_encrypted: configuration.listen.tls.is_some(),
             port: OnceLock::new(),
             trusts_forwarded_host: configuration.listen.trust_forwarded_host,
@@ -155,6 +158,11 @@ impl App {
     /// Woken when a session has ended.
     pub(crate) fn ended(&self) -> &Arc<Notify> {
         &self.0.ended
+    }
+
+    /// Woken when sessions were marked as ended.
+    pub(crate) fn marked(&self) -> &Notify {
+        &self.0.marked
     }
 
     pub(crate) fn traces(&self) -> &Traces {

@@ -24,7 +24,7 @@ use crate::logout::Logouts;
 use crate::registry;
 use crate::sealing::{SealError, SealingKeys};
 use crate::streams::{Streams, plans};
-use crate::sweep::sweep;
+use crate::sweep::{sweep, write_ends};
 use crate::tenant::{ReadComponent, TenantError, Tenants};
 use crate::traces::Traces;
 
@@ -176,6 +176,7 @@ impl Server {
         let looking = vec![
             tokio::spawn(sweep(app.clone(), configuration.keep, configuration.executions)),
             tokio::spawn(connections.watch()),
+            tokio::spawn(write_ends(app.clone())),
             tokio::spawn(keep_up(app.clone())),
             tokio::spawn(registry::build::sweep(app.clone())),
             tokio::spawn(registry::watch(app.clone(), read)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vestibule::model::Timestamp;
-use vestibule_sessions::Retention;
+use vestibule_sessions::{Retention, StoreError};
 
 use crate::app::App;
 use crate::config::{ExecutionSettings, KeepSettings, Lifetime};
@@ -49,6 +49,39 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSet
             }
         }
         forget_executions(&app, before(executions.keep), executions.each).await;
+    }
+}
+
+/// Writes the ends of sessions that were marked as ended, with what they owe, until it is dropped. Tenants take turns, a transaction each.
+/// What a crash has left is found at the next start.
+pub(crate) async fn write_ends(app: App) {
+    let mut interval = tokio::time::interval(EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = app.marked().notified() => {}
+        }
+        if let Err(error) = write_all_ends(&app).await {
+            tracing::warn!(%error, "the ends of sessions that have ended can't be written; it is tried again");
+        }
+    }
+}
+
+async fn write_all_ends(app: &App) -> Result<(), StoreError> {
+    let (mut after, mut of_round) = (None, 0);
+    loop {
+        match app.store().write_ends(after.as_ref(), Timestamp::now(), AT_ONE_TIME).await? {
+            Some(written) => {
+                if written.sessions > 0 {
+                    app.ended().notify_one();
+                }
+                of_round += written.sessions;
+                after = Some(written.tenant);
+            }
+            None if of_round == 0 => return Ok(()),
+            None => (after, of_round) = (None, 0),
+        }
     }
 }
 

@@ -58,9 +58,27 @@ pub trait Store: Registry {
     /// the tenant's log. Whether it was there. All else that ends sessions owes the same.
     async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Ends all sessions of a user: how many there were.
-    async fn end_all_of(&self, tenant: &TenantId, user: &UserId, initiator: Initiator, now: Timestamp)
-    -> Result<u64, StoreError>;
+    /// Ends all sessions of a user, whatever their number: none of them is alive for any caller from then on.
+    ///
+    /// The ends of `at_once` sessions at most are written with this call. Where there are more, the call writes one mark for all of
+    /// them, and [`Store::write_ends`] writes the ends.
+    async fn end_all_of(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        initiator: Initiator,
+        now: Timestamp,
+        at_once: usize,
+    ) -> Result<EndedAll, StoreError>;
+
+    /// Writes ends of marked sessions, with what they owe: of one tenant, the next after `after` that has any, and of `at_most` sessions.
+    /// None where no tenant after that has any.
+    async fn write_ends(
+        &self,
+        after: Option<&TenantId>,
+        now: Timestamp,
+        at_most: usize,
+    ) -> Result<Option<EndsWritten>, StoreError>;
 
     /// The tenant's log after a place, the oldest first.
     async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError>;
@@ -174,6 +192,27 @@ pub trait Store: Registry {
     /// Ends all work that has begun, and gives the database back.
     async fn close(&self);
 }
+
+/// How all sessions of a user have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedAll {
+    /// So many there were, and their ends are written.
+    Written(u64),
+    /// They have ended, and their ends are to be written.
+    Marked,
+}
+
+/// Ends that were written of sessions that had been marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndsWritten {
+    /// Whose sessions.
+    pub tenant: TenantId,
+    /// How many.
+    pub sessions: u64,
+}
+
+/// How long a mark is looked after when the ends are written: a login that had begun before it may still create a session.
+pub(crate) const MARK_GRACE_MILLIS: i64 = 60_000;
 
 /// Where a page of a user's sessions has ended: the last one's id.
 #[derive(Clone, Debug, PartialEq, Eq)]

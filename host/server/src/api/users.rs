@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use vestibule::model::{SessionId, Timestamp, UserId};
-use vestibule_sessions::{Initiator, SessionCursor};
+use vestibule_sessions::{EndedAll, Initiator, SessionCursor};
 
 use super::pages::{after, how_many};
 use super::session_body::SessionBody;
@@ -15,6 +15,9 @@ use crate::app::App;
 use crate::config::Scope;
 use crate::error::{ApiError, ErrorBody};
 use crate::request::{Caller, PathId};
+
+/// Sessions whose ends are written before the answer. More are marked as ended at once, and their ends are written behind.
+const ENDS_AT_ONCE: usize = 100;
 
 /// Which page.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -83,7 +86,8 @@ fn cursor(text: &str) -> Result<SessionCursor, ApiError> {
     id.parse::<SessionId>().map(SessionCursor).map_err(|_| wrong())
 }
 
-/// Ends all sessions of a user.
+/// Ends all sessions of a user, whatever their number: none of them is alive when the answer comes. Applications of more than a hundred
+/// sessions are told of them one after the other.
 #[utoipa::path(
     delete,
     path = "/api/v2/users/{id}/sessions",
@@ -107,7 +111,10 @@ pub(crate) async fn delete_sessions(
     PathId(user): PathId<UserId>,
 ) -> Result<StatusCode, ApiError> {
     let tenant = caller.may(&[Scope::DeleteSessions])?;
-    app.store().end_all_of(&tenant.settings.id, &user, Initiator::SessionRevoked, Timestamp::now()).await?;
-    app.ended().notify_one();
+    let (initiator, now) = (Initiator::SessionRevoked, Timestamp::now());
+    match app.store().end_all_of(&tenant.settings.id, &user, initiator, now, ENDS_AT_ONCE).await? {
+        EndedAll::Written(_) => app.ended().notify_one(),
+        EndedAll::Marked => app.marked().notify_one(),
+    }
     Ok(StatusCode::ACCEPTED)
 }

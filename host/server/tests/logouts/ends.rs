@@ -55,6 +55,29 @@ async fn whatever_ends_a_session_tells_its_applications() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_of_a_users_sessions_end_at_once_however_many() {
+    const SESSIONS: usize = 130;
+    let shop = Receiver::start(says("200 OK")).await;
+    let world = World::start(&Setup::default().application("shop", &shop.url())).await;
+    for number in 0..SESSIONS {
+        let mut event = crate::world::event_of(&format!("sess_{number}"), "shop");
+        event["user"]["user_id"] = "auth0|anna".into();
+        world.running.login(&event).await;
+    }
+    world.ask(Method::DELETE, "/api/v2/users/auth0%7Canna/sessions", None).await;
+    let page = world.ask(Method::GET, "/api/v2/users/auth0%7Canna/sessions", None).await;
+    assert_eq!(page["sessions"], json!([]));
+    for number in [0, SESSIONS / 2, SESSIONS - 1] {
+        let read = world.running.request(Method::GET, &format!("/api/v2/sessions/sess_{number}"));
+        assert_eq!(world.running.answer(read).await.0, 404, "sess_{number}");
+    }
+    for number in 0..SESSIONS {
+        shop.hears_of(&format!("sess_{number}")).await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_whose_time_is_over_is_told_when_the_sweep_finds_it() {
     let shop = Receiver::start(says("200 OK")).await;
     let setup = Setup { tenant: "session_lifetime = \"1 s\"", ..Setup::default() }.application("shop", &shop.url());

@@ -32,7 +32,9 @@ CREATE TABLE sessions (
     actor TEXT,
     -- Both, or none: when it ended, and why.
     ended_at INTEGER,
-    initiator TEXT
+    initiator TEXT,
+    -- The last mark of its user when it was created, 0 where there was none; see `user_ends`.
+    mark INTEGER NOT NULL
 ) STRICT;
 
 CREATE UNIQUE INDEX sessions_by_id ON sessions (tenant, id);
@@ -43,6 +45,26 @@ CREATE INDEX sessions_by_user ON sessions (tenant, user_id, id) WHERE ended_at I
 -- The sweep, of all tenants: those whose time is over, and those that have ended for long enough.
 CREATE INDEX sessions_by_end ON sessions (ends_at) WHERE ended_at IS NULL AND ends_at IS NOT NULL;
 CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
+
+-- Marks: all sessions of a user have ended that were alive at that moment. One row, whatever their number. A session has ended by the first
+-- mark of its user above its own `mark`. The ends are written to the sessions, with what they owe, some at a time.
+CREATE TABLE user_ends (
+    tenant TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    -- Grows with each mark of a user: the time, or the last one and one more.
+    mark INTEGER NOT NULL,
+    ended_at INTEGER NOT NULL,
+    initiator TEXT NOT NULL,
+    -- When the ends had been written to all sessions.
+    written_at INTEGER,
+    PRIMARY KEY (tenant, user_id, mark)
+) STRICT, WITHOUT ROWID;
+
+-- Marks whose ends are to be written.
+CREATE INDEX user_ends_unwritten ON user_ends (tenant, mark) WHERE written_at IS NULL;
+
+-- The sweep, of all tenants.
+CREATE INDEX user_ends_written ON user_ends (written_at) WHERE written_at IS NOT NULL;
 
 -- What each login of a platform was answered, so that it gets the same answer when it is sent again. New rows come at the table's end:
 -- answers are long, and their ids come in any order.

@@ -26,7 +26,7 @@ pub(crate) use self::registry::{
     secret_columns, secret_info, tenant_of, unbuilt, version_columns,
 };
 
-/// The columns of a session, in the order in which they are selected and inserted. What stands before them is the tenant.
+/// The columns of a session, in the order in which they are inserted.
 macro_rules! session_columns {
     () => {
         "id, user_id, created_at, updated_at, authenticated_at, last_interacted_at, idle_expires_at, expires_at, \
@@ -34,6 +34,33 @@ macro_rules! session_columns {
     };
 }
 pub(crate) use session_columns;
+
+/// Whether a mark of `user_ends` has ended a session whose own row doesn't say so yet. One whose time was over before the mark has ended by that.
+macro_rules! is_marked {
+    () => {
+        "user_ends.tenant = sessions.tenant AND user_ends.user_id = sessions.user_id AND user_ends.mark > sessions.mark \
+         AND (sessions.ends_at IS NULL OR sessions.ends_at > user_ends.ended_at)"
+    };
+}
+pub(crate) use is_marked;
+
+/// The same columns as every reader selects them: with the end that a mark has brought.
+macro_rules! read_session_columns {
+    () => {
+        concat!(
+            "sessions.id, sessions.user_id, sessions.created_at, sessions.updated_at, sessions.authenticated_at, \
+             sessions.last_interacted_at, sessions.idle_expires_at, sessions.expires_at, sessions.device, sessions.clients, \
+             sessions.methods, sessions.cookie, sessions.metadata, sessions.revision, sessions.actor, \
+             coalesce(sessions.ended_at, (SELECT user_ends.ended_at FROM user_ends WHERE ",
+            crate::columns::is_marked!(),
+            " ORDER BY user_ends.mark LIMIT 1)), \
+             coalesce(sessions.initiator, (SELECT user_ends.initiator FROM user_ends WHERE ",
+            crate::columns::is_marked!(),
+            " ORDER BY user_ends.mark LIMIT 1))"
+        )
+    };
+}
+pub(crate) use read_session_columns;
 
 /// A session's row, without its tenant.
 #[derive(Clone, Debug)]
@@ -88,8 +115,8 @@ impl SessionRow {
 
     /// What the row holds.
     pub(crate) fn read(&self) -> Result<Kept, StoreError> {
-        let ended = match (self.ended_at, self.initiator.as_deref()) {
-            (Some(at), Some(initiator)) => Some(Ended { at: timestamp(at)?, initiator: initiator_of(SESSION, initiator)? }),
+        let ended_then = match (self.ended_at, self.initiator.as_deref()) {
+            (Some(at), Some(initiator)) => Some(ended(at, initiator)?),
             (None, None) => None,
             _ => return Err(corrupt(SESSION, "half of its end")),
         };
@@ -110,7 +137,7 @@ impl SessionRow {
             revision: u64::try_from(self.revision).map_err(|_| corrupt(SESSION, "`revision` is below nought"))?,
             actor: self.actor.as_deref().map(|actor| from_json(SESSION, "actor", actor)).transpose()?,
         };
-        Ok(Kept { session, ended })
+        Ok(Kept { session, ended: ended_then })
     }
 }
 
@@ -127,6 +154,11 @@ pub(crate) fn log_entry(position: i64, kind: &str, date: i64, body: &str) -> Res
 /// Why a session has ended.
 fn initiator_of(what: &'static str, text: &str) -> Result<Initiator, StoreError> {
     text.parse().map_err(|_| corrupt(what, "`initiator` is none that is known"))
+}
+
+/// An end, from its columns.
+pub(crate) fn ended(at: i64, initiator: &str) -> Result<Ended, StoreError> {
+    Ok(Ended { at: timestamp(at)?, initiator: initiator_of(SESSION, initiator)? })
 }
 
 /// The applications of a session that ends; none where they can't be read.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
-use super::{PostgresStore, changes, clients, deliveries, lists, login, logouts, outbox};
+use super::{PostgresStore, changes, clients, deliveries, lists, login, logouts, marks, outbox};
 use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::delivery::{
     Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
@@ -13,7 +13,7 @@ use crate::ids::{ClientId, TransactionId};
 use crate::log::{LogEntry, LogPosition};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::session::{Ended, Initiator, Session};
-use crate::store::{Page, Retention, SessionCursor, Store, Swept};
+use crate::store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
 use crate::tokens::{DeliveryId, Holder};
 
 #[async_trait]
@@ -73,9 +73,20 @@ impl Store for PostgresStore {
         user: &UserId,
         initiator: Initiator,
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+        at_once: usize,
+    ) -> Result<EndedAll, StoreError> {
         let ended = Ended { at: now, initiator };
-        self.connections.attempt(false, |lease| logouts::end_all_of(lease, tenant, user, ended)).await
+        self.connections.attempt(false, |lease| marks::end_all_of(lease, tenant, user, ended, at_once)).await
+    }
+
+    async fn write_ends(
+        &self,
+        after: Option<&TenantId>,
+        now: Timestamp,
+        at_most: usize,
+    ) -> Result<Option<EndsWritten>, StoreError> {
+        // What was written in an attempt whose answer was lost is not written again.
+        self.connections.attempt(true, |lease| marks::write_ends(lease, after, now, at_most)).await
     }
 
     async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {

@@ -6,7 +6,7 @@ use vestibule_model::{Metadata, SessionId, TenantId, Timestamp};
 use super::errors::Trouble;
 use super::lease::{BEGIN, Connections, Lease};
 use super::login::bytes;
-use super::logouts;
+use super::{logouts, marks};
 use super::rows::{self, BytesRow, Parameter};
 use crate::columns::{self, SessionRow, millis};
 use crate::error::StoreError;
@@ -61,7 +61,7 @@ pub(super) async fn replace_metadata(
     Ok(Some(session))
 }
 
-/// Five transactions, so that none holds many rows for long.
+/// Seven transactions, so that none holds many rows for long.
 pub(super) async fn sweep(
     connections: &Connections,
     now: Timestamp,
@@ -70,9 +70,10 @@ pub(super) async fn sweep(
 ) -> Result<Swept, StoreError> {
     let limit = columns::rows(at_most);
     // Nobody asks how many: a row that was swept in an attempt whose answer was lost has been swept.
-    let expired = connections.attempt(true, |lease| logouts::expire(lease, now, limit)).await?;
+    let (expired, is_more) = connections.attempt(true, |lease| logouts::expire(lease, now, at_most)).await?;
     let most = u64::try_from(at_most).unwrap_or(u64::MAX);
-    let mut swept = Swept { expired, forgotten: 0, is_more: expired >= most };
+    let mut swept = Swept { expired, forgotten: 0, is_more };
+    marks::sweep(connections, millis(now), millis(keep.ended_since), limit).await?;
     let tables = [
         (FORGET_ENDED, keep.ended_since),
         (FORGET_TRANSACTIONS, keep.transactions_since),

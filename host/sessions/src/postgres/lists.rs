@@ -8,7 +8,7 @@ use super::errors::Trouble;
 use super::lease::{BEGIN, Connections, Lease};
 use super::login::bytes;
 use super::rows::{Parameter, session_row};
-use crate::columns::{self, millis, session_columns};
+use crate::columns::{self, is_marked, millis, read_session_columns};
 use crate::error::StoreError;
 use crate::log::{LogEntry, LogPosition};
 use crate::session::Session;
@@ -35,7 +35,7 @@ pub(super) async fn session(
     id: &SessionId,
     now: Timestamp,
 ) -> Result<Option<Session>, Trouble> {
-    const SESSION: &str = concat!("SELECT ", session_columns!(), " FROM sessions WHERE tenant = $1 AND id = $2");
+    const SESSION: &str = concat!("SELECT ", read_session_columns!(), " FROM sessions WHERE tenant = $1 AND id = $2");
     let statement = lease.prepare(SESSION).await?;
     match lease.client()?.query_opt(&statement, &[&bytes(tenant), &id.as_str().as_bytes()]).await? {
         Some(row) => Ok(session_row(&row, 0)?.read()?.alive(now)),
@@ -53,9 +53,11 @@ pub(super) async fn sessions_of(
 ) -> Result<Page, Trouble> {
     const OF_USER: &str = concat!(
         "SELECT ",
-        session_columns!(),
+        read_session_columns!(),
         " FROM sessions WHERE tenant = $1 AND user_id = $2 AND id > $3 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $4) \
-         ORDER BY id LIMIT $5"
+         AND NOT EXISTS (SELECT 1 FROM user_ends WHERE ",
+        is_marked!(),
+        ") ORDER BY id LIMIT $5"
     );
     let statement = lease.prepare(OF_USER).await?;
     // No id is empty, so all come after this.

@@ -11,7 +11,7 @@ use super::errors::Trouble;
 use super::lease::{BEGIN, Lease, Write};
 use super::logouts::{self, DELIVERIES, DeliveryColumns};
 use super::rows::{self, BytesRow, Parameter};
-use crate::columns::{SessionRow, body, millis, session_columns};
+use crate::columns::{SessionRow, body, millis, read_session_columns};
 use crate::ids::TransactionId;
 use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit, NewTransaction};
 use crate::logout::{EndedSession, Owed};
@@ -34,7 +34,7 @@ pub(super) async fn before(
 ) -> Result<BeforeLogin, Trouble> {
     const BEFORE: &str = concat!(
         "SELECT request, answer, ",
-        session_columns!(),
+        read_session_columns!(),
         " FROM (SELECT 1) AS one \
          LEFT JOIN (SELECT request, answer FROM transactions WHERE tenant = $1 AND id = $2) AS kept ON true \
          LEFT JOIN sessions ON sessions.tenant = $1 AND sessions.id = $3"

@@ -2,13 +2,13 @@
 
 use tokio::join;
 use tokio_postgres::Row;
-use vestibule_model::{SessionId, TenantId, Timestamp, UserId};
+use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use super::errors::Trouble;
 use super::lease::{BEGIN, Lease, Write};
 use super::login::bytes;
 use super::rows::{Parameter, text};
-use crate::columns::{DeliveryRow, clients_of, millis};
+use crate::columns::{self, DeliveryRow, clients_of, is_marked, millis};
 use crate::logout::{self, EndedSession, LogRow, Owed, Subscriptions};
 use crate::session::{Ended, Initiator};
 
@@ -21,22 +21,30 @@ macro_rules! ended_columns {
 
 const END: &str = concat!(
     "UPDATE sessions SET ended_at = $3, initiator = $4, updated_at = greatest(updated_at, $3), revision = revision + 1 \
-     WHERE tenant = $1 AND id = $2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $3) RETURNING ",
+     WHERE tenant = $1 AND id = $2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $3) \
+     AND NOT EXISTS (SELECT 1 FROM user_ends WHERE ",
+    is_marked!(),
+    ") RETURNING ",
     ended_columns!()
 );
 
-const END_ALL: &str = concat!(
+const END_THESE: &str = concat!(
     "UPDATE sessions SET ended_at = $3, initiator = $4, updated_at = greatest(updated_at, $3), revision = revision + 1 \
-     WHERE tenant = $1 AND user_id = $2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $3) RETURNING ",
+     WHERE tenant = $1 AND id = ANY($2) RETURNING ",
     ended_columns!()
 );
 
 // What another sweep has in its hands is skipped.
+const DUE: &str = concat!(
+    "SELECT tenant, id, octet_length(clients)::bigint FROM sessions \
+     WHERE ended_at IS NULL AND ends_at IS NOT NULL AND ends_at <= $1 AND NOT EXISTS (SELECT 1 FROM user_ends WHERE ",
+    is_marked!(),
+    ") ORDER BY ends_at LIMIT $2 FOR UPDATE SKIP LOCKED"
+);
+
 const EXPIRE: &str = concat!(
-    "WITH due AS MATERIALIZED (SELECT tenant, id FROM sessions \
-     WHERE ended_at IS NULL AND ends_at IS NOT NULL AND ends_at <= $1 ORDER BY ends_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-     UPDATE sessions SET ended_at = ends_at, initiator = $3, updated_at = greatest(updated_at, ends_at), revision = revision + 1 \
-     FROM due WHERE sessions.tenant = due.tenant AND sessions.id = due.id RETURNING ",
+    "UPDATE sessions SET ended_at = ends_at, initiator = $3, updated_at = greatest(updated_at, ends_at), revision = revision + 1 \
+     FROM unnest($1::bytea[], $2::bytea[]) AS due (tenant, id) WHERE sessions.tenant = due.tenant AND sessions.id = due.id RETURNING ",
     ended_columns!()
 );
 
@@ -59,18 +67,40 @@ pub(super) async fn end(lease: Lease, tenant: &TenantId, id: &SessionId, ended: 
     Ok(end_by(lease, END, &parameters, ended.initiator, ended.at).await? > 0)
 }
 
-/// One attempt. How many sessions there were.
-pub(super) async fn end_all_of(lease: Lease, tenant: &TenantId, user: &UserId, ended: Ended) -> Result<u64, Trouble> {
-    let (at, initiator) = (millis(ended.at), ended.initiator.as_str());
-    let parameters: [Parameter<'_>; 4] = [&bytes(tenant), &user.as_str().as_bytes(), &at, &initiator];
-    end_by(lease, END_ALL, &parameters, ended.initiator, ended.at).await
+/// One attempt. Of the sessions whose time is over, as many as one transaction has room for end: how many, and whether there are more.
+pub(super) async fn expire(mut lease: Lease, now: Timestamp, at_most: usize) -> Result<(u64, bool), Trouble> {
+    let initiator = Initiator::SessionExpired;
+    let limit = at_most.min(logout::ENDS_AT_ONCE);
+    let due = lease.prepare(DUE).await?;
+    let update = lease.prepare(EXPIRE).await?;
+    lease.begins();
+    let client = lease.client()?;
+    let parameters: [Parameter<'_>; 2] = [&millis(now), &columns::rows(limit)];
+    let (begun, due) = join!(biased; client.batch_execute(BEGIN), client.query(&due, &parameters));
+    begun?;
+    let due = due?;
+    let lengths = due.iter().map(|row| row.try_get(2)).collect::<Result<Vec<i64>, _>>()?;
+    let end = logout::in_one_transaction(lengths);
+    let is_more = due.len() >= limit || end < due.len();
+    let column = |column: usize| due[..end].iter().map(|row| row.try_get(column)).collect::<Result<Vec<&[u8]>, _>>();
+    let (tenants, ids) = (column(0)?, column(1)?);
+    let ended = lease.client()?.query(&update, &[&tenants, &ids, &initiator.as_str()]).await?;
+    let expired = owe(lease, &ended, initiator, now).await?;
+    Ok((expired, is_more))
 }
 
-/// One attempt. How many sessions there were whose time was over.
-pub(super) async fn expire(lease: Lease, now: Timestamp, limit: i64) -> Result<u64, Trouble> {
-    let initiator = Initiator::SessionExpired;
-    let parameters: [Parameter<'_>; 3] = [&millis(now), &limit, &initiator.as_str()];
-    end_by(lease, EXPIRE, &parameters, initiator, now).await
+/// Ends these sessions in a transaction that has begun, and commits it: how many there were.
+pub(super) async fn end_these(
+    lease: Lease,
+    tenant: &[u8],
+    ids: &[&[u8]],
+    ended: Ended,
+    now: Timestamp,
+) -> Result<u64, Trouble> {
+    let update = lease.prepare(END_THESE).await?;
+    let (at, initiator) = (millis(ended.at), ended.initiator.as_str());
+    let rows = lease.client()?.query(&update, &[&tenant, &ids, &at, &initiator]).await?;
+    owe(lease, &rows, ended.initiator, now).await
 }
 
 /// Three trips: the sessions end, their clients are looked up, and what is owed is written and committed.
@@ -86,7 +116,12 @@ async fn end_by(
     let client = lease.client()?;
     let (begun, ended) = join!(biased; client.batch_execute(BEGIN), client.query(&update, parameters));
     begun?;
-    let ended = ended?.iter().map(|row| ended_session(row, initiator)).collect::<Result<Vec<_>, Trouble>>()?;
+    owe(lease, &ended?, initiator, now).await
+}
+
+/// Writes what these ends owe, and commits: how many there were.
+async fn owe(lease: Lease, ended: &[Row], initiator: Initiator, now: Timestamp) -> Result<u64, Trouble> {
+    let ended = ended.iter().map(|row| ended_session(row, initiator)).collect::<Result<Vec<_>, Trouble>>()?;
     if ended.is_empty() {
         lease.roll_back().await?;
         return Ok(0);

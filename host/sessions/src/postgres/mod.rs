@@ -9,6 +9,7 @@ mod lease;
 mod lists;
 mod login;
 mod logouts;
+mod marks;
 mod migrate;
 mod outbox;
 mod place;

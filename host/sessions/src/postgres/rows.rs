@@ -4,7 +4,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use super::errors::Trouble;
-use crate::columns::{DeliveryRow, SessionRow, session_columns};
+use crate::columns::{DeliveryRow, SessionRow, read_session_columns, session_columns};
 use crate::error::StoreError;
 use crate::login::{KeptAnswer, RequestDigest};
 
@@ -12,12 +12,13 @@ use crate::login::{KeptAnswer, RequestDigest};
 pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 pub(super) const SELECT_FOR_UPDATE: &str =
-    concat!("SELECT ", session_columns!(), " FROM sessions WHERE tenant = $1 AND id = $2 FOR UPDATE");
+    concat!("SELECT ", read_session_columns!(), " FROM sessions WHERE tenant = $1 AND id = $2 FOR UPDATE");
 
 pub(super) const INSERT: &str = concat!(
     "INSERT INTO sessions (tenant, ",
     session_columns!(),
-    ", ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL, NULL, $17)"
+    ", ends_at, mark) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL, NULL, $17, \
+     coalesce((SELECT max(mark) FROM user_ends WHERE tenant = $1 AND user_id = $3), 0))"
 );
 
 /// Writes all that a login or the Management API can change of a session.

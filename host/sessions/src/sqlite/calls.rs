@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
-use super::{SqliteStore, changes, clients, deliveries, lists, login, logouts, outbox};
+use super::{SqliteStore, changes, clients, deliveries, lists, login, logouts, marks, outbox};
 use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::columns;
 use crate::delivery::{
@@ -14,7 +14,7 @@ use crate::ids::{ClientId, TransactionId};
 use crate::log::{LogEntry, LogPosition};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::session::{Ended, Initiator, Session};
-use crate::store::{Page, Retention, SessionCursor, Store, Swept};
+use crate::store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
 use crate::tokens::{DeliveryId, Holder};
 
 #[async_trait]
@@ -78,9 +78,25 @@ impl Store for SqliteStore {
         user: &UserId,
         initiator: Initiator,
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+        at_once: usize,
+    ) -> Result<EndedAll, StoreError> {
         let (tenant, user, ended) = (tenant.clone(), user.clone(), Ended { at: now, initiator });
-        self.write(move |connection, errors| logouts::end_all_of(connection, errors, &tenant, &user, ended)).await
+        self.write(move |connection, errors| marks::end_all_of(connection, errors, &tenant, &user, ended, at_once)).await
+    }
+
+    async fn write_ends(
+        &self,
+        after: Option<&TenantId>,
+        now: Timestamp,
+        at_most: usize,
+    ) -> Result<Option<EndsWritten>, StoreError> {
+        let after = after.cloned();
+        // Most of the time there are none, and the writer isn't asked.
+        let next = after.clone();
+        if !self.list(move |connection, errors| marks::is_any(connection, errors, next.as_ref())).await? {
+            return Ok(None);
+        }
+        self.write(move |connection, errors| marks::write_ends(connection, errors, after.as_ref(), now, at_most)).await
     }
 
     async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {

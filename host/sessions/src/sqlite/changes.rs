@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp};
 
-use super::{Errors, logouts, rows};
+use super::{Errors, logouts, marks, rows};
 use crate::columns::{self, millis};
 use crate::error::StoreError;
 use crate::merge;
@@ -39,8 +39,9 @@ pub(super) fn sweep(
     const DELIVERIES: &str = "DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries \
          WHERE finished_at IS NOT NULL AND finished_at < ?1 ORDER BY finished_at LIMIT ?2)";
     let limit = columns::rows(at_most);
-    let expired = logouts::expire(connection, errors, now, limit)?;
-    let mut swept = Swept { expired, forgotten: 0, is_more: expired >= at_most as u64 };
+    let (expired, is_more) = logouts::expire(connection, errors, now, at_most)?;
+    let mut swept = Swept { expired, forgotten: 0, is_more };
+    marks::sweep(connection, millis(now), millis(keep.ended_since), limit).map_err(errors.sql())?;
     let tables = [
         (ENDED, keep.ended_since),
         (TRANSACTIONS, keep.transactions_since),

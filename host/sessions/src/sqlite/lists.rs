@@ -5,7 +5,7 @@ use vestibule_model::{SessionId, TenantId, Timestamp, UserId};
 
 use super::Errors;
 use super::rows::{kept, session_row};
-use crate::columns::{self, millis, session_columns};
+use crate::columns::{self, millis, is_marked, read_session_columns};
 use crate::error::StoreError;
 use crate::log::{LogEntry, LogPosition};
 use crate::session::Session;
@@ -35,9 +35,11 @@ pub(super) fn sessions_of(
 ) -> Result<Page, StoreError> {
     const OF_USER: &str = concat!(
         "SELECT ",
-        session_columns!(),
+        read_session_columns!(),
         " FROM sessions WHERE tenant = ?1 AND user_id = ?2 AND id > ?3 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > ?4) \
-         ORDER BY id LIMIT ?5"
+         AND NOT EXISTS (SELECT 1 FROM user_ends WHERE ",
+        is_marked!(),
+        ") ORDER BY id LIMIT ?5"
     );
     // No id is empty, so all come after this.
     let after = after.map_or("", |cursor| cursor.0.as_str());

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use super::{Errors, logouts, rows};
-use crate::columns::{SessionRow, body, session_columns};
+use crate::columns::{SessionRow, body, read_session_columns};
 use crate::error::StoreError;
 use crate::ids::TransactionId;
 use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit};
@@ -23,7 +23,7 @@ pub(super) fn before(
 ) -> Result<BeforeLogin, StoreError> {
     const BEFORE: &str = concat!(
         "SELECT request, answer, ",
-        session_columns!(),
+        read_session_columns!(),
         " FROM (SELECT 1) LEFT JOIN (SELECT request, answer FROM transactions WHERE tenant = ?1 AND id = ?2) \
          LEFT JOIN sessions ON sessions.tenant = ?1 AND sessions.id = ?3"
     );

@@ -1,11 +1,11 @@
 //! Ends sessions, and writes what their ends owe.
 
 use rusqlite::{Connection, Params, Row};
-use vestibule_model::{SessionId, TenantId, Timestamp, UserId};
+use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use super::Errors;
 use super::rows;
-use crate::columns::{DeliveryRow, clients_of, delivery_columns, millis};
+use crate::columns::{self, DeliveryRow, clients_of, delivery_columns, is_marked, millis};
 use crate::error::StoreError;
 use crate::logout::{self, EndedSession, Owed, Subscriptions};
 use crate::session::{Ended, Initiator};
@@ -35,35 +35,60 @@ pub(super) fn end(
     id: &SessionId,
     ended: Ended,
 ) -> Result<bool, StoreError> {
-    const END: &str = ends!("?3", "?4", "tenant = ?1 AND id = ?2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > ?3)");
+    const END: &str = concat!(
+        "UPDATE sessions SET ended_at = ?3, initiator = ?4, updated_at = max(updated_at, ?3), revision = revision + 1 \
+         WHERE tenant = ?1 AND id = ?2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > ?3) \
+         AND NOT EXISTS (SELECT 1 FROM user_ends WHERE ",
+        is_marked!(),
+        ") RETURNING tenant, id, user_id, clients, metadata, ended_at"
+    );
     let keys = (tenant.as_str(), id.as_str(), millis(ended.at), ended.initiator.as_str());
     Ok(end_by(connection, errors, END, keys, ended.initiator, ended.at)? > 0)
 }
 
-/// Ends all sessions of a user: how many there were.
-pub(super) fn end_all_of(
+/// Ends sessions whose time is over, as many as one transaction has room for: how many, and whether there are more.
+pub(super) fn expire(
     connection: &Connection,
     errors: Errors<'_>,
-    tenant: &TenantId,
-    user: &UserId,
-    ended: Ended,
-) -> Result<u64, StoreError> {
-    const END_ALL: &str =
-        ends!("?3", "?4", "tenant = ?1 AND user_id = ?2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > ?3)");
-    let keys = (tenant.as_str(), user.as_str(), millis(ended.at), ended.initiator.as_str());
-    end_by(connection, errors, END_ALL, keys, ended.initiator, ended.at)
+    now: Timestamp,
+    at_most: usize,
+) -> Result<(u64, bool), StoreError> {
+    const DUE: &str = concat!(
+        "SELECT number, length(clients) FROM sessions \
+         WHERE ended_at IS NULL AND ends_at IS NOT NULL AND ends_at <= ?1 AND NOT EXISTS (SELECT 1 FROM user_ends WHERE ",
+        is_marked!(),
+        ") ORDER BY ends_at LIMIT ?2"
+    );
+    const EXPIRE: &str = ends!("ends_at", "?2", "number IN (SELECT value FROM json_each(?1))");
+    let initiator = Initiator::SessionExpired;
+    let limit = at_most.min(logout::ENDS_AT_ONCE);
+    let due = candidates(connection, DUE, (millis(now), columns::rows(limit))).map_err(errors.sql())?;
+    let end = logout::in_one_transaction(due.iter().map(|(_, length)| *length));
+    let expired = end_by(connection, errors, EXPIRE, (numbers(&due[..end]), initiator.as_str()), initiator, now)?;
+    Ok((expired, due.len() >= limit || end < due.len()))
 }
 
-/// Ends sessions whose time is over: how many there were.
-pub(super) fn expire(connection: &Connection, errors: Errors<'_>, now: Timestamp, limit: i64) -> Result<u64, StoreError> {
-    const EXPIRE: &str = ends!(
-        "ends_at",
-        "?3",
-        "number IN (SELECT number FROM sessions \
-         WHERE ended_at IS NULL AND ends_at IS NOT NULL AND ends_at <= ?1 ORDER BY ends_at LIMIT ?2)"
-    );
-    let initiator = Initiator::SessionExpired;
-    end_by(connection, errors, EXPIRE, (millis(now), limit, initiator.as_str()), initiator, now)
+/// Sessions that could end in this transaction: the number of each, and the length of its clients.
+pub(super) fn candidates(connection: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result<Vec<(i64, i64)>> {
+    connection.prepare_cached(sql)?.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Their numbers, as a statement takes them.
+fn numbers(candidates: &[(i64, i64)]) -> String {
+    columns::json(&candidates.iter().map(|(number, _)| *number).collect::<Vec<_>>())
+}
+
+/// Ends these sessions: how many there were.
+pub(super) fn end_these(
+    connection: &Connection,
+    errors: Errors<'_>,
+    candidates: &[(i64, i64)],
+    ended: Ended,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    const END: &str = ends!("?2", "?3", "number IN (SELECT value FROM json_each(?1))");
+    let keys = (numbers(candidates), millis(ended.at), ended.initiator.as_str());
+    end_by(connection, errors, END, keys, ended.initiator, now)
 }
 
 fn end_by(

@@ -11,6 +11,7 @@ mod lists;
 mod login;
 mod logouts;
 mod lookups;
+mod marks;
 mod open;
 mod outbox;
 mod readers;

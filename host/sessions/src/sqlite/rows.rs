@@ -6,8 +6,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vestibule_model::{SessionId, TenantId, Timestamp};
 
-use crate::columns::{SessionRow, millis, session_columns};
 use crate::error::StoreError;
+use crate::columns::{SessionRow, millis, read_session_columns, session_columns};
 use crate::ids::TransactionId;
 use crate::log::NewLogEntry;
 use crate::login::{KeptAnswer, NewTransaction, RequestDigest};
@@ -38,7 +38,7 @@ pub(super) fn session_row(row: &Row<'_>, from: usize) -> rusqlite::Result<Sessio
 
 /// A session's row by its key, with its number in the table.
 pub(super) fn kept(connection: &Connection, tenant: &TenantId, id: &SessionId) -> rusqlite::Result<Option<(i64, SessionRow)>> {
-    const SELECT: &str = concat!("SELECT number, ", session_columns!(), " FROM sessions WHERE tenant = ?1 AND id = ?2");
+    const SELECT: &str = concat!("SELECT number, ", read_session_columns!(), " FROM sessions WHERE tenant = ?1 AND id = ?2");
     connection
         .prepare_cached(SELECT)?
         .query_row((tenant.as_str(), id.as_str()), |row| Ok((row.get(0)?, session_row(row, 1)?)))
@@ -50,7 +50,8 @@ pub(super) fn insert(connection: &Connection, tenant: &TenantId, row: &SessionRo
     const INSERT: &str = concat!(
         "INSERT INTO sessions (",
         session_columns!(),
-        ", tenant, ends_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL, NULL, ?16, ?17)"
+        ", tenant, ends_at, mark) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL, NULL, ?16, ?17, \
+         coalesce((SELECT max(mark) FROM user_ends WHERE tenant = ?16 AND user_id = ?2), 0))"
     );
     connection.prepare_cached(INSERT)?.execute(params![
         row.id,

@@ -1,7 +1,7 @@
 //! How sessions end, and what is left of them.
 
 use vestibule_model::Timestamp;
-use vestibule_sessions::{Committed, Initiator, KnownSession, SessionChange, SessionCursor, Store};
+use vestibule_sessions::{Committed, EndedAll, Initiator, KnownSession, SessionChange, SessionCursor, Store};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -90,7 +90,8 @@ async fn a_session_ends_at_the_very_moment_of_its_time(database: &Database) {
     let page = |now| store.sessions_of(&acme, &anna, None, 10, now);
     assert_eq!(page(at(9)).await.unwrap().sessions.len(), 4);
     assert_eq!(page(at(10)).await.unwrap().sessions.len(), 0);
-    assert_eq!(store.end_all_of(&tenant("acme"), &anna, Initiator::RpLogout, at(10)).await.unwrap(), 0);
+    let ended = store.end_all_of(&tenant("acme"), &anna, Initiator::RpLogout, at(10), 100).await.unwrap();
+    assert_eq!(ended, EndedAll::Written(0));
 }
 
 async fn all_sessions_of_a_user_end_together(database: &Database) {
@@ -103,10 +104,10 @@ async fn all_sessions_of_a_user_end_together(database: &Database) {
     store.end(&tenant("acme"), &id("s3"), Initiator::RpLogout, at(2)).await.unwrap();
     let end = |now| {
         let store = store.clone();
-        async move { store.end_all_of(&tenant("acme"), &user("anna"), Initiator::AccountDeleted, now).await.unwrap() }
+        async move { store.end_all_of(&tenant("acme"), &user("anna"), Initiator::AccountDeleted, now, 100).await.unwrap() }
     };
-    assert_eq!(end(at(5)).await, 2);
-    assert_eq!(end(at(6)).await, 0);
+    assert_eq!(end(at(5)).await, EndedAll::Written(2));
+    assert_eq!(end(at(6)).await, EndedAll::Written(0));
     assert_eq!(ended(&*store, "s1", at(7)).await, Some((at(5), Initiator::AccountDeleted)));
     assert_eq!(ended(&*store, "s3", at(7)).await, Some((at(2), Initiator::RpLogout)));
     assert!(find(&*store, "s4", at(7)).await.is_some());

@@ -29,6 +29,7 @@ mod claims;
 mod clients;
 mod delivery_model;
 mod doubt;
+mod ending_many;
 mod endings;
 mod faults_of_files;
 mod faults_of_servers;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use vestibule_sessions::{Committed, Initiator, SessionChange, Store};
+use vestibule_sessions::{EndedAll, Committed, Initiator, SessionChange, Store};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -144,7 +144,10 @@ async fn whoever_ends_a_session_at_once_with_others_is_one(database: &Database) 
                 let acme = tenant("acme");
                 match caller % 3 {
                     0 => u64::from(store.end(&acme, &id(&session), Initiator::RpLogout, at(2)).await.unwrap()),
-                    1 => store.end_all_of(&acme, &user("anna"), Initiator::AccountDeleted, at(2)).await.unwrap(),
+                    1 => match store.end_all_of(&acme, &user("anna"), Initiator::AccountDeleted, at(2), 100).await.unwrap() {
+                        EndedAll::Written(sessions) => sessions,
+                        EndedAll::Marked => panic!("there are few"),
+                    },
                     _ => {
                         let login = does(&session, SessionChange::End(Initiator::SessionRevoked), at(2));
                         u64::from(matches!(store.commit_login(login).await.unwrap(), Committed::Done { .. }))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::task::JoinSet;
-use vestibule_sessions::{Committed, DeliveryState, Initiator, LogKind, LogoutInitiators, LogoutSettings, SessionChange};
+use vestibule_sessions::{EndedAll, Committed, DeliveryState, Initiator, LogKind, LogoutInitiators, LogoutSettings, SessionChange};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -64,7 +64,7 @@ async fn every_way_to_end_owes_the_same(database: &Database) {
         match session {
             "ended" => assert!(store.end(&acme, &id(session), Initiator::RpLogout, at(5)).await.unwrap()),
             "ended-all" => {
-                assert_eq!(store.end_all_of(&acme, &user("anna"), Initiator::AccountDeleted, at(5)).await.unwrap(), 1);
+                assert_eq!(store.end_all_of(&acme, &user("anna"), Initiator::AccountDeleted, at(5), 100).await.unwrap(), EndedAll::Written(1));
             }
             _ => assert_eq!(commit(&*store, does(session, SessionChange::End(Initiator::SessionRevoked), at(5))).await, None),
         }
@@ -170,7 +170,7 @@ async fn what_does_not_end_owes_nothing(database: &Database) {
         assert!(!matches!(store.commit_login(login).await.unwrap(), Committed::Done { session: Some(_) }));
         commit(&*store, does("not-there", SessionChange::Keep, at(6))).await;
     }
-    assert_eq!(store.end_all_of(&acme, &user("anna"), Initiator::IdpLogout, at(6)).await.unwrap(), 0);
+    assert_eq!(store.end_all_of(&acme, &user("anna"), Initiator::IdpLogout, at(6), 100).await.unwrap(), EndedAll::Written(0));
     let anothers = uses("acme", "of-boris", "boris", at(6));
     commit(&*store, anothers).await;
     let stolen = does("of-boris", SessionChange::End(Initiator::SessionRevoked), at(7));
@@ -202,7 +202,9 @@ async fn ends_at_once_owe_once(database: &Database) {
                 let acme = tenant("acme");
                 match caller % 3 {
                     0 => drop(store.end(&acme, &id(&session), Initiator::RpLogout, at(2)).await.unwrap()),
-                    1 => drop(store.end_all_of(&acme, &user("anna"), Initiator::AccountDeleted, at(2)).await.unwrap()),
+                    1 => {
+                        store.end_all_of(&acme, &user("anna"), Initiator::AccountDeleted, at(2), 100).await.unwrap();
+                    }
                     _ => {
                         let login = does(&session, SessionChange::End(Initiator::SessionRevoked), at(2));
                         drop(store.commit_login(login).await.unwrap());

@@ -1,6 +1,6 @@
 //! No tenant sees or changes what is another's, though ids are the same.
 
-use vestibule_sessions::{Initiator, KnownSession, LogPosition};
+use vestibule_sessions::{EndedAll, Initiator, KnownSession, LogPosition};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -33,7 +33,7 @@ async fn no_tenant_changes_what_is_anothers(database: &Database) {
     let before = commit(&*store, login("s1", at(1))).await;
     let other = tenant("other");
     assert!(!store.end(&other, &id("s1"), Initiator::RpLogout, at(2)).await.unwrap());
-    assert_eq!(store.end_all_of(&other, &user("anna"), Initiator::RpLogout, at(2)).await.unwrap(), 0);
+    assert_eq!(store.end_all_of(&other, &user("anna"), Initiator::RpLogout, at(2), 100).await.unwrap(), EndedAll::Written(0));
     assert_eq!(store.replace_metadata(&other, &id("s1"), metadata(&[("a", "1")]), at(2)).await.unwrap(), None);
     let mut same = uses("other", "s1", "boris", at(2));
     same.transaction = Some(answered(transaction("t1"), "other's".into()));

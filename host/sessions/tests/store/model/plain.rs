@@ -8,6 +8,9 @@ use vestibule_sessions::Initiator;
 
 use crate::parts::logins::*;
 
+/// Sessions of a user whose ends are written at once.
+pub(super) const AT_ONCE: usize = 1;
+
 /// One thing that happens. Small numbers are names: there are few of each, so that they meet.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
@@ -110,6 +113,7 @@ pub(super) enum Outcome {
     TooMany,
     Found(bool),
     Count(u64),
+    Marked,
     Swept(u64, u64),
     Nothing,
 }
@@ -149,7 +153,7 @@ impl Model {
                         count += 1;
                     }
                 }
-                Outcome::Count(count)
+                if count > AT_ONCE as u64 { Outcome::Marked } else { Outcome::Count(count) }
             }
             Step::Sweep { keeps } => {
                 let mut expired = 0;
