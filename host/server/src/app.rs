@@ -13,6 +13,7 @@ use crate::bodies::Bodies;
 use crate::client_auth::ClientAuth;
 use crate::config::{Configuration, HostName, QuotaSettings};
 use crate::executions::Executions;
+use crate::login::StoredAnswers;
 use crate::metrics::Metrics;
 use crate::refusals::Refusals;
 use crate::registry::Deployments;
@@ -39,6 +40,7 @@ struct Inner {
     connector: Arc<Connector>,
     /// What one tenant may store.
     quota: QuotaSettings,
+    answers: StoredAnswers,
     /// That a session has ended, and applications are to be told.
     ended: Arc<Notify>,
     client_auth: ClientAuth,
@@ -85,6 +87,7 @@ impl App {
             executions,
             connector,
             quota: configuration.quota,
+            answers: StoredAnswers::new(configuration.quota.answers, configuration.keep.transactions),
             ended: Arc::default(),
             client_auth,
             marked: Notify::new(),
@@ -149,6 +152,11 @@ impl App {
     /// What one tenant may store.
     pub(crate) fn quota(&self) -> QuotaSettings {
         self.0.quota
+    }
+
+    /// Which answers are stored.
+    pub(crate) fn answers(&self) -> &StoredAnswers {
+        &self.0.answers
     }
 
     pub(crate) fn connector(&self) -> &Arc<Connector> {

@@ -14,10 +14,12 @@ use vestibule::model::{ActionId, SecretError, SessionLifetimes, Settings, Tenant
 use vestibule::{Binding, Flow, LoadError, Loader};
 
 use crate::api::discovery::Documents;
+use crate::api::list_turns::ListTurns;
 use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, StreamName, TenantSettings};
 use crate::keys::{KeyError, KeyRing, Purpose, SigningAlgorithm};
 use crate::rate::Rate;
 use crate::registry::Part;
+use crate::registry::upload_rate::UploadRate;
 use crate::tokens::{Issuer, RemoteKeys, Verifier};
 
 /// Components of one tenant that arrive at one time: fewer than of all of them together.
@@ -141,8 +143,12 @@ pub(crate) struct Tenant {
     pub(crate) documents: Documents,
     /// Bytes of its requests' bodies that are in memory.
     pub(crate) bodies: AtomicU64,
+    /// Its lists that are read at one time.
+    pub(crate) lists: ListTurns,
     /// Its components that arrive at one time.
     pub(crate) uploads: Semaphore,
+    /// How many bytes of components it uploads.
+    pub(crate) upload_rate: UploadRate,
     /// Its components that are sent at one time.
     pub(crate) downloads: Arc<Semaphore>,
 }
@@ -262,7 +268,9 @@ impl Tenant {
             rate: Rate::new(settings.rate),
             documents: Documents::default(),
             bodies: AtomicU64::new(0),
+            lists: ListTurns::new(),
             uploads: Semaphore::new(UPLOADS),
+            upload_rate: UploadRate::new(),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),
             settings: settings.clone(),
         })

@@ -41,7 +41,7 @@ pub use registry::{
     NewAction, NewBinding, NewBindings, PolicyRevision, Registry, SealedSecret, SecretChange, SecretInfo, SecretName,
     StoredAction, StoredFlow, StoredPolicy, Trigger, TriggerError, Version, VersionList,
 };
-pub use session::{Actor, Device, Ended, Initiator, InitiatorError, Method, Session, SessionClient};
+pub use session::{Actor, Device, Ended, Initiator, InitiatorError, Method, SESSION_CLIENTS, Session, SessionClient};
 pub use sqlite::{SqliteSettings, SqliteStore};
 pub use store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
 pub use tokens::{ActionUid, BindingUid, Claim, DeliveryId, ExecutionUid, Holder, UuidError, VersionUid};

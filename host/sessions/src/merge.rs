@@ -3,7 +3,7 @@
 use vestibule_model::{Metadata, Timestamp};
 
 use crate::login::{Committed, SessionChange, SessionLogin, UsedSession};
-use crate::session::{Device, Ended, Session, SessionClient};
+use crate::session::{Device, Ended, SESSION_CLIENTS, Session, SessionClient};
 
 /// A session's row: one that is alive, or what is left of one that has ended.
 #[derive(Clone, Debug)]
@@ -133,7 +133,7 @@ fn change(mut session: Session, login: &SessionLogin, used: Option<&UsedSession>
 }
 
 fn add_client(clients: &mut Vec<SessionClient>, client_id: &str) {
-    if !clients.iter().any(|client| client.client_id == client_id) {
+    if clients.len() < SESSION_CLIENTS && !clients.iter().any(|client| client.client_id == client_id) {
         clients.push(SessionClient { client_id: client_id.to_owned() });
     }
 }

@@ -82,14 +82,14 @@ pub(crate) async fn list(
     if query.from.is_some() || query.take.is_some() {
         let from = after(query.from.as_deref()).map(str::parse::<ClientId>).transpose();
         let from = from.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
-        let page = app.store().clients(id, from.as_ref(), by_cursor).await?;
+        let page = tenant.lists.read(app.store().clients(id, from.as_ref(), by_cursor)).await?;
         let mut answer = Map::new();
         answer.insert("clients".to_owned(), page.clients.iter().map(show).collect());
         answer.extend(page.next.map(|next| ("next".to_owned(), next.as_str().into())));
         return Ok(Json(Value::Object(answer)));
     }
     let skip = before(query.page, by_page)?;
-    let clients: Vec<Value> = app.store().clients_from(id, skip, by_page).await?.iter().map(show).collect();
+    let clients: Vec<Value> = tenant.lists.read(app.store().clients_from(id, skip, by_page)).await?.iter().map(show).collect();
     if query.include_totals != Some(true) {
         return Ok(Json(clients.into()));
     }

@@ -60,16 +60,18 @@ pub(crate) async fn list(
     caller: Caller,
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let tenant = &caller.may(&[Scope::ReadLogs])?.settings.id;
+    let caller_tenant = caller.may(&[Scope::ReadLogs])?;
+    let (tenant, lists) = (&caller_tenant.settings.id, &caller_tenant.lists);
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
     let (by_checkpoint, by_page) = (how_many("take", query.take)?, how_many("per_page", query.per_page)?);
     let entries = if query.from.is_some() || query.take.is_some() {
         let from = after(query.from.as_deref()).map(str::parse::<LogPosition>).transpose();
         let from = from.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
-        app.store().log_after(tenant, from.unwrap_or_default(), by_checkpoint).await?
+        lists.read(app.store().log_after(tenant, from.unwrap_or_default(), by_checkpoint)).await?
     } else {
         let skip = before(query.page, by_page)?;
-        let entries: Vec<Value> = app.store().latest_log(tenant, skip, by_page).await?.into_iter().map(shown).collect();
+        let entries = lists.read(app.store().latest_log(tenant, skip, by_page)).await?;
+        let entries: Vec<Value> = entries.into_iter().map(shown).collect();
         if query.include_totals == Some(true) {
             // No total: to count a tenant's log takes longer than to read a page of it.
             return Ok(Json(json!({ "start": skip, "limit": by_page, "length": entries.len(), "logs": entries })));

@@ -6,6 +6,7 @@ mod clients;
 pub(crate) mod discovery;
 pub(crate) mod document;
 mod health;
+pub(crate) mod list_turns;
 pub(crate) mod logs;
 mod metrics;
 mod object;

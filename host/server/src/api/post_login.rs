@@ -37,7 +37,7 @@ use crate::request::{Caller, body};
         (status = 403, description = "The token's scope is too little.", body = ErrorBody),
         (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
-        (status = 409, description = "The session has ended, or is another user's; or the transaction's id was sent with another login.", body = ErrorBody),
+        (status = 409, description = "The session has ended, or is another user's; or the transaction's id was sent with another login, or its answer is not stored.", body = ErrorBody),
         (status = 413, description = "The event is too large.", body = ErrorBody),
         (status = 503, description = "Too busy, or the store can't be written to. See `Retry-After`.", body = ErrorBody),
     )
@@ -48,7 +48,7 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, headers: HeaderM
     let event = Event::from_json(&json).map_err(|error| ApiError::invalid_body(error.to_string()))?;
     let user = event.user.id.clone();
     let started = std::time::SystemTime::now();
-    let answer = login(tenant, event, app.runtime(), app.store(), started.into()).await?;
+    let answer = login(tenant, event, app.runtime(), app.store(), app.answers(), started.into()).await?;
     let (json, is_repeated) = match answer {
         Answer::Now { outcome, json, execution } => {
             app.metrics().login(tenant, &outcome);
@@ -61,6 +61,11 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, headers: HeaderM
                 app.executions().tell(Executed { id, tenant, user, outcome, started: started.into() });
             }
             (json, false)
+        }
+        Answer::Repeated(json) if json.is_empty() => {
+            let message = "this transaction has been committed, and its answer is not stored: it was too long, or the tenant had stored as \
+                           many bytes of answers as it may (`quota.answers`); begin a new login, with a new transaction";
+            return Err(ApiError::conflict("answer_not_stored", message));
         }
         Answer::Repeated(json) => (json, true),
     };

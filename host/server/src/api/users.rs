@@ -72,7 +72,8 @@ pub(crate) async fn sessions(
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
     let take = how_many("take", query.take)?;
     let after = after(query.from.as_deref()).map(cursor).transpose()?;
-    let page = app.store().sessions_of(&tenant.settings.id, &user, after.as_ref(), take, Timestamp::now()).await?;
+    let list = app.store().sessions_of(&tenant.settings.id, &user, after.as_ref(), take, Timestamp::now());
+    let page = tenant.lists.read(list).await?;
     Ok(Json(PageBody {
         sessions: page.sessions.into_iter().map(SessionBody::from).collect(),
         next: page.next.map(|SessionCursor(id)| URL_SAFE_NO_PAD.encode(id.as_str())),

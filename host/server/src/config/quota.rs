@@ -7,12 +7,14 @@ use super::section::Section;
 pub struct QuotaSettings {
     /// Clients, those included that the configuration declares. The Management API creates none beyond.
     pub clients: u64,
+    /// Bytes of the answers of logins, within the time for which they are kept; each server counts its own. An answer beyond is not stored.
+    pub answers: u64,
 }
 
 impl Default for QuotaSettings {
-    /// A client has 50 kB at most, so these are 50 MB.
+    /// A client has 50 kB at most, so these are 50 MB. Answers have two kilobytes as a rule, so these are 500 logins a second for an hour.
     fn default() -> Self {
-        Self { clients: 1_000 }
+        Self { clients: 1_000, answers: 4 << 30 }
     }
 }
 
@@ -21,6 +23,7 @@ impl QuotaSettings {
         let mut settings = Self::default();
         if let Some(section) = file.section("quota") {
             settings.clients = number(&section, "clients").unwrap_or(settings.clients);
+            settings.answers = bytes(&section, "answers").unwrap_or(settings.answers);
             section.finish();
         }
         settings
@@ -35,6 +38,16 @@ fn number(section: &Section<'_>, key: &'static str) -> Option<u64> {
     }
     section.source.mistake(&given.span, format!("`quota.{key}` is a number from 1 to {most}"), "");
     None
+}
+
+fn bytes(section: &Section<'_>, key: &'static str) -> Option<u64> {
+    let given = section.amount(key)?;
+    let bytes = vestibule::limits::bytes(&given.value).and_then(|bytes| u64::try_from(bytes).ok());
+    if bytes.is_none() {
+        let what = format!("`quota.{key}` can't be {:?}", given.value);
+        section.source.mistake(&given.span, what, "write bytes, such as \"512 MiB\"");
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -52,8 +65,8 @@ mod tests {
 
     #[test]
     fn a_quota_is_as_written_or_the_default() {
-        assert_eq!(parse("").unwrap(), QuotaSettings { clients: 1_000 });
-        assert_eq!(parse("[quota]\nclients = 5").unwrap(), QuotaSettings { clients: 5 });
+        assert_eq!(parse("").unwrap(), QuotaSettings { clients: 1_000, answers: 4 << 30 });
+        assert_eq!(parse("[quota]\nclients = 5\nanswers = \"1 MiB\"").unwrap(), QuotaSettings { clients: 5, answers: 1 << 20 });
         let mistake = parse("[quota]\nclients = 0").unwrap_err();
         assert!(mistake.contains(":3:") && mistake.contains("`quota.clients` is a number from 1"), "{mistake}");
     }

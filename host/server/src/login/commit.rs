@@ -7,11 +7,24 @@ use vestibule::model::event::{Session as EventSession, SessionTimes};
 use vestibule::model::outcome::Decision;
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule_sessions::{
-    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, NewTransaction, Session, SessionChange,
-    SessionLogin, UsedSession,
+    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, NewTransaction, SESSION_CLIENTS, Session,
+    SessionChange, SessionLogin, UsedSession,
 };
 
 use crate::tenant::Tenant;
+
+/// Bytes that are stored of a text of the event, in the session and in the log. A browser's name has 100 to 300, an id 255 at most: so one
+/// that was cut is no other's.
+const STORED_TEXT: usize = 512;
+/// Bytes that the log has of the reason of a denial.
+const STORED_REASON: usize = 4_096;
+/// Ways in which a user has proved who they are that are stored with a session.
+const STORED_METHODS: usize = 32;
+
+/// What is stored of a text of the event.
+fn stored(text: &str) -> &str {
+    &text[..text.floor_char_boundary(STORED_TEXT)]
+}
 
 /// What is kept of a session takes the place of what the platform says of it.
 pub(super) fn continue_with(event: &mut Event, kept: &Session) {
@@ -26,6 +39,11 @@ pub(super) fn continue_with(event: &mut Event, kept: &Session) {
         expires_at: kept.expires_at,
     });
     session.set_clients(kept.clients.iter().map(|client| client.client_id.clone()));
+}
+
+/// What is stored of the reason of a denial, which an Action writes.
+fn stored_reason(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(STORED_REASON)]
 }
 
 /// All that a login commits.
@@ -83,16 +101,21 @@ fn used(event: &Event, session: &EventSession, now: Timestamp) -> UsedSession {
     UsedSession {
         created_at: times.created_at.unwrap_or(now),
         authenticated_at: times.authenticated_at.unwrap_or(now),
-        client_id: event.client.id.clone(),
-        clients: session.clients().map(str::to_owned).collect(),
-        user_agent: event.request.user_agent.clone(),
-        ip: Some(event.request.ip.clone()),
-        asn: event.request.asn.clone(),
+        client_id: stored(&event.client.id).to_owned(),
+        clients: session.clients().take(SESSION_CLIENTS).map(|client| stored(client).to_owned()).collect(),
+        user_agent: event.request.user_agent.as_deref().map(|text| stored(text).to_owned()),
+        ip: Some(stored(&event.request.ip).to_owned()),
+        asn: event.request.asn.as_deref().map(|text| stored(text).to_owned()),
         methods: event
             .authentication
             .methods
             .iter()
-            .map(|method| Method { name: method.name.clone(), timestamp: method.timestamp, kind: method.kind.clone() })
+            .take(STORED_METHODS)
+            .map(|method| Method {
+                name: stored(&method.name).to_owned(),
+                timestamp: method.timestamp,
+                kind: method.kind.as_deref().map(|kind| stored(kind).to_owned()),
+            })
             .collect(),
         metadata: session.metadata.clone(),
         actor: None,
@@ -102,18 +125,18 @@ fn used(event: &Event, session: &EventSession, now: Timestamp) -> UsedSession {
 /// What the tenant's log says of a login: who, where from, to which application, and how it ended. No e-mail address and no name.
 fn log_entry(tenant: &Tenant, event: &Event, outcome: &Outcome, execution: Option<&ExecutionUid>, now: Timestamp) -> NewLogEntry {
     let mut body: BTreeMap<&str, Value> = BTreeMap::new();
-    body.insert("client_id", event.client.id.as_str().into());
-    body.insert("client_name", event.client.name.as_str().into());
+    body.insert("client_id", stored(&event.client.id).into());
+    body.insert("client_name", stored(&event.client.name).into());
     body.insert("user_id", event.user.id.as_str().into());
-    body.insert("connection", event.connection.name.as_str().into());
-    body.insert("strategy", event.connection.strategy.as_str().into());
-    body.insert("ip", event.request.ip.as_str().into());
+    body.insert("connection", stored(&event.connection.name).into());
+    body.insert("strategy", stored(&event.connection.strategy).into());
+    body.insert("ip", stored(&event.request.ip).into());
     for (name, value) in [("user_agent", &event.request.user_agent), ("hostname", &event.request.hostname)] {
-        body.extend(value.as_deref().map(|value| (name, value.into())));
+        body.extend(value.as_deref().map(|value| (name, stored(value).into())));
     }
     let session = event.session.as_ref();
     body.extend(session.map(|session| ("session_id", session.id.as_str().into())));
-    body.extend(event.organization.as_ref().map(|organization| ("organization_id", organization.id.as_str().into())));
+    body.extend(event.organization.as_ref().map(|organization| ("organization_id", stored(&organization.id).into())));
     let mut details = Map::new();
     if let Some(id) = event.transaction.as_ref().and_then(|transaction| transaction.id.as_deref()) {
         details.insert("transaction_id".to_owned(), id.into());
@@ -122,7 +145,7 @@ fn log_entry(tenant: &Tenant, event: &Event, outcome: &Outcome, execution: Optio
     let kind = match &outcome.decision {
         Decision::Allow => LogKind::SuccessfulLogin,
         Decision::Deny { reason, action } => {
-            body.insert("description", reason.as_str().into());
+            body.insert("description", stored_reason(reason).into());
             details.insert("action".to_owned(), action.to_string().into());
             LogKind::FailedLogin
         }
@@ -139,4 +162,18 @@ fn log_entry(tenant: &Tenant, event: &Event, outcome: &Outcome, execution: Optio
         body.insert("details", Value::Object(details));
     }
     NewLogEntry { kind, date: now, body: body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_text_is_cut_between_two_characters() {
+        assert_eq!(stored("Firefox"), "Firefox");
+        assert_eq!(stored(&"a".repeat(900_000)).len(), STORED_TEXT);
+        let crabs = format!("a{}", "\u{1F980}".repeat(1_000));
+        assert_eq!(stored(&crabs).len(), STORED_TEXT - 3);
+        assert_eq!(stored_reason(&"a".repeat(STORED_REASON + 1)).len(), STORED_REASON);
+    }
 }

@@ -1,5 +1,6 @@
 //! A login: what is kept of its session goes in, the tenant's Actions run, and what they asked for is committed, all at once or not at all.
 
+mod answers;
 mod commit;
 
 use std::borrow::Cow;
@@ -10,6 +11,7 @@ use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule::{Context, Runtime};
 use vestibule_sessions::{Committed, Ended, ExecutionUid, KnownSession, NewTransaction, RequestDigest, Store, TransactionId};
 
+pub(crate) use self::answers::StoredAnswers;
 use crate::error::ApiError;
 use crate::tenant::Tenant;
 
@@ -27,7 +29,7 @@ pub(crate) enum Answer {
         /// Its execution's id; none where no Actions are bound.
         execution: Option<ExecutionUid>,
     },
-    /// It was sent before.
+    /// It was sent before. It is empty where the answer of then is not stored.
     Repeated(Arc<str>),
 }
 
@@ -40,6 +42,7 @@ pub(crate) async fn login(
     mut event: Event,
     runtime: &Runtime,
     store: &dyn Store,
+    answers: &StoredAnswers,
     now: Timestamp,
 ) -> Result<Answer, ApiError> {
     let id = &tenant.settings.id;
@@ -72,8 +75,11 @@ pub(crate) async fn login(
     for _ in 0..TRIES {
         let outcome = runtime.run(&running.flow, Arc::clone(&event), &context).await?;
         let json = json(&outcome)?;
-        let kept = transaction.clone().map(|id| NewTransaction { id, request, answer: Arc::clone(&json) });
-        let commit = commit::of(tenant, &event, &outcome, kept, execution.as_ref(), now);
+        let stored = transaction.clone().map(|id| {
+            let answer = answers.stored(&tenant.settings.id, &outcome, &json, now);
+            NewTransaction { id, request, answer }
+        });
+        let commit = commit::of(tenant, &event, &outcome, stored, execution.as_ref(), now);
         match store.commit_login(commit).await? {
             Committed::Done { .. } => return Ok(Answer::Now { outcome: Box::new(outcome), json, execution }),
             Committed::Repeated { answer } => {

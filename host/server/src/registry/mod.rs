@@ -10,6 +10,7 @@ mod metrics;
 pub(crate) mod seal;
 pub(crate) mod settings;
 pub(crate) mod trial;
+pub(crate) mod upload_rate;
 mod watch;
 
 use std::sync::Arc;

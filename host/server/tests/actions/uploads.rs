@@ -14,9 +14,7 @@ async fn what_is_no_action_is_told_to_its_author_and_can_not_be_deployed() {
     let running = start().await;
     let id = running.create("gate", json!({})).await;
     for (component, error, told) in [
-        (&b"no WebAssembly at all"[..], "not_wasm", "vestibule build"),
-        (b"\0asm\x01\0\0\0", "core_module", "component"),
-        (b"\0asm\x0d\0\x01\0", "missing_export", "does not export"),
+        (&b"\0asm\x0d\0\x01\0"[..], "missing_export", "does not export"),
         (artifacts::OPENS_A_SOCKET, "not_offered", "wasi:sockets"),
     ] {
         let action = running.upload(&id, component).await;
@@ -28,6 +26,16 @@ async fn what_is_no_action_is_told_to_its_author_and_can_not_be_deployed() {
         assert_eq!((status, &answer["errorCode"]), (400, &json!("build_failed")), "{answer}");
         assert!(answer["message"].as_str().unwrap().contains(failed["msg"].as_str().unwrap()), "{answer}");
     }
+    // What doesn't begin as a component does is not stored at all.
+    let before = running.get(&format!("actions/{id}")).await;
+    let path = format!("/api/v2/actions/actions/{id}/component");
+    for (body, error) in
+        [(&b"no WebAssembly at all"[..], "not_wasm"), (b"\0asm\x01\0\0\0", "no_component"), (b"\0asm", "no_component")]
+    {
+        let (status, answer) = running.answer(running.request(Method::PUT, &path).body(body)).await;
+        assert_eq!((status, &answer["errorCode"]), (400, &json!(error)), "{answer}");
+    }
+    assert_eq!(running.get(&format!("actions/{id}")).await, before);
     // What was wrong is forgotten with what is right.
     let action = running.upload(&id, artifacts::DENIES).await;
     assert_eq!((&action["status"], &action["errors"]), (&json!("built"), &json!([])));
@@ -173,8 +181,10 @@ fn leb128(mut number: usize) -> Vec<u8> {
 async fn whoever_reads_components_slowly_holds_up_themselves_alone() {
     let running = start().await;
     let id = running.create("gate", json!({})).await;
-    // It is no component, and larger than what the system and the server keep of an answer that nobody reads.
-    running.upload(&id, &vec![7; 24 << 20]).await;
+    // It begins as a component does, and is larger than what the system and the server keep of an answer that nobody reads.
+    let mut large = vec![7; 24 << 20];
+    large[..8].copy_from_slice(b"\0asm\x0d\0\x01\0");
+    running.upload(&id, &large).await;
     let path = format!("/api/v2/actions/actions/{id}/component");
     let ask = |host: &'static str, token: String| {
         let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\r\n");

@@ -90,13 +90,7 @@ pub(super) async fn expire(mut lease: Lease, now: Timestamp, at_most: usize) -> 
 }
 
 /// Ends these sessions in a transaction that has begun, and commits it: how many there were.
-pub(super) async fn end_these(
-    lease: Lease,
-    tenant: &[u8],
-    ids: &[&[u8]],
-    ended: Ended,
-    now: Timestamp,
-) -> Result<u64, Trouble> {
+pub(super) async fn end_these(lease: Lease, tenant: &[u8], ids: &[&[u8]], ended: Ended, now: Timestamp) -> Result<u64, Trouble> {
     let update = lease.prepare(END_THESE).await?;
     let (at, initiator) = (millis(ended.at), ended.initiator.as_str());
     let rows = lease.client()?.query(&update, &[&tenant, &ids, &at, &initiator]).await?;

@@ -5,7 +5,7 @@ use vestibule_model::{SessionId, TenantId, Timestamp, UserId};
 
 use super::Errors;
 use super::rows::{kept, session_row};
-use crate::columns::{self, millis, is_marked, read_session_columns};
+use crate::columns::{self, is_marked, millis, read_session_columns};
 use crate::error::StoreError;
 use crate::log::{LogEntry, LogPosition};
 use crate::session::Session;

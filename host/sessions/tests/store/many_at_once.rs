@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use vestibule_sessions::{EndedAll, Committed, Initiator, SessionChange, Store};
+use vestibule_sessions::{Committed, EndedAll, Initiator, SessionChange, Store};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;

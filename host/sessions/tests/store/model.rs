@@ -9,8 +9,8 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::Value;
 use vestibule_model::{Metadata, Timestamp};
 use vestibule_sessions::{
-    Committed, Ended, EndedAll, Initiator, KnownSession, LogEntry, LogKind, LoginCommit, MetadataChanges, Retention, SessionChange,
-    SessionLogin, Store, UsedSession,
+    Committed, Ended, EndedAll, Initiator, KnownSession, LogEntry, LogKind, LoginCommit, MetadataChanges, Retention,
+    SessionChange, SessionLogin, Store, UsedSession,
 };
 
 use self::plain::{AT_ONCE, Model, Outcome, Row, Step, session_of, step, tenant_of, user_of};
@@ -179,7 +179,9 @@ async fn any_history_ends_as_the_model_says(database: &Database) {
         TestRunner::new(config)
             .run(&histories, |steps| {
                 runtime.block_on(async {
-                    database.execute("DELETE FROM sessions; DELETE FROM user_ends; DELETE FROM transactions; DELETE FROM log").await;
+                    database
+                        .execute("DELETE FROM sessions; DELETE FROM user_ends; DELETE FROM transactions; DELETE FROM log")
+                        .await;
                     let mut model = Model::default();
                     for step in &steps {
                         let number = model.logins;

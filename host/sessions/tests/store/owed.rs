@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::task::JoinSet;
-use vestibule_sessions::{EndedAll, Committed, DeliveryState, Initiator, LogKind, LogoutInitiators, LogoutSettings, SessionChange};
+use vestibule_sessions::{
+    Committed, DeliveryState, EndedAll, Initiator, LogKind, LogoutInitiators, LogoutSettings, SessionChange,
+};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -64,7 +66,10 @@ async fn every_way_to_end_owes_the_same(database: &Database) {
         match session {
             "ended" => assert!(store.end(&acme, &id(session), Initiator::RpLogout, at(5)).await.unwrap()),
             "ended-all" => {
-                assert_eq!(store.end_all_of(&acme, &user("anna"), Initiator::AccountDeleted, at(5), 100).await.unwrap(), EndedAll::Written(1));
+                assert_eq!(
+                    store.end_all_of(&acme, &user("anna"), Initiator::AccountDeleted, at(5), 100).await.unwrap(),
+                    EndedAll::Written(1)
+                );
             }
             _ => assert_eq!(commit(&*store, does(session, SessionChange::End(Initiator::SessionRevoked), at(5))).await, None),
         }

@@ -56,7 +56,8 @@ pub(crate) async fn list(
     caller: Caller,
     query: Result<Query<ActionQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
+    let caller_tenant = caller.may(&[Scope::ReadActions])?;
+    let tenant = &caller_tenant.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
     let trigger = query.trigger_id.as_deref().map(str::parse::<Trigger>).transpose();
     let name = query.action_name.as_deref().map(str::parse::<ActionName>).transpose();
@@ -66,7 +67,7 @@ pub(crate) async fn list(
         deployed: query.deployed,
     };
     let page = Numbered::read(query.page, query.per_page)?;
-    let found = app.store().actions(tenant, filter, page.skip, page.take()).await?;
+    let found = caller_tenant.lists.read(app.store().actions(tenant, filter, page.skip, page.take())).await?;
     let actions = found.actions.iter().map(shown::action).collect();
     Ok(Json(page.answer("actions", actions, found.total)))
 }

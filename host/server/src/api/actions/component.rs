@@ -1,5 +1,7 @@
 //! `/api/v2/actions/actions/{id}/component`: what an Action is made of.
 
+use std::time::Instant;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -17,6 +19,10 @@ use crate::error::ApiError;
 use crate::registry::build;
 use crate::request::{BODY_TIME, Caller, PathId, large_body};
 use crate::tenant::Tenant;
+
+/// How WebAssembly begins; and behind that the version and the layer of components.
+const MAGIC: &[u8] = b"\0asm";
+const COMPONENT: &[u8] = b"\x0d\0\x01\0";
 
 /// Uploads a component, and builds it: the answer comes when that has ended, well (`status` is `built`) or not (`failed`, with `errors`). The build
 /// goes on when the caller hangs up. Nothing runs it yet: that is what `deploy` is for.
@@ -42,10 +48,13 @@ pub(crate) async fn upload(
     find(&app, tenant, &id).await?;
     let turn = app.registry().upload_turn(caller_tenant).await?;
     let limit = app.runtime().settings().host_limits.component_bytes;
+    caller_tenant.upload_rate.check(Instant::now()).map_err(ApiError::too_many_requests)?;
     let bytes = large_body(&headers, request, limit).await?;
+    caller_tenant.upload_rate.take(bytes.len(), Instant::now());
     if bytes.is_empty() {
         return Err(ApiError::invalid_body("the body is empty; send the component that `vestibule build` makes"));
     }
+    check_preamble(&bytes)?;
     // It takes tens of milliseconds for a large one.
     let hashing = tokio::task::spawn_blocking(move || (ComponentDigest::of(&bytes), bytes)).await;
     let (digest, bytes) = hashing.map_err(|error| ApiError::internal(&error))?;
@@ -58,6 +67,21 @@ pub(crate) async fn upload(
     drop(turn);
     let action = build::build(&app, tenant, &id, &digest).await?.ok_or_else(no_action)?;
     Ok(Json(shown::action(&action)))
+}
+
+/// Whether the body begins as a component does. What doesn't is not stored.
+fn check_preamble(bytes: &[u8]) -> Result<(), ApiError> {
+    if !bytes.starts_with(MAGIC) {
+        return Err(ApiError::bad_request(
+            "not_wasm",
+            "the body is no WebAssembly; send the component that `vestibule build` makes",
+        ));
+    }
+    if bytes.get(MAGIC.len()..).is_none_or(|rest| !rest.starts_with(COMPONENT)) {
+        let message = "the body is WebAssembly, and no component; send the component that `vestibule build` makes";
+        return Err(ApiError::bad_request("no_component", message));
+    }
+    Ok(())
 }
 
 /// The component that was uploaded last.

@@ -45,7 +45,8 @@ pub(crate) async fn list(
     caller: Caller,
     query: Result<Query<ExecutionQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
+    let caller_tenant = caller.may(&[Scope::ReadActions])?;
+    let tenant = &caller_tenant.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
     let take = how_many("take", query.take)?;
     let from = after(query.from.as_deref()).map(str::parse::<ExecutionCursor>).transpose();
@@ -57,7 +58,7 @@ pub(crate) async fn list(
         action: action.map_err(|error| ApiError::invalid_query(format!("`action`: {error}")))?,
         status: status.map_err(|()| ApiError::invalid_query("`status` is `final`, `partial` or `canceled`"))?,
     };
-    let page = app.store().executions(tenant, filter, from, take).await?;
+    let page = caller_tenant.lists.read(app.store().executions(tenant, filter, from, take)).await?;
     let mut answer = Map::new();
     answer.insert("executions".to_owned(), page.executions.into_iter().map(shown).collect());
     answer.extend(page.next.map(|next| ("next".to_owned(), next.to_string().into())));

@@ -41,11 +41,13 @@ pub(crate) async fn list(
     PathId(id): PathId<ActionUid>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let tenant = &caller.may(&[Scope::ReadActions])?.settings.id;
+    let caller_tenant = caller.may(&[Scope::ReadActions])?;
+    let tenant = &caller_tenant.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
     let page = Numbered::read(query.page, query.per_page)?;
     let action = find(&app, tenant, &id).await?;
-    let found = app.store().versions(tenant, &id, page.skip, page.take()).await?.ok_or_else(no_action)?;
+    let list = app.store().versions(tenant, &id, page.skip, page.take());
+    let found = caller_tenant.lists.read(list).await?.ok_or_else(no_action)?;
     let versions = found.versions.iter().map(|version| shown::version(&action, version)).collect();
     Ok(Json(page.answer("versions", versions, found.total)))
 }
