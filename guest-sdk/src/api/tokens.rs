@@ -13,6 +13,31 @@ pub struct AccessToken(pub(super) ());
 impl AccessToken {
     /// Sets a claim of the tenant's own, to anything that serde writes as JSON. The last call for a name counts.
     ///
+    /// `None` sets the claim to `null`, which is a value to those who read the token. To leave the claim out, as `undefined` in JavaScript
+    /// does, make no call:
+    ///
+    /// ```
+    /// use vestibule_sdk::testing::Login;
+    /// use vestibule_sdk::{Api, Event, PostLogin, Result};
+    ///
+    /// struct OrganizationClaims;
+    ///
+    /// impl PostLogin for OrganizationClaims {
+    ///     fn on_execute_post_login(event: &Event, api: &Api) -> Result {
+    ///         let organization = event.organization().map(|organization| organization.name);
+    ///         api.access_token().set_custom_claim("null_without_one", &organization)?;
+    ///         if let Some(name) = organization {
+    ///             api.access_token().set_custom_claim("absent_without_one", name)?;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let claims = Login::new().run::<OrganizationClaims>().access_token.unwrap().claims;
+    /// assert!(claims["null_without_one"].value.is_null());
+    /// assert!(!claims.contains_key("absent_without_one"));
+    /// ```
+    ///
     /// # Errors
     /// When the name is empty, longer than 255 characters or reserved, or all claims would take more than 100,000 bytes.
     pub fn set_custom_claim(&self, name: &str, value: impl Serialize) -> Result<(), TokenError> {
@@ -42,7 +67,8 @@ impl AccessToken {
 pub struct IdToken(pub(super) ());
 
 impl IdToken {
-    /// Sets a claim of the tenant's own, to anything that serde writes as JSON. The last call for a name counts.
+    /// Sets a claim of the tenant's own, to anything that serde writes as JSON. The last call for a name counts. `None` sets the claim to
+    /// `null`; [`AccessToken::set_custom_claim`] shows how to leave a claim out.
     ///
     /// # Errors
     /// When the name is empty, longer than 255 characters or reserved, or all claims would take more than 100,000 bytes.
