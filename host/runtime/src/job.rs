@@ -77,7 +77,9 @@ impl Job {
         let mut sandbox = Sandbox::new(login, binding, &limits, budget, Arc::clone(&computed), context, place);
         if action.sends_requests() {
             let allowed = sandbox.binding.origins.clone().unwrap_or_default();
-            sandbox.http = Some(Box::new(Http::new(Arc::clone(runtime.client()), allowed, Arc::clone(&limits))));
+            let tenant = sandbox.login.event().tenant.id.clone();
+            let http = Http::new(Arc::clone(runtime.client()), tenant, allowed, Arc::clone(&limits));
+            sandbox.http = Some(Box::new(http));
         }
         sandbox.recorder = profiled.then(|| Box::new(Recorder::new(&limits)));
         let mut store = Store::new(runtime.engine(), sandbox);

@@ -15,6 +15,7 @@ mod crossing;
 mod engine;
 mod error;
 mod failure;
+mod fair;
 mod fingerprint;
 mod flow;
 mod http;
@@ -45,8 +46,8 @@ pub use context::Context;
 pub use error::{LoadError, RunError, RuntimeError};
 pub use flow::{Binding, Flow, OnFailure};
 pub use http::{
-    Connector, HttpSettings, InvalidCertificate, InvalidOrigin, Origin, Resolve, ResolveFuture, RootCertificate, Stream,
-    SystemResolver,
+    Connector, HttpSettings, InvalidCertificate, InvalidOrigin, NameServer, NameServerError, Origin, Resolve, ResolveFuture,
+    RootCertificate, Stream, SystemResolver,
 };
 pub use inspect::{CONTRACT, Capabilities, Capability, InvalidCapability};
 pub use limits::{FlowLimits, HostLimits, Limits, TenantLimits};

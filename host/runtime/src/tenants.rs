@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vestibule_model::TenantId;
 
 use crate::error::RunError;
+use crate::fair::{Bounds, FairPermit, FairSemaphore, Share};
 use crate::lane::Begin;
 use crate::limits::{HostLimits, TenantLimits};
 use crate::turns::TenantNumber;
@@ -34,7 +35,7 @@ const REMEMBERED: usize = 1_024;
 pub(crate) struct Tenants {
     known: Mutex<Known>,
     /// One permit for each sandbox of the host.
-    sandboxes: Arc<Semaphore>,
+    sandboxes: Arc<FairSemaphore>,
     limits: TenantLimits,
     since: Instant,
 }
@@ -51,6 +52,8 @@ struct Known {
 #[derive(Debug)]
 pub(crate) struct Tenant {
     logins: Arc<Semaphore>,
+    /// Of the host's sandboxes.
+    sandboxes: Arc<Share>,
     waiting: AtomicUsize,
     /// What it is known by in the slow lane.
     pub(crate) number: TenantNumber,
@@ -65,17 +68,24 @@ pub(crate) struct Tenant {
 pub(crate) struct Admitted {
     pub(crate) tenant: Arc<Tenant>,
     _login: OwnedSemaphorePermit,
-    _sandbox: OwnedSemaphorePermit,
+    _sandbox: FairPermit,
 }
 
 impl Tenants {
     pub(crate) fn new(limits: &TenantLimits, host: &HostLimits) -> Self {
-        let sandboxes = Arc::new(Semaphore::new(host.sandboxes));
+        let bounds = Bounds {
+            total: host.sandboxes,
+            reserve: host.reserve(),
+            few: limits.tenant_reserve,
+            // A login takes one, and `tenant_logins` bounds these.
+            most: usize::MAX,
+        };
+        let sandboxes = FairSemaphore::new(bounds);
         let known = Known { tenants: HashMap::new(), next_number: 0, forget_at: REMEMBERED };
         Self { known: Mutex::new(known), sandboxes, limits: limits.clone(), since: Instant::now() }
     }
 
-    /// Gives a login its place, at once or when its turn has come. In between it waits until it is ready, at its tenant's own cost: no sandbox
+    /// Gives a login its place, at once or when its turn has come: a sandbox goes to the waiting tenant that holds fewest. In between it waits until it is ready, at its tenant's own cost: no sandbox
     /// is kept from others meanwhile.
     ///
     /// # Errors
@@ -92,13 +102,17 @@ impl Tenants {
             Ok(login) => login,
             Err(_) => {
                 let _waiting = tenant.wait(self.limits.tenant_queue).ok_or_else(|| self.too_busy(id, "tenant_queue"))?;
-                acquire(&tenant.logins, until(), timers).await.ok_or_else(|| self.too_busy(id, "queue_time"))?
+                let login = in_time(Arc::clone(&tenant.logins).acquire_owned(), until(), timers).await.and_then(Result::ok);
+                login.ok_or_else(|| self.too_busy(id, "queue_time"))?
             }
         };
         let ready = ready.await;
-        let sandbox = match Arc::clone(&self.sandboxes).try_acquire_owned() {
-            Ok(sandbox) => sandbox,
-            Err(_) => acquire(&self.sandboxes, until(), timers).await.ok_or_else(|| self.too_busy(id, "sandboxes"))?,
+        let sandbox = match self.sandboxes.try_acquire(&tenant.sandboxes) {
+            Some(sandbox) => sandbox,
+            None => {
+                let sandbox = in_time(self.sandboxes.acquire(&tenant.sandboxes), until(), timers).await;
+                sandbox.ok_or_else(|| self.too_busy(id, "sandboxes"))?
+            }
         };
         Ok((Admitted { tenant, _login: login, _sandbox: sandbox }, ready))
     }
@@ -150,6 +164,7 @@ impl Tenants {
         known.next_number += 1;
         let tenant = Arc::new(Tenant {
             logins: Arc::new(Semaphore::new(self.limits.tenant_logins)),
+            sandboxes: Arc::default(),
             waiting: AtomicUsize::new(0),
             number: known.next_number,
             taken: AtomicU64::new(0),
@@ -221,12 +236,12 @@ impl Drop for Waiting<'_> {
     }
 }
 
-async fn acquire(semaphore: &Arc<Semaphore>, until: Instant, timers: &Handle) -> Option<OwnedSemaphorePermit> {
-    let permit = {
+async fn in_time<T>(waiting: impl Future<Output = T>, until: Instant, timers: &Handle) -> Option<T> {
+    let waiting = {
         let _entered = timers.enter();
-        tokio::time::timeout_at(until.into(), Arc::clone(semaphore).acquire_owned())
+        tokio::time::timeout_at(until.into(), waiting)
     };
-    permit.await.ok()?.ok()
+    waiting.await.ok()
 }
 
 #[cfg(test)]
@@ -234,7 +249,12 @@ mod tests {
     use super::*;
 
     fn tenants(logins: usize, queue: usize, sandboxes: usize) -> Tenants {
-        let limits = TenantLimits { tenant_logins: logins, tenant_queue: queue, queue_time: Duration::from_millis(50) };
+        let limits = TenantLimits {
+            tenant_logins: logins,
+            tenant_queue: queue,
+            queue_time: Duration::from_millis(50),
+            ..TenantLimits::default()
+        };
         Tenants::new(&limits, &HostLimits { sandboxes, ..HostLimits::default() })
     }
 
@@ -288,6 +308,32 @@ mod tests {
         let timers = Handle::current();
         let _runs = admit(&tenants, &id("acme"), &timers).await.unwrap();
         assert_eq!(limit(admit(&tenants, &id("globex"), &timers).await), "sandboxes");
+    }
+
+    #[tokio::test]
+    async fn sandboxes_that_many_logins_hold_leave_the_reserve() {
+        // The pool of a default host, in small: 16 sandboxes, of which 4 are the reserve.
+        let tenants = Tenants::new(
+            &TenantLimits {
+                tenant_logins: 8,
+                queue_time: Duration::from_millis(50),
+                tenant_reserve: 1,
+                ..TenantLimits::default()
+            },
+            &HostLimits { sandboxes: 16, ..HostLimits::default() },
+        );
+        let timers = Handle::current();
+        let mut held = Vec::new();
+        for name in ["first", "second", "third"] {
+            for _ in 0..8 {
+                held.extend(admit(&tenants, &id(name), &timers).await.ok());
+            }
+        }
+        assert_eq!(held.len(), 12 + 1, "the third has its one of the reserve");
+        for name in ["honest", "another", "one-more"] {
+            held.push(admit(&tenants, &id(name), &timers).await.unwrap());
+        }
+        assert_eq!(limit(admit(&tenants, &id("too-many"), &timers).await), "sandboxes");
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::time::Instant;
 use url::{Position, Url};
+use vestibule::model::TenantId;
 use vestibule::model::outcome::RequestError;
 use vestibule::{Connector, Origin};
 
@@ -126,6 +127,7 @@ impl Drop for Connection {
 /// When there is no answer.
 pub(crate) async fn post(
     connector: &Connector,
+    tenant: &TenantId,
     open: &mut Option<Connection>,
     place: &Place,
     message: Message<'_>,
@@ -133,16 +135,17 @@ pub(crate) async fn post(
     let until = Instant::now() + TIME;
     let kept = open.take();
     let was_kept = kept.is_some();
-    match attempt(connector, kept, open, place, message, until).await {
+    match attempt(connector, tenant, kept, open, place, message, until).await {
         // A receiver may close a connection that has rested just when it is used again: that is no answer and no failure (RFC 9112, section
         // 9.3.1), and what comes twice has the same id.
-        Err(PostError::HungUp) if was_kept => attempt(connector, None, open, place, message, until).await,
+        Err(PostError::HungUp) if was_kept => attempt(connector, tenant, None, open, place, message, until).await,
         answered => answered,
     }
 }
 
 async fn attempt(
     connector: &Connector,
+    tenant: &TenantId,
     kept: Option<Connection>,
     open: &mut Option<Connection>,
     place: &Place,
@@ -152,7 +155,7 @@ async fn attempt(
     let sending = async {
         let mut connection = match kept {
             Some(connection) => connection,
-            None => connect(connector, place, until).await?,
+            None => connect(connector, tenant, place, until).await?,
         };
         let request = Request::builder()
             .method(Method::POST)
@@ -184,8 +187,8 @@ async fn attempt(
     Ok(answer)
 }
 
-async fn connect(connector: &Connector, place: &Place, until: Instant) -> Result<Connection, PostError> {
-    let stream = connector.connect(&place.origin, until).await?;
+async fn connect(connector: &Connector, tenant: &TenantId, place: &Place, until: Instant) -> Result<Connection, PostError> {
+    let stream = connector.connect(tenant, &place.origin, until).await?;
     let handshake = http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await;
     let (sender, driven) = handshake.map_err(broken)?;
     let driver = tokio::spawn(async move {

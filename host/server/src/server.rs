@@ -129,7 +129,11 @@ impl Server {
         let compiled = configuration.actions.compiled;
         let loader = loader(&runtime, &state, parts.compiler, compiled).map_err(|reason| of_state(&configuration, reason))?;
         let keys = private_folder(&state, "keys").map_err(|reason| of_state(&configuration, reason))?;
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("vestibule").build();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent("vestibule")
+            .dns_resolver(Arc::new(crate::tokens::IssuerNames::new(Arc::clone(&configuration.sandbox.http.resolver))))
+            .build();
         let client = client.map_err(|error| StartError::Client(error.to_string()))?;
         let tenants = tenants(&configuration, &loader, &keys, &parts.read_component, &client).await?;
         let streams = plans(&configuration).map_err(StartError::Tenants)?;
@@ -358,6 +362,7 @@ fn takes_a_new_start(old: &Configuration, new: &Configuration) -> Option<&'stati
         ("state", old.state == new.state),
         ("store", same(&old.store, &new.store)),
         ("count_fuel", old.sandbox.count_fuel == new.sandbox.count_fuel),
+        ("dns", same(&old.sandbox.http.resolver, &new.sandbox.http.resolver)),
         ("allowed_networks", same(&old.sandbox.http, &new.sandbox.http)),
         ("limits", same(&old.sandbox, &new.sandbox)),
         ("log", old.log == new.log),

@@ -72,6 +72,12 @@ pub enum RequestError {
     /// The host has no address.
     #[error("its host's name can't be resolved")]
     NotResolved,
+    /// As many names of the tenant are being looked up as may be at one time, and none of these lookups ended soon enough.
+    #[error("its host's name was not looked up: {allowed} lookups of the tenant, or all of the host's, were not answered yet")]
+    LookupsBusy {
+        /// Lookups of one tenant at one time.
+        allowed: usize,
+    },
     /// None of the host's addresses takes connections.
     #[error("its host takes no connection")]
     NotConnected,
@@ -132,6 +138,7 @@ impl RequestError {
             Self::AddressRefused { .. } => "address_refused",
             Self::NotEncrypted => "not_encrypted",
             Self::NotResolved => "not_resolved",
+            Self::LookupsBusy { .. } => "lookups_busy",
             Self::NotConnected => "not_connected",
             Self::Tls { .. } => "tls",
             Self::Protocol => "protocol",

@@ -7,14 +7,14 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "a bench without its parts is to stop at once")]
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use vestibule::model::{Event, Settings as Values};
-use vestibule::{Binding, Context, Flow, HttpSettings, Origin, Runtime, Settings};
+use vestibule::{Binding, Context, Flow, HttpSettings, Origin, Runtime, Settings, SystemResolver};
 use vestibule_test_artifacts as artifacts;
 
 /// Turns alone and beside each attack, and logins of the quiet tenant in each.
@@ -27,18 +27,30 @@ const ATTACKERS: usize = 100;
 
 const EVENT: &[u8] = include_bytes!("../../../../examples/events/organization-login.json");
 
-/// What the other tenant does.
+/// What the other tenants do.
 struct Attack {
     name: &'static str,
     component: &'static [u8],
+    /// How many of them.
+    tenants: usize,
+    /// Whether requests go to a name whose name server never answers, and not to a server that doesn't.
+    by_name: bool,
 }
 
-const ATTACKS: [Attack; 5] = [
-    Attack { name: "computes without end", component: artifacts::LOOPS_FOR_EVER },
-    Attack { name: "floods its log", component: artifacts::FLOODS_THE_LOG },
-    Attack { name: "takes all of its memory", component: artifacts::GROWS_MEMORY },
-    Attack { name: "holds requests open", component: artifacts::SENDS_REQUESTS },
-    Attack { name: "waits without end", component: artifacts::SLEEPS_FOR_EVER },
+impl Attack {
+    const fn of(name: &'static str, component: &'static [u8]) -> Self {
+        Self { name, component, tenants: 1, by_name: false }
+    }
+}
+
+const ATTACKS: [Attack; 7] = [
+    Attack::of("computes without end", artifacts::LOOPS_FOR_EVER),
+    Attack::of("floods its log", artifacts::FLOODS_THE_LOG),
+    Attack::of("takes all of its memory", artifacts::GROWS_MEMORY),
+    Attack::of("holds requests open", artifacts::SENDS_REQUESTS),
+    Attack::of("waits without end", artifacts::SLEEPS_FOR_EVER),
+    Attack { tenants: 4, ..Attack::of("four tenants wait without end", artifacts::SLEEPS_FOR_EVER) },
+    Attack { by_name: true, ..Attack::of("looks up names without answer", artifacts::SENDS_REQUESTS) },
 ];
 
 fn main() {
@@ -50,22 +62,31 @@ fn main() {
     let (turns, logins) = if is_bench { (TURNS, LOGINS) } else { (1, 20) };
     // A platform's executor: two threads, on which it calls the host.
     let platform = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("an executor");
-    let http = HttpSettings { allowed_networks: vec!["127.0.0.0/8".parse().expect("a network")], ..HttpSettings::default() };
+    // Nothing reads what comes.
+    let names = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
+    let name_server = names.local_addr().expect("an address").to_string().parse().expect("a name server");
+    let http = HttpSettings {
+        allowed_networks: vec!["127.0.0.0/8".parse().expect("a network")],
+        resolver: Arc::new(SystemResolver::with_name_servers(vec![name_server])),
+        ..HttpSettings::default()
+    };
     let host = Runtime::new(Settings { http, ..Settings::default() }).expect("a runtime");
-    let silent = silent_server();
-    let quiet = tenant(&host, "quiet", artifacts::ORGANIZATION_SESSION_METADATA, silent);
+    let silent = format!("http://{}", silent_server());
+    let quiet = tenant(&host, "quiet", artifacts::ORGANIZATION_SESSION_METADATA, &silent);
     login_times(&platform, &host, &quiet, logins);
 
-    println!("| the other tenant | logins of its own | median alone | beside it | p99 alone | beside it | |");
+    println!("| the other tenants | logins of their own | median alone | beside it | p99 alone | beside it | |");
     println!("|---|---|---|---|---|---|---|");
     for attack in ATTACKS {
-        let other = tenant(&host, "other", attack.component, silent);
+        let origin = if attack.by_name { "https://never.example" } else { silent.as_str() };
+        let others: Vec<_> =
+            (0..attack.tenants).map(|number| tenant(&host, &format!("other-{number}"), attack.component, origin)).collect();
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         let attacked = Arc::new(AtomicU64::new(0));
         for _ in 0..turns {
             alone.extend(login_times(&platform, &host, &quiet, logins));
             let stop = Arc::new(AtomicBool::new(false));
-            let attackers = start(&platform, &host, &other, &stop, &attacked);
+            let attackers: Vec<_> = others.iter().flat_map(|other| start(&platform, &host, other, &stop, &attacked)).collect();
             std::thread::sleep(Duration::from_millis(50));
             beside.extend(login_times(&platform, &host, &quiet, logins));
             stop.store(true, Ordering::Relaxed);
@@ -94,12 +115,11 @@ fn main() {
 /// A tenant's flow of one Action, and its event.
 type Tenant = (Arc<Flow>, Arc<Event>);
 
-fn tenant(host: &Runtime, id: &str, component: &[u8], server: SocketAddr) -> Tenant {
+fn tenant(host: &Runtime, id: &str, component: &[u8], origin: &str) -> Tenant {
     let mut event = Event::from_json(EVENT).expect("the event is right");
     event.tenant.id = id.parse().expect("a tenant's id");
-    let origin = format!("http://{server}");
     let mut values = Values::default();
-    values.set("url", origin.clone()).expect("configuration");
+    values.set("url", origin.to_owned()).expect("configuration");
     let allowed = [origin.parse::<Origin>().expect("an origin")];
     let action = host.load("action", component).expect("an Action");
     let binding = Binding::new(action).configuration(values).allow_requests(allowed);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
+use vestibule_model::TenantId;
 use vestibule_model::outcome::RequestError;
 
 use super::HttpSettings;
@@ -16,9 +17,13 @@ use super::resolver::Resolve;
 use super::socket::Stream;
 use super::tls;
 use crate::error::RuntimeError;
+use crate::fair::{Bounds, FairByTenant};
 
 /// Addresses of one host that are tried, each with its share of the time that is left.
 const TRIED: usize = 4;
+
+/// A tenant with fewer lookups than this may use the reserve of them. Names that are answered take milliseconds: few are enough.
+const FEW_LOOKUPS: usize = 2;
 
 /// From an origin to a connection that may be used: what all requests of Actions share, and a host's own requests to where tenants say.
 ///
@@ -27,6 +32,8 @@ const TRIED: usize = 4;
 pub struct Connector {
     networks: Networks,
     resolver: Arc<dyn Resolve>,
+    lookups: FairByTenant,
+    tenant_lookups: usize,
     tls: TlsConnector,
 }
 
@@ -40,16 +47,23 @@ impl Connector {
         Ok(Self {
             networks: Networks::new(settings.allowed_networks.clone()),
             resolver: Arc::clone(&settings.resolver),
+            lookups: FairByTenant::new(Bounds {
+                total: settings.lookups.max(1),
+                reserve: settings.lookups / 2,
+                few: FEW_LOOKUPS,
+                most: settings.tenant_lookups.max(1),
+            }),
+            tenant_lookups: settings.tenant_lookups.max(1),
             tls: Arc::new(tls).into(),
         })
     }
 
-    /// A connection to the origin's server, which has proved its name where the origin is encrypted. It speaks HTTP/1.1.
+    /// A connection for a tenant to the origin's server, which has proved its name where the origin is encrypted. It speaks HTTP/1.1.
     ///
     /// # Errors
-    /// When there is none until then, or an address of the host is refused.
-    pub async fn connect(&self, origin: &Origin, until: Instant) -> Result<Box<dyn Stream>, RequestError> {
-        let addresses = self.addresses(origin).await?;
+    /// When there is none until then, too many names of the tenant are being looked up, or an address of the host is refused.
+    pub async fn connect(&self, tenant: &TenantId, origin: &Origin, until: Instant) -> Result<Box<dyn Stream>, RequestError> {
+        let addresses = self.addresses(tenant, origin, until).await?;
         let stream = dial(&addresses, origin.port(), until).await?;
         // Requests are written whole: waiting for more would only be slower.
         let _ = stream.set_nodelay(true);
@@ -83,10 +97,17 @@ impl Connector {
 
     /// The addresses of the origin's host, each of them checked. One that is refused refuses all: whoever answers for the name must not
     /// be able to choose by order.
-    async fn addresses(&self, origin: &Origin) -> Result<Vec<IpAddr>, RequestError> {
+    async fn addresses(&self, tenant: &TenantId, origin: &Origin, until: Instant) -> Result<Vec<IpAddr>, RequestError> {
         let addresses = match origin.host() {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => self.resolver.resolve(name.as_ref()).await.unwrap_or_default(),
+            Host::Name(name) => {
+                let now = Instant::now();
+                let waits_until = now + until.saturating_duration_since(now) / 2;
+                let turn = tokio::time::timeout_at(waits_until, self.lookups.acquire(tenant)).await;
+                let _lookup = turn.map_err(|_| RequestError::LookupsBusy { allowed: self.tenant_lookups })?;
+                // The permit is held until the lookup has ended or was dropped.
+                self.resolver.resolve(name.as_ref()).await.unwrap_or_default()
+            }
         };
         if addresses.is_empty() {
             return Err(RequestError::NotResolved);

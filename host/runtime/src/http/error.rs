@@ -31,6 +31,7 @@ fn code(error: &RequestError) -> ErrorCode {
         RequestError::InvalidOrigin => ErrorCode::HttpRequestUriInvalid,
         RequestError::MethodNotOffered { .. } => ErrorCode::HttpRequestMethodInvalid,
         RequestError::AddressRefused { .. } => ErrorCode::DestinationIpProhibited,
+        RequestError::LookupsBusy { .. } => ErrorCode::DnsTimeout,
         RequestError::NotResolved => ErrorCode::DnsError(DnsErrorPayload { rcode: None, info_code: None }),
         RequestError::NotConnected => ErrorCode::ConnectionRefused,
         RequestError::Tls { .. } => ErrorCode::TlsCertificateError,

@@ -17,6 +17,7 @@ mod tls;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use vestibule_model::TenantId;
 use vestibule_model::outcome::RequestReport;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
@@ -29,7 +30,7 @@ use crate::sandbox::Sandbox;
 
 pub use connect::Connector;
 pub use origin::{InvalidOrigin, Origin};
-pub use resolver::{Resolve, ResolveFuture, SystemResolver};
+pub use resolver::{NameServer, NameServerError, Resolve, ResolveFuture, SystemResolver};
 pub use socket::Stream;
 pub use tls::{InvalidCertificate, RootCertificate};
 
@@ -52,11 +53,25 @@ pub struct HttpSettings {
     pub root_certificates: Vec<RootCertificate>,
     /// What resolves names.
     pub resolver: Arc<dyn Resolve>,
+    /// Names that are looked up at one time, of all tenants. Half of these are a reserve for tenants with fewer than two.
+    pub lookups: usize,
+    /// Names of one tenant that are looked up at one time. One more waits for half of the time that its request has for a connection.
+    pub tenant_lookups: usize,
 }
+
+/// A lookup takes up to twelve sockets, and mostly milliseconds.
+const LOOKUPS: usize = 32;
+const TENANT_LOOKUPS: usize = 8;
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { allowed_networks: Vec::new(), root_certificates: Vec::new(), resolver: Arc::new(SystemResolver) }
+        Self {
+            allowed_networks: Vec::new(),
+            root_certificates: Vec::new(),
+            resolver: Arc::new(SystemResolver::default()),
+            lookups: LOOKUPS,
+            tenant_lookups: TENANT_LOOKUPS,
+        }
     }
 }
 
@@ -67,9 +82,9 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Of a binding that allows these origins.
-    pub(crate) fn new(client: Arc<Connector>, allowed: Arc<[Origin]>, limits: Arc<Limits>) -> Self {
-        Self { context: WasiHttpCtx::new(), sender: Sender::new(Some(client), allowed, limits) }
+    /// Of a tenant's binding that allows these origins.
+    pub(crate) fn new(client: Arc<Connector>, tenant: TenantId, allowed: Arc<[Origin]>, limits: Arc<Limits>) -> Self {
+        Self { context: WasiHttpCtx::new(), sender: Sender::new(Some((client, tenant)), allowed, limits) }
     }
 
     /// Of a component that imports the types alone: it can make up requests, and send none.

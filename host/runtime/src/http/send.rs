@@ -9,6 +9,7 @@ use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, Uri};
+use vestibule_model::TenantId;
 use vestibule_model::http::is_header_of_the_host;
 use vestibule_model::outcome::RequestError;
 use wasmtime_wasi_http::io::TokioIo;
@@ -26,9 +27,12 @@ use crate::limits::Limits;
 /// Bytes of a request's body that wait to be sent; twice as many can.
 const CHUNK: usize = 64 << 10;
 
+/// What connects, and for whom.
+type Client = (Arc<Connector>, TenantId);
+
 /// What sends an Action's requests.
 pub(crate) struct Sender {
-    client: Option<Arc<Connector>>,
+    client: Option<Client>,
     allowed: Arc<[Origin]>,
     limits: Arc<Limits>,
     made: usize,
@@ -38,12 +42,12 @@ pub(crate) struct Sender {
 type Answered = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl Sender {
-    pub(crate) fn new(client: Option<Arc<Connector>>, allowed: Arc<[Origin]>, limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(client: Option<Client>, allowed: Arc<[Origin]>, limits: Arc<Limits>) -> Self {
         Self { client, allowed, limits, made: 0, record: Record::default() }
     }
 
     /// Looks at a request before anything is done for it, and writes it down.
-    fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Arc<Connector>, Origin, Recorded), RequestError> {
+    fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Client, Origin, Recorded), RequestError> {
         let origin = origin(request.uri());
         let written = origin.as_ref().map(Origin::to_string).unwrap_or_default();
         let allowed = self.limits.requests;
@@ -62,7 +66,7 @@ impl Sender {
         admitted.map(|(client, origin)| (client, origin, recorded.clone())).map_err(|error| recorded.failed(error))
     }
 
-    fn check(&self, origin: Origin, request: &Request<WasiBody>) -> Result<(Arc<Connector>, Origin), RequestError> {
+    fn check(&self, origin: Origin, request: &Request<WasiBody>) -> Result<(Client, Origin), RequestError> {
         let client = self.client.as_ref().filter(|_| self.allowed.contains(&origin)).ok_or(RequestError::OriginNotAllowed)?;
         if request.method() == Method::CONNECT {
             return Err(RequestError::MethodNotOffered { method: method(request) });
@@ -71,7 +75,7 @@ impl Sender {
         if length.is_some_and(|length| length > self.limits.request_bytes) {
             return Err(RequestError::RequestTooLarge { allowed: self.limits.request_bytes });
         }
-        Ok((Arc::clone(client), origin))
+        Ok((client.clone(), origin))
     }
 }
 
@@ -129,7 +133,7 @@ fn is_forbidden(name: &HeaderName) -> bool {
 
 /// A request that is under way.
 struct Exchange {
-    client: Arc<Connector>,
+    client: Client,
     origin: Origin,
     recorded: Recorded,
     limits: Arc<Limits>,
@@ -142,9 +146,9 @@ impl Exchange {
         self,
         request: Request<WasiBody>,
     ) -> Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), RequestError> {
-        let Self { client, origin, recorded, limits, deadlines } = self;
+        let Self { client: (client, tenant), origin, recorded, limits, deadlines } = self;
         let until = deadlines.connection.at;
-        let stream = deadlines.connection.keep(client.connect(&origin, until)).await?;
+        let stream = deadlines.connection.keep(client.connect(&tenant, &origin, until)).await?;
         let stream = Counted::new(stream, recorded.clone(), &limits);
         let (response, connection) = deadlines.head.keep(exchange(stream, prepared(request, &origin)?)).await?;
         recorded.answered(response.status().as_u16());

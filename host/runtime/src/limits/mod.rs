@@ -91,6 +91,10 @@ limits! {
         /// Logins that wait for their turn.
         tenant_queue: number = 256, at most 10_000;
             "logins of one tenant that wait for their turn", "`RunError::TooBusy`";
+        /// Sandboxes that it may hold of the host's `reserved_sandboxes`: a tenant that holds fewer than this gets another one before all
+        /// that hold more.
+        tenant_reserve: number = 4, at most 5_000;
+            "sandboxes of the host's reserve that one tenant may hold", "wait for one that is not reserved";
         /// How long a login waits for its turn.
         queue_time: time = SECOND, at most SECOND * 20;
             "how long a login waits for its turn", "`RunError::TooBusy`";
@@ -103,6 +107,10 @@ limits! {
         /// Sandboxes that can live at one time. Each reserves address space, and takes memory only while it is used.
         sandboxes: number = 256, at most 10_000;
             "sandboxes that live at one time", "wait their turn, then `RunError::TooBusy`";
+        /// Sandboxes that only tenants with fewer than `tenant_reserve` may take, so that few tenants with many logins leave some for others;
+        /// at most a quarter of `sandboxes`.
+        reserved_sandboxes: number = 64, at most 2_500;
+            "sandboxes for tenants that hold fewer than `tenant_reserve`; at most a quarter of `sandboxes`", "wait for one that is not reserved";
         /// Memories beside those of the sandboxes, that a pool of many Actions has something to keep them in: each keeps the image of the Action
         /// that ran in it last, so that its next run maps nothing. Each reserves 4 GiB of address space, and keeps up to 64 KiB in memory.
         warm_memories: number = 4_096, at most 8_192;
@@ -142,6 +150,11 @@ limits! {
 }
 
 impl HostLimits {
+    /// Sandboxes that only tenants which hold few may take.
+    pub(crate) fn reserve(&self) -> usize {
+        self.reserved_sandboxes.min(self.sandboxes / 4)
+    }
+
     /// Linear memories of the pool: those of the sandboxes, and those that are kept warm beside them.
     pub(crate) fn pooled_memories(&self) -> usize {
         self.sandboxes.saturating_mul(self.memories).saturating_add(self.warm_memories)

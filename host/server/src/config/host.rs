@@ -5,9 +5,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
-use vestibule::{HttpSettings, IpNet, Settings};
+use vestibule::{HttpSettings, IpNet, NameServer, Resolve, Settings, SystemResolver};
 
 use super::reference::Reference;
 use super::section::Section;
@@ -99,9 +100,24 @@ pub(super) fn store(file: &Section<'_>, state: &Path) -> Option<StoreSettings> {
     }
 }
 
-pub(super) fn sandbox(file: &Section<'_>) -> Settings {
+/// What resolves the names of hosts to which requests go: Actions', logout tokens', streams' and those for issuers' keys.
+pub(super) fn resolver(file: &Section<'_>) -> Arc<dyn Resolve> {
+    let Some(section) = file.section("dns") else { return Arc::new(SystemResolver::default()) };
+    let name_servers = section.list::<NameServer>("name_servers");
+    if name_servers.is_empty() {
+        section.missing(
+            "name_servers",
+            "write `dns = { name_servers = [\"10.0.0.2\"] }`, or leave `dns` out: the system's are asked",
+        );
+    }
+    section.finish();
+    Arc::new(SystemResolver::with_name_servers(name_servers.into_iter().map(|server| server.value).collect()))
+}
+
+pub(super) fn sandbox(file: &Section<'_>, resolver: &Arc<dyn Resolve>) -> Settings {
     let count_fuel = file.flag("count_fuel").unwrap_or(true);
-    let mut settings = Settings { http: HttpSettings::default(), count_fuel, ..Settings::default() };
+    let http = HttpSettings { resolver: Arc::clone(resolver), ..HttpSettings::default() };
+    let mut settings = Settings { http, count_fuel, ..Settings::default() };
     if let Some(section) = file.section("limits") {
         for (name, member) in section.members() {
             let Some(amount) = member.amount() else { continue };

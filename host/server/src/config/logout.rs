@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use url::Url;
-use vestibule::{Connector, HttpSettings, IpNet, RootCertificate};
+use vestibule::{Connector, HttpSettings, IpNet, Resolve, RootCertificate};
 
 use super::host::{HostName, exists};
 use super::lifetime::Lifetime;
@@ -34,8 +34,9 @@ pub struct LogoutTokenSettings {
 const GIVE_UP_AFTER: Lifetime = Lifetime::days(1);
 
 /// The settings, and the connector that says which logout URLs are possible with them. None only where a mistake has been told.
-pub(super) fn delivery(file: &Section<'_>) -> Option<(DeliverySettings, Arc<Connector>)> {
-    let mut settings = DeliverySettings { http: HttpSettings::default(), give_up_after: GIVE_UP_AFTER };
+pub(super) fn delivery(file: &Section<'_>, resolver: &Arc<dyn Resolve>) -> Option<(DeliverySettings, Arc<Connector>)> {
+    let http = HttpSettings { resolver: Arc::clone(resolver), ..HttpSettings::default() };
+    let mut settings = DeliverySettings { http, give_up_after: GIVE_UP_AFTER };
     let section = file.section("logout");
     if let Some(section) = &section {
         let networks = section.list::<IpNet>("allowed_networks");

@@ -131,7 +131,8 @@ fn read(file: &Section<'_>) -> Option<Configuration> {
     let bodies = connections::bodies(file);
     let state = file.source.path(file.text("state").map_or("state", |state| state.value));
     let store = host::store(file, &state);
-    let sandbox = host::sandbox(file);
+    let resolver = host::resolver(file);
+    let sandbox = host::sandbox(file, &resolver);
     let log = host::log(file);
     let traces = file.parsed::<url::Url>("traces").map(|url| url.value);
     let keep = KeepSettings::read(file);
@@ -139,7 +140,7 @@ fn read(file: &Section<'_>) -> Option<Configuration> {
     let executions = actions::executions(file);
     let quota = QuotaSettings::read(file);
     let secrets_key = actions::secrets_key(file, &state);
-    let delivery = logout::delivery(file);
+    let delivery = logout::delivery(file, &resolver);
     let connector = delivery.as_ref().map(|(_, connector)| &**connector);
     let tenants = tenant::tenants(file, &sandbox, connector);
     file.finish();

@@ -149,7 +149,7 @@ impl Deliverer {
         let answered = match Place::of(delivery.receiver.as_str()) {
             Ok(place) => {
                 let message = Message { path, headers: &[(CONTENT_TYPE, FORM)], body: &body };
-                post(self.app.connector(), open, &place, message).await
+                post(self.app.connector(), &delivery.tenant, open, &place, message).await
             }
             Err(error) => Err(error),
         };

@@ -89,7 +89,7 @@ impl Webhook {
             [(CONTENT_TYPE, JSON), (ID, text(&batch.id)?), (TIMESTAMP, text(&seconds)?), (SIGNATURE, text(&signature)?)];
         let place = Place::of(&self.receiver).map_err(|error| unsent(error.to_string()))?;
         let message = Message { path: &self.path, headers: &headers, body: &body };
-        match post(connector, &mut self.open, &place, message).await {
+        match post(connector, tenant, &mut self.open, &place, message).await {
             Ok(answer) if answer.status.is_success() => Ok(()),
             Ok(answer) => Err(Unsent { reason: format!("it answers {}", answer.status.as_u16()), asked: answer.retry_after }),
             Err(error) => Err(unsent(error.to_string())),

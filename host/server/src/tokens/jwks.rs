@@ -1,5 +1,6 @@
 //! Keys of an issuer that are fetched: when they are needed, not too often, and without making logins wait for them twice.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::JwkSet;
 use tokio::sync::Mutex;
 use url::Url;
+use vestibule::Resolve;
 
 use super::verify::TokenError;
 
@@ -97,5 +99,26 @@ impl RemoteKeys {
             }
         }
         serde_json::from_slice(&body).map_err(|error| format!("it is no key set: {error}"))
+    }
+}
+
+/// Resolves the names of issuers, whose keys are fetched, as those of all other requests are: reqwest's own resolver holds a thread for each.
+pub(crate) struct IssuerNames(Arc<dyn Resolve>);
+
+impl IssuerNames {
+    pub(crate) fn new(resolver: Arc<dyn Resolve>) -> Self {
+        Self(resolver)
+    }
+}
+
+impl reqwest::dns::Resolve for IssuerNames {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let resolver = Arc::clone(&self.0);
+        Box::pin(async move {
+            let addresses = resolver.resolve(&name.as_str().to_ascii_lowercase()).await?;
+            // The port is the URL's.
+            let addresses: Vec<SocketAddr> = addresses.into_iter().map(|address| (address, 0).into()).collect();
+            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
+        })
     }
 }

@@ -5,5 +5,5 @@ mod jwks;
 mod verify;
 
 pub(crate) use issue::{Lifetime, issue};
-pub(crate) use jwks::RemoteKeys;
+pub(crate) use jwks::{IssuerNames, RemoteKeys};
 pub(crate) use verify::{Issuer, Scopes, Verifier};

@@ -1,13 +1,15 @@
 //! Dead receivers of one tenant hold up nobody else.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::Method;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
+use vestibule::SystemResolver;
 
 use crate::common::ALL_SCOPES;
 use crate::receivers::{Receiver, nobody, says};
@@ -79,4 +81,50 @@ async fn two_hundred_dead_receivers_of_one_tenant_hold_up_no_other() {
     assert!(pending.iter().all(|delivery| delivery.tenant.as_str() == "globex"));
     listening.abort();
     Arc::try_unwrap(world).ok().unwrap().stop().await;
+}
+
+/// Threads of this process.
+fn threads() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_one_tenant_without_answer_hold_no_thread_and_no_other() {
+    const CLIENTS: usize = 100;
+    const URLS: usize = 5;
+    let honest = Receiver::start(says("200 OK")).await;
+    let mut setup = Setup::default().application("shop", &honest.url());
+    for client in 0..CLIENTS {
+        let urls: Vec<String> = (0..URLS).map(|url| format!("https://u{url}-c{client}.never.test/logout")).collect();
+        writeln!(
+            setup.rest,
+            "[[tenants.globex.clients]]\nclient_id = \"c{client}\"\noidc_logout = {{ backchannel_logout_urls = {urls:?} }}"
+        )
+        .unwrap();
+    }
+    // A name server that says nothing.
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let name_server = silent.local_addr().unwrap().to_string().parse().unwrap();
+    setup.names.asks.set(SystemResolver::with_name_servers(vec![name_server])).unwrap();
+    let world = World::start(&setup).await;
+    let token = world.running.token_of("globex", ALL_SCOPES).await;
+    let post = |path: &str| world.running.client.post(format!("{}{path}", world.running.origin_of("globex"))).bearer_auth(&token);
+    for client in 0..CLIENTS {
+        let mut event = event_of("dead", &format!("c{client}"));
+        event["tenant"]["id"] = "globex".into();
+        let (status, body) = world.running.answer(post("/v1/post-login").json(&event)).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    let before = threads();
+    let ended = post("/v1/sessions/dead/end").json(&json!({ "initiator": "rp-logout" }));
+    assert_eq!(world.running.answer(ended).await.0, 204);
+    silent.recv(&mut [0; 512]).await.unwrap();
+    for number in 0..20 {
+        world.login_and_end(&format!("sess_{number}"), "shop").await;
+    }
+    assert_eq!(honest.hears(20).await.len(), 20);
+    let taken = threads().saturating_sub(before);
+    assert!(taken < 50, "{taken} threads more");
+    world.stop().await;
 }

@@ -12,7 +12,7 @@ use crate::host::{ACME, GLOBEX, Host, step};
 pub(crate) fn host(sandboxes: usize, tenant_logins: usize, tenant_queue: usize, queue_time: Duration) -> Host {
     Host::of(Settings {
         limits: limits(),
-        tenant_limits: TenantLimits { tenant_logins, tenant_queue, queue_time },
+        tenant_limits: TenantLimits { tenant_logins, tenant_queue, queue_time, ..TenantLimits::default() },
         host_limits: HostLimits { sandboxes, ..host_limits() },
         ..Settings::default()
     })

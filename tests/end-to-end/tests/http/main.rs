@@ -6,6 +6,7 @@
 mod allowed;
 mod answers;
 mod encrypted;
+mod lookups;
 mod resolved;
 mod server;
 

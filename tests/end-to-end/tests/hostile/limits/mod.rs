@@ -1,13 +1,15 @@
 //! Each limit: what is just under it passes, and what is just over it fails with that limit's error.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use vestibule::limits::{Limit, Scope};
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{Failure, LimitBroken};
-use vestibule::{Binding, FlowLimits, HostLimits, Limits, LoadError, RunError, Runtime, RuntimeError, Settings};
+use vestibule::{Binding, FlowLimits, HostLimits, Limits, LoadError, RunError, Runtime, RuntimeError, Settings, TenantLimits};
 use vestibule_test_artifacts as artifacts;
-use vestibule_tests::{host_limits, limits, settings};
+use vestibule_tests::{context, example_event, host_limits, limits, settings};
 
 mod loading;
 
@@ -45,6 +47,8 @@ limit_tests! {
     tenant_queue_just_fits_and_one_more_is_too_busy,
     queue_time_is_how_long_a_login_waits,
     sandboxes_that_are_free_are_taken_and_one_more_is_too_busy,
+    reserved_sandboxes_are_left_by_a_tenant_that_holds_many,
+    tenant_reserve_is_what_one_tenant_takes_of_the_reserve,
     slow_threads_serve_one_loop_after_the_other,
     stack_is_enough_for_a_recursion_that_ends_and_less_is_not,
     component_bytes_just_fit_and_one_more_does_not,
@@ -301,6 +305,48 @@ async fn sandboxes_that_are_free_are_taken_and_one_more_is_too_busy() {
         step(login).await;
     }
     assert_eq!(too_busy(host.login("initech", 1, vec![host.honest()]).await), "sandboxes");
+}
+
+/// A host with eight sandboxes, of which two are the reserve, and of that a tenant may have so many.
+fn host_with_a_reserve(tenant_reserve: usize) -> Host {
+    let tenant_limits = TenantLimits { tenant_logins: 8, tenant_queue: 8, queue_time: IMPATIENT, tenant_reserve };
+    let host_limits = HostLimits { sandboxes: 8, reserved_sandboxes: 2, ..host_limits() };
+    Host::of(Settings { limits: limits(), tenant_limits, host_limits, ..Settings::default() })
+}
+
+/// Begins eight logins of a tenant that sleep, of which so many get a sandbox: these.
+async fn sleepers(host: &Host, tenant: &str, expected: usize) -> JoinSet<Result<Outcome, RunError>> {
+    let flow = Arc::new(flow(tenant, sleeping(host)));
+    let mut event = example_event("organization-login");
+    event.tenant.id = tenant.parse().expect("a tenant's id");
+    let event = Arc::new(event);
+    let mut logins = JoinSet::new();
+    for _ in 0..8 {
+        let (runtime, flow, event) = (host.runtime.clone(), Arc::clone(&flow), Arc::clone(&event));
+        logins.spawn(async move { runtime.run(&flow, event, &context()).await });
+    }
+    for _ in expected..8 {
+        let refused = logins.join_next().await.expect("one more");
+        assert_eq!(too_busy(refused.expect("no panic")), "sandboxes");
+    }
+    assert!(logins.try_join_next().is_none(), "the others sleep");
+    logins
+}
+
+#[tokio::test]
+async fn reserved_sandboxes_are_left_by_a_tenant_that_holds_many() {
+    let host = host_with_a_reserve(1);
+    let _held = sleepers(&host, ACME, 6).await;
+    host.honest_login(GLOBEX).await;
+}
+
+#[tokio::test]
+async fn tenant_reserve_is_what_one_tenant_takes_of_the_reserve() {
+    for reserve in [1, 2] {
+        let host = host_with_a_reserve(reserve);
+        let _many = sleepers(&host, ACME, 6).await;
+        let _few = sleepers(&host, GLOBEX, reserve).await;
+    }
 }
 
 #[tokio::test]
