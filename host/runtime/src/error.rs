@@ -85,6 +85,26 @@ pub enum LoadError {
         /// What the validator or the compiler says.
         reason: String,
     },
+    /// It has more of what a compiler's time grows with than is allowed: it was not compiled.
+    #[error("{name} is too large to be compiled: {reason} (limit `{limit}`); {remedy}")]
+    TooComplex {
+        /// Which Action.
+        name: String,
+        /// The limit's name.
+        limit: &'static str,
+        /// What there is too much of, how much, and what is allowed.
+        reason: String,
+        /// What its author can do.
+        remedy: &'static str,
+    },
+    /// It was to be compiled in the short lane, and takes longer than is allowed there: it belongs into the long one.
+    #[error("compiling {name} took longer than {} in the short lane; it is for the long one", amount::time(*allowed))]
+    NotShort {
+        /// Which Action.
+        name: String,
+        /// What is allowed in the short lane.
+        allowed: Duration,
+    },
     /// Compiling it takes more time than is allowed.
     #[error(
         "compiling {name} took longer than {} (limit `compile_time`); smaller functions, or fewer of them, compile faster",
@@ -231,6 +251,8 @@ impl LoadError {
             Self::CoreModule { .. } => "core_module",
             Self::OverLimit { .. } => "over_limit",
             Self::Invalid { .. } => "invalid_component",
+            Self::TooComplex { .. } => "too_complex",
+            Self::NotShort { .. } => "not_short",
             Self::CompileTime { .. } => "compile_time",
             Self::CompileMemory { .. } => "compile_memory",
             Self::CompiledTooLarge { .. } => "compiled_too_large",

@@ -41,7 +41,7 @@ pub use bound::BoundAction;
 pub use cache::{Cache, CacheFuture, MemoryCache};
 pub use capabilities::phrases::{Kind, Phrase, phrase};
 pub use compilation_cache::{CacheFault, CacheKey, CacheKeyError, CompilationCache};
-pub use compile::Compiler;
+pub use compile::{CompileLane, Compiler};
 pub use context::Context;
 pub use error::{LoadError, RunError, RuntimeError};
 pub use flow::{Binding, Flow, OnFailure};

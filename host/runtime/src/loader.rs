@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use vestibule_model::{ComponentDigest, TenantId};
@@ -10,13 +11,16 @@ use wasmtime::component::Component;
 
 use crate::action::{self, Action};
 use crate::compilation_cache::{CacheFault, CompilationCache, Entry};
-use crate::compile::Compiler;
+use crate::compile::{CompileLane, Compiler, weight};
 use crate::error::{LoadError, of_wasmtime};
 use crate::fingerprint::Fingerprint;
 use crate::inspect::{CONTRACT, Capabilities};
 use crate::precompiled::Precompiled;
 use crate::run::Runtime;
 use crate::shelf::Deployed;
+
+/// Processor time of one component in the short lane. What takes longer would hold up others that take a tenth of a second.
+const SHORT: Duration = Duration::from_secs(10);
 
 /// Loads Actions that strangers have written. Cloning it is cheap; make one for a host, since its clones share the limit `compiles`.
 ///
@@ -30,8 +34,9 @@ struct Inner {
     fingerprint: Fingerprint,
     compiler: Option<Compiler>,
     cache: Option<CompilationCache>,
-    /// Of what is built and loaded. What a shelf compiles for logins has its own.
-    turns: Turns,
+    /// Of what is built and loaded, in each lane. What a shelf compiles for logins has its own.
+    short: Turns,
+    long: Turns,
 }
 
 /// An Action that has been loaded.
@@ -82,8 +87,8 @@ impl Loader {
     /// time.
     pub fn new(runtime: Runtime, compiler: Option<Compiler>, cache: Option<CompilationCache>) -> Self {
         let fingerprint = Fingerprint::of(runtime.engine());
-        let turns = Turns::new(runtime.settings().host_limits.compiles);
-        Self(Arc::new(Inner { runtime, fingerprint, compiler, cache, turns }))
+        let (short, long) = (Turns::new(1), Turns::new(runtime.settings().host_limits.compiles));
+        Self(Arc::new(Inner { runtime, fingerprint, compiler, cache, short, long }))
     }
 
     /// Loads a tenant's component, and checks that it is a post-login Action that wants nothing but what is offered.
@@ -94,12 +99,27 @@ impl Loader {
     /// When it is no such component, or compiling it takes more than is allowed: which rule it breaks, and what to do. What is wrong with
     /// the cache is no error.
     pub fn load(&self, tenant: &TenantId, fallback_name: &str, component: &[u8]) -> Result<Loaded, LoadError> {
+        match self.load_in(self.lane(fallback_name, component)?, tenant, fallback_name, component) {
+            Err(LoadError::NotShort { .. }) => self.load_in(CompileLane::Long, tenant, fallback_name, component),
+            loaded => loaded,
+        }
+    }
+
+    /// The lane that a component is compiled in: seen from counts that take a thousandth of what compiling takes.
+    ///
+    /// # Errors
+    /// When it has more of what is counted than is allowed.
+    pub fn lane(&self, fallback_name: &str, component: &[u8]) -> Result<CompileLane, LoadError> {
+        weight::lane(fallback_name, component, &self.0.runtime.settings().host_limits)
+    }
+
+    fn load_in(&self, lane: CompileLane, tenant: &TenantId, fallback_name: &str, component: &[u8]) -> Result<Loaded, LoadError> {
         let mut faults = Vec::new();
         let mut compiled = None;
         let mut entry = None;
         // Only when a component's size and kind have been looked at.
         let action = self.0.runtime.load_with(fallback_name, component, |engine| {
-            let name = (fallback_name, Some(&self.0.turns));
+            let name = (fallback_name, Some(lane));
             let (found, code) = self.component(engine, tenant, name, &mut faults, component, &mut entry)?;
             compiled = code;
             Ok(found)
@@ -113,18 +133,24 @@ impl Loader {
     /// # Errors
     /// As those of [`load`](Self::load).
     pub fn build(&self, tenant: &TenantId, fallback_name: &str, component: &[u8]) -> Result<Built, LoadError> {
-        let Loaded { action, from, faults } = self.load(tenant, fallback_name, component)?;
-        Ok(Built {
-            digest: ComponentDigest::of(component),
-            contract: CONTRACT.to_owned(),
-            capabilities: action.capabilities().clone(),
-            name: action.id().name().to_owned(),
-            version: action.id().version().to_owned(),
-            build: action::build_information(component),
-            action,
-            from,
-            faults,
-        })
+        Ok(built(self.load(tenant, fallback_name, component)?, component))
+    }
+
+    /// Builds a tenant's component as [`build`](Self::build) does, in a lane that the caller has found by [`lane`](Self::lane), and whose queue is
+    /// the caller's own.
+    ///
+    /// # Errors
+    /// As those of [`load`](Self::load), and [`LoadError::NotShort`] for one of the short lane that takes too long there.
+    pub fn build_in(
+        &self,
+        lane: CompileLane,
+        tenant: &TenantId,
+        fallback_name: &str,
+        component: &[u8],
+    ) -> Result<Built, LoadError> {
+        // Its counts have limits in whichever lane.
+        self.lane(fallback_name, component)?;
+        Ok(built(self.load_in(lane, tenant, fallback_name, component)?, component))
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -167,6 +193,7 @@ impl Loader {
             return Err(LoadError::OtherComponent { name, digest: deployed.digest, found });
         }
         action::is_component(&name, component, runtime.settings().host_limits.component_bytes)?;
+        self.lane(&name, component)?;
         let mut entry = None;
         let (found, compiled) = self.component(engine, tenant, (&name, None), faults, component, &mut entry)?;
         let action = runtime.deployed(deployed, component.len(), &found)?;
@@ -179,7 +206,7 @@ impl Loader {
         &'a self,
         engine: &Engine,
         tenant: &'a TenantId,
-        (name, turns): (&str, Option<&Turns>),
+        (name, lane): (&str, Option<CompileLane>),
         faults: &mut Vec<CacheFault>,
         component: &[u8],
         entry: &mut Option<Entry<'a>>,
@@ -192,8 +219,8 @@ impl Loader {
             Some(Ok(None)) | None => {}
         }
         let code = {
-            let _turn = turns.map(Turns::take);
-            self.compile(engine, name, component)?
+            let _turn = lane.map(|lane| self.turns(lane).take());
+            self.compile(engine, (name, lane), component)?
         };
         let component = code.component(engine).map_err(|error| action::refused(name.to_owned(), of_wasmtime(&error)))?;
         Ok((component, Some(code)))
@@ -212,12 +239,47 @@ impl Loader {
         Precompiled::Kept(verified).component(engine).map(Some).map_err(|error| entry.not_loaded(&error))
     }
 
-    fn compile(&self, engine: &Engine, name: &str, component: &[u8]) -> Result<Precompiled, LoadError> {
+    fn turns(&self, lane: CompileLane) -> &Turns {
+        match lane {
+            CompileLane::Short => &self.0.short,
+            CompileLane::Long => &self.0.long,
+        }
+    }
+
+    fn compile(
+        &self,
+        engine: &Engine,
+        (name, lane): (&str, Option<CompileLane>),
+        component: &[u8],
+    ) -> Result<Precompiled, LoadError> {
         let Inner { runtime, fingerprint, compiler, .. } = &*self.0;
+        let longest = runtime.settings().host_limits.compile_time;
+        let allowed = if lane == Some(CompileLane::Short) { longest.min(SHORT) } else { longest };
         match compiler {
-            Some(compiler) => compiler.compile(name, runtime.settings(), fingerprint, component).map(Precompiled::Answered),
+            Some(compiler) => {
+                let compiled = compiler.compile((name, allowed), runtime.settings(), fingerprint, component);
+                compiled.map(Precompiled::Answered).map_err(|error| match error {
+                    LoadError::CompileTime { name, .. } if allowed < longest => LoadError::NotShort { name, allowed },
+                    error => error,
+                })
+            }
             None => Precompiled::here(engine, component).map_err(|error| action::refused(name.to_owned(), of_wasmtime(&error))),
         }
+    }
+}
+
+/// What a registry keeps of a component that was loaded.
+fn built(Loaded { action, from, faults }: Loaded, component: &[u8]) -> Built {
+    Built {
+        digest: ComponentDigest::of(component),
+        contract: CONTRACT.to_owned(),
+        capabilities: action.capabilities().clone(),
+        name: action.id().name().to_owned(),
+        version: action.id().version().to_owned(),
+        build: action::build_information(component),
+        action,
+        from,
+        faults,
     }
 }
 

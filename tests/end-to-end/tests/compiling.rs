@@ -87,6 +87,23 @@ fn what_is_no_action_is_refused_as_it_is_without_a_process() {
 }
 
 #[test]
+fn functions_just_fit_and_one_more_is_not_compiled() {
+    let with = |functions| refused(&loader(HostLimits { functions, ..host_limits() }), &component_of(&"(func)".repeat(100)));
+    assert!(matches!(with(100), LoadError::MissingExport { .. }));
+    let error = with(99);
+    assert!(matches!(error, LoadError::TooComplex { limit: "functions", .. }), "{error}");
+    assert!(error.to_string().starts_with("suspect is too large to be compiled: functions: 100, at most 99 (limit"), "{error}");
+}
+
+#[test]
+fn block_locals_just_fit_and_one_more_is_not_compiled() {
+    let component = component_of("(func (param i32) (local i64 i64) (block) (loop))");
+    let with = |block_locals| refused(&loader(HostLimits { block_locals, ..host_limits() }), &component);
+    assert!(matches!(with(9), LoadError::MissingExport { .. }));
+    assert!(matches!(with(8), LoadError::TooComplex { limit: "block_locals", .. }));
+}
+
+#[test]
 fn compile_time_just_over_is_told_and_the_next_is_loaded() {
     let loader = loader(HostLimits { compile_time: Duration::from_secs(2), compile_memory: 3 << 30, ..host_limits() });
     let error = refused(&loader, &huge_function(SLOW, 400_000));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use vestibule_test_artifacts as artifacts;
 
 use crate::callers::Api;
+use crate::common::server::client;
 use crate::world::{PATIENCE, World};
 
 /// A component whose function has so many loads and stores that depend on one another.
@@ -99,5 +100,51 @@ async fn a_login_whose_action_has_to_be_compiled_does_not_wait_for_a_bomb() {
     assert_eq!(world.ran().await, ["gate@1"]);
     assert!(!uploading.is_finished(), "the login was answered before the bomb");
     assert_eq!(uploading.await.expect("it was answered")["status"], "failed");
+    world.server.stop();
+}
+
+/// Tenant `globex` of a server whose tenant `acme` is the tests' own.
+const GLOBEX: &str = "127.0.0.1";
+
+fn with_globex() -> String {
+    format!("[tenants.globex]\nhosts = [{GLOBEX:?}]\n[[tenants.globex.clients]]\n{}", client())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_honest_upload_of_another_tenant_does_not_wait_for_a_bomb() {
+    let limits = "limits = { compile_time = \"60 s\", compile_memory = \"3 GiB\" }";
+    let world = World::start_beside(limits, &with_globex()).await;
+    let id = create(&world.api, "bomb").await;
+    let (api, sent_to) = (world.api.clone(), id.clone());
+    let uploading = tokio::spawn(async move { upload(&api, &sent_to, &bomb(400_000)).await });
+    is_compiled(&world, &id).await;
+    let globex = Api::of(GLOBEX, world.server.port).await;
+    let honest = create(&globex, "honest").await;
+    assert_eq!(upload(&globex, &honest, artifacts::DENIES).await["status"], "built");
+    let bomb = world.api.get(&format!("/api/v2/actions/actions/{id}")).await;
+    assert_eq!(bomb["status"], "building", "the honest one was built before the bomb: {bomb}");
+    uploading.abort();
+    world.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bombs_are_refused_by_their_counts_before_they_are_compiled() {
+    let world = World::start().await;
+    let id = create(&world.api, "bomb").await;
+    let component =
+        |module: String| wat::parse_str(format!("(component (core module {module}))")).expect("the test's component is right");
+    let loops = format!("(func (local {}) {})", "i64 ".repeat(5_000), "loop end ".repeat(20_000));
+    for (bomb, told) in [
+        (component("(func)".repeat(900_000)), "functions: 900,000, at most 100,000 (limit `functions`)"),
+        (
+            component(loops),
+            "blocks × local variables, over all functions: 100,005,000, at most 10,000,000 (limit `block_locals`)",
+        ),
+    ] {
+        let failed = upload(&world.api, &id, &bomb).await;
+        assert_eq!((&failed["status"], &failed["errors"][0]["id"]), (&json!("failed"), &json!("too_complex")), "{failed}");
+        assert!(failed["errors"][0]["msg"].as_str().expect("a text").contains(told), "{failed}");
+    }
+    assert_eq!(upload(&world.api, &id, artifacts::DENIES).await["status"], "built");
     world.server.stop();
 }

@@ -93,8 +93,13 @@ impl World {
 
     /// With these lines before the others of the configuration.
     pub async fn start_with(first: &str) -> Self {
+        Self::start_beside(first, "").await
+    }
+
+    /// With these lines before the others of the configuration, and these after them.
+    pub async fn start_beside(first: &str, last: &str) -> Self {
         let person = Person::new();
-        let server = Server::start(&person.folder, &format!("{first}\n{}\n{}", configuration(), deployer()));
+        let server = Server::start(&person.folder, &format!("{first}\n{}\n{}\n{last}", configuration(), deployer()));
         person.knows("acme", &format!("http://localhost:{}", server.port), SECRET, &[]);
         let api = Api::at(server.port).await;
         Self { person, server, api, logins: std::cell::Cell::new(0) }

@@ -37,10 +37,15 @@ impl Answered {
 
 impl Api {
     pub(crate) async fn at(port: u16) -> Self {
+        Self::of("localhost", port).await
+    }
+
+    /// Of the tenant whose name this is.
+    pub(crate) async fn of(host: &str, port: u16) -> Self {
         // The client is made for any cryptography, and has none of its own.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().timeout(PATIENCE).build().unwrap();
-        let mut api = Self { client, origin: format!("http://localhost:{port}"), token: String::new() };
+        let mut api = Self { client, origin: format!("http://{host}:{port}"), token: String::new() };
         let asked = json!({ "grant_type": "client_credentials", "client_id": "platform", "client_secret": SECRET });
         let request = api.client.post(format!("{}/oauth/token", api.origin)).body(asked.to_string());
         let answered = api.send(request.header("content-type", "application/json")).await.expect("it answers");

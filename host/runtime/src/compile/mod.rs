@@ -6,12 +6,14 @@
 
 mod frame;
 mod process;
+pub(crate) mod weight;
 mod worker;
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use weight::CompileLane;
 pub use worker::{confine, worker};
 
 pub(crate) use frame::Answered;

@@ -42,10 +42,10 @@ enum End {
 }
 
 impl Compiler {
-    /// Compiles a component for a host with these settings and this engine.
+    /// Compiles a component in so much processor time, for a host with these settings and this engine.
     pub(crate) fn compile(
         &self,
-        name: &str,
+        (name, time): (&str, Duration),
         settings: &Settings,
         fingerprint: &Fingerprint,
         component: &[u8],
@@ -55,7 +55,7 @@ impl Compiler {
             component_bytes: component.len() as u64,
             compiled_bytes: host.compiled_bytes as u64,
             memory: host.compile_memory as u64,
-            seconds: seconds(host.compile_time),
+            seconds: seconds(time),
             count_fuel: settings.count_fuel,
             read_symbols: settings.read_symbols,
             fingerprint: fingerprint.to_string(),
@@ -75,7 +75,7 @@ impl Compiler {
                 Answer::NotConfined { reason } => failed(format!("its process can't be confined: {reason}")),
             }),
             Asked::Ended(end, said) => Err(match cause(&end, &said) {
-                Cause::Time => LoadError::CompileTime { name: name(), allowed: host.compile_time },
+                Cause::Time => LoadError::CompileTime { name: name(), allowed: time },
                 Cause::Memory => too_much_memory(),
                 Cause::Other(reason) => failed(reason),
             }),
@@ -210,7 +210,10 @@ mod tests {
         settings.host_limits.compile_time = Duration::from_millis(1);
         let engine = wasmtime::Engine::default();
         let compiler = Compiler::new(program, arguments.iter().map(OsString::from));
-        compiler.compile("suspect", &settings, &Fingerprint::of(&engine), &[0; 1 << 20]).err().unwrap()
+        compiler
+            .compile(("suspect", settings.host_limits.compile_time), &settings, &Fingerprint::of(&engine), &[0; 1 << 20])
+            .err()
+            .unwrap()
     }
 
     #[test]

@@ -124,6 +124,14 @@ limits! {
         /// Bytes of a component that is loaded. An Action in Rust has 50 kB, one in Python 18 MB.
         component_bytes: bytes = 32 * MIB, at most 256 * MIB;
             "a component that is loaded", "`LoadError::TooLarge`";
+        /// Functions of a component, whose compilation takes a tenth of a millisecond each at least. An Action in Rust has 400, one in Python
+        /// 14,000.
+        functions: number = 100_000, at most 1_000_000;
+            "functions of a component", "`LoadError::TooComplex`";
+        /// For each function of a component, its blocks times its local variables, which a compiler's time grows with: a hundred millions took 37
+        /// seconds. An Action in Rust has 30,000, one in Python 1,800,000.
+        block_locals: number = 10_000_000, at most 1_000_000_000;
+            "blocks × local variables of a component's functions", "`LoadError::TooComplex`";
         /// Processor time of compiling one component, in whole seconds: a part of one counts as one. An Action in Rust takes a tenth of a
         /// second, one in Python sixteen on a busy machine.
         compile_time: time = SECOND * 60, at most SECOND * 600;
@@ -134,9 +142,9 @@ limits! {
         /// Bytes of a component's machine code. An Action in Rust has 500 kB, one in Python 40 MB.
         compiled_bytes: bytes = 128 * MIB, at most 1024 * MIB;
             "a component's machine code", "`LoadError::CompiledTooLarge`";
-        /// Components that are compiled at one time.
+        /// Components that are compiled at one time, beside one that is small: those have a lane of their own.
         compiles: number = 1, at most 64;
-            "components that are compiled at one time", "wait their turn";
+            "components that are compiled at one time, beside a small one", "wait their turn";
         /// Core instances of a component. An Action in Rust has five, one in Python about thirty.
         instances: number = 64, at most 256;
             "core instances of a component", "`LoadError::OverLimit`";

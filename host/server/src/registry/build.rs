@@ -1,14 +1,17 @@
 //! Building what was uploaded: in a task of the server, in the compiler's own process, one component of a tenant at one time.
 //!
+//! Small components have a lane of their own, in which none may compile for long: they never wait for large ones. A tenant whose component took
+//! too long or broke the compiler loses that lane for a while, and rests before its next build in the other one.
+//!
 //! A build that a crash has broken off is found by its lease, and built by whichever server comes first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
 use vestibule::model::{ComponentDigest, TenantId, Timestamp};
-use vestibule::{Built, Capabilities, LoadError};
+use vestibule::{Built, Capabilities, CompileLane, LoadError};
 use vestibule_sessions::{ActionUid, BuildError, BuildStatus, ComponentInfo, Draft, StoreError, StoredAction};
 
 use crate::app::App;
@@ -27,12 +30,35 @@ const BUILD_INFORMATION: usize = 8 << 10;
 /// Characters of what is wrong with a component: some of it are its own names, as many as it likes.
 const MESSAGE: usize = 4_000;
 
+/// Until when a tenant's builds are put back.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    out_of_short: Instant,
+    until: Instant,
+}
+
 type Key = (TenantId, ActionUid, ComponentDigest);
+
+/// How long a tenant stays out of the short lane after a component that did not belong there.
+const OUT_OF_SHORT: Duration = Duration::from_secs(300);
+/// After a build that a compiler's limit has ended, the tenant's next one in the long lane is begun when this many times as long has passed: so
+/// such builds take a quarter of it at most. And no later than after this.
+const RESTS: u32 = 3;
+const LONGEST_REST: Duration = Duration::from_secs(120);
+/// Components whose functions are counted at one time: it takes a tenth of a second for the largest.
+const COUNTED: usize = 2;
+/// Tenants that are remembered as resting before those that have rested are forgotten.
+const REMEMBERED: usize = 1_024;
 
 /// Builds that run and wait on this server.
 #[derive(Debug)]
 pub(crate) struct Builds {
-    turns: Semaphore,
+    /// A permit for a component of the short lane.
+    short: Semaphore,
+    /// A permit for each component of the long lane that is compiled at one time.
+    long: Semaphore,
+    counting: Semaphore,
+    resting: Mutex<HashMap<TenantId, Rest>>,
     /// Whoever uploads much waits behind themselves.
     of_tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
     running: Mutex<HashMap<Key, watch::Receiver<()>>>,
@@ -40,7 +66,57 @@ pub(crate) struct Builds {
 
 impl Builds {
     pub(super) fn new(compiles: usize) -> Self {
-        Self { turns: Semaphore::new(compiles.max(1)), of_tenants: Mutex::default(), running: Mutex::default() }
+        Self {
+            short: Semaphore::new(1),
+            long: Semaphore::new(compiles.max(1)),
+            counting: Semaphore::new(COUNTED),
+            resting: Mutex::default(),
+            of_tenants: Mutex::default(),
+            running: Mutex::default(),
+        }
+    }
+
+    /// The lane of a tenant's component that is for this one by its counts.
+    fn lane(&self, tenant: &TenantId, counted: CompileLane) -> CompileLane {
+        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_out = resting.get(tenant).is_some_and(|rest| Instant::now() < rest.out_of_short);
+        if is_out { CompileLane::Long } else { counted }
+    }
+
+    /// A permit for a component of this lane. For the long one, the tenant has rested.
+    async fn permit(&self, tenant: &TenantId, lane: CompileLane) -> Result<SemaphorePermit<'_>, AcquireError> {
+        match lane {
+            CompileLane::Short => self.short.acquire().await,
+            CompileLane::Long => {
+                let until = self.resting.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).map(|rest| rest.until);
+                if let Some(until) = until {
+                    tokio::time::sleep_until(until.into()).await;
+                }
+                self.long.acquire().await
+            }
+        }
+    }
+
+    /// Remembers how a build has ended: one that a compiler's limit has ended has its tenant rest.
+    fn ended(&self, tenant: &TenantId, lane: CompileLane, error: Option<&LoadError>, took: Duration) {
+        use LoadError::{CompileMemory, CompileTime, CompiledTooLarge, Compiler, NotShort};
+        let is_compilers = matches!(
+            error,
+            Some(CompileTime { .. } | CompileMemory { .. } | CompiledTooLarge { .. } | Compiler { .. } | NotShort { .. })
+        );
+        let now = Instant::now();
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_compilers {
+            return;
+        }
+        if resting.len() >= REMEMBERED {
+            resting.retain(|_, rest| now < rest.until.max(rest.out_of_short));
+        }
+        let rest = resting.entry(tenant.clone()).or_insert(Rest { out_of_short: now, until: now });
+        match lane {
+            CompileLane::Short => rest.out_of_short = now + OUT_OF_SHORT,
+            CompileLane::Long => rest.until = now + (took * RESTS).min(LONGEST_REST),
+        }
     }
 
     fn of_tenant(&self, tenant: &TenantId) -> Arc<Semaphore> {
@@ -104,12 +180,20 @@ impl Drop for Running {
 
 /// Builds a draft, or waits for another server that does.
 async fn until_ended(app: &App, tenant: &TenantId, id: &ActionUid, digest: &ComponentDigest) -> Result<(), StoreError> {
+    let mut counted = None;
     loop {
         let Some(action) = app.store().action(tenant, id).await? else { return Ok(()) };
         if !is_unbuilt(&action, digest) {
             return Ok(());
         }
-        if build_now(app, &action, tenant, digest).await? {
+        let Some(lane) = (match counted {
+            Some(lane) => Some(lane),
+            None => count(app, &action, tenant, digest).await?,
+        }) else {
+            return Ok(());
+        };
+        counted = Some(lane);
+        if build_now(app, &action, tenant, (digest, lane)).await? {
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;
@@ -125,22 +209,64 @@ fn draft<'a>(action: &'a StoredAction, digest: &ComponentDigest) -> Option<&'a D
     action.draft.as_ref().filter(|draft| draft.digest == *digest)
 }
 
+/// The lane of a draft by its counts; nothing where it is gone. Its bytes aren't kept while it waits.
+async fn count(
+    app: &App,
+    action: &StoredAction,
+    tenant: &TenantId,
+    digest: &ComponentDigest,
+) -> Result<Option<CompileLane>, StoreError> {
+    // It is never closed.
+    let _counting = app.registry().builds.counting.acquire().await;
+    let Some(bytes) = app.store().component(tenant, digest).await? else { return Ok(None) };
+    let (loader, name) = (app.registry().loader.clone(), action.name.as_str().to_owned());
+    let counted = tokio::task::spawn_blocking(move || loader.lane(&name, &bytes)).await;
+    // What is over a limit is refused in its build, which is short then.
+    Ok(Some(counted.ok().and_then(Result::ok).unwrap_or(CompileLane::Short)))
+}
+
 /// Whether it was this server's to build.
-async fn build_now(app: &App, action: &StoredAction, tenant: &TenantId, digest: &ComponentDigest) -> Result<bool, StoreError> {
+async fn build_now(
+    app: &App,
+    action: &StoredAction,
+    tenant: &TenantId,
+    (digest, counted): (&ComponentDigest, CompileLane),
+) -> Result<bool, StoreError> {
     let builds = &app.registry().builds;
     let of_tenant = builds.of_tenant(tenant);
-    // Neither is ever closed.
+    // No semaphore is ever closed.
     let _own_turn = of_tenant.acquire().await;
-    let _turn = builds.turns.acquire().await;
+    let (loader, name) = (&app.registry().loader, action.name.as_str());
+    let mut lane = builds.lane(tenant, counted);
+    let mut permit = builds.permit(tenant, lane).await;
+    let lease = app.runtime().settings().host_limits.compile_time + LEASE;
     let now = Timestamp::now();
-    let until = now.plus(app.runtime().settings().host_limits.compile_time + LEASE);
+    let mut until = now.plus(lease);
     if !app.store().begin_build(tenant, &action.id, digest, now, until).await? {
         return Ok(false);
     }
-    let Some(bytes) = app.store().component(tenant, digest).await? else { return Ok(true) };
-    let started = Instant::now();
-    let (loader, name, of) = (app.registry().loader.clone(), action.name.as_str().to_owned(), tenant.clone());
-    let built = tokio::task::spawn_blocking(move || loader.build(&of, &name, &bytes)).await;
+    let mut started = Instant::now();
+    let built = loop {
+        let Some(bytes) = app.store().component(tenant, digest).await? else { return Ok(true) };
+        let (loader, name, of) = (loader.clone(), name.to_owned(), tenant.clone());
+        let built = tokio::task::spawn_blocking(move || loader.build_in(lane, &of, &name, &bytes)).await;
+        let error = built.as_ref().ok().and_then(|built| built.as_ref().err());
+        builds.ended(tenant, lane, error, started.elapsed());
+        if !matches!(error, Some(LoadError::NotShort { .. })) {
+            break built;
+        }
+        drop(permit);
+        lane = CompileLane::Long;
+        permit = builds.permit(tenant, lane).await;
+        // This server's lease, which it gives up for a new one: another server takes over where it has ended while this one waited.
+        let ended = until.max(Timestamp::now());
+        until = ended.plus(lease);
+        if !app.store().begin_build(tenant, &action.id, digest, ended, until).await? {
+            return Ok(false);
+        }
+        started = Instant::now();
+    };
+    drop(permit);
     let result = match built {
         Ok(Ok(built)) => {
             for fault in &built.faults {

@@ -88,6 +88,8 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "a_response_just_up_to_its_limit_comes_back_and_one_byte_more_does_not",
     ),
     ("request_time", include_str!("../../http/answers.rs"), "a_server_that_never_answers_is_waited_for_no_longer_than_the_limit"),
+    ("functions", include_str!("../../compiling.rs"), "functions_just_fit_and_one_more_is_not_compiled"),
+    ("block_locals", include_str!("../../compiling.rs"), "block_locals_just_fit_and_one_more_is_not_compiled"),
     ("compile_time", include_str!("../../compiling.rs"), "compile_time_just_over_is_told_and_the_next_is_loaded"),
     (
         "compile_memory",
