@@ -2,7 +2,7 @@
 
 use vestibule_sessions::{Initiator, LogoutInitiators};
 
-use crate::config::{ClientSettings, Configuration, KeySource, SecretsKey, StoreSettings};
+use crate::config::{ClientSettings, Configuration, DatabaseSettings, KeySource, SecretsKey, StoreSettings};
 use crate::sealing::SealingKeys;
 use crate::server::{StartError, certificate};
 use crate::streams::plans;
@@ -24,7 +24,7 @@ pub async fn check(configuration: &Configuration) -> Checked {
     if let Some(tls) = &configuration.listen.tls {
         checked.errors.extend(certificate(tls).await.err());
     }
-    if let StoreSettings::Postgres(url) = &configuration.store {
+    if let StoreSettings::Postgres(DatabaseSettings { url, .. }) = &configuration.store {
         checked.errors.extend(url.value().err().map(StartError::StoreUrl));
     }
     let is_made_at_start = matches!(&configuration.secrets_key, SecretsKey::Kept(file) if !file.exists());

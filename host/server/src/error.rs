@@ -260,6 +260,14 @@ impl From<StoreError> for ApiError {
             StoreError::Busy { retry_after } => {
                 Self::unavailable("store_busy", "too many write at one time; try again", retry_after)
             }
+            StoreError::Exhausted { retry_after, .. } => {
+                let message = "all of this server's connections to its database are in use; try again";
+                Self::unavailable("store_exhausted", message, retry_after)
+            }
+            StoreError::TimedOut { .. } => {
+                let message = "the store does not answer; nothing was changed";
+                Self::unavailable("store_unavailable", message, SOON)
+            }
             StoreError::Unknown { .. } => {
                 let message = "whether it was written is not known; send it again with the same transaction id, or read it";
                 Self::unavailable("commit_unknown", message, SOON)

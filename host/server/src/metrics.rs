@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -16,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use vestibule::model::outcome::{ActionResult, Decision};
 use vestibule::model::{Outcome, TenantId, Timestamp};
-use vestibule_sessions::Backlog;
+use vestibule_sessions::{Backlog, ConnectionStats};
 
 use crate::app::App;
 use crate::exposition::{Exposition, Format};
@@ -145,6 +146,7 @@ pub(crate) struct Metrics {
     connections: Gauge,
     refused: Family<Refused, Counter>,
     deployed: RegistryMetrics,
+    store: StoreMetrics,
 }
 
 impl Metrics {
@@ -194,6 +196,7 @@ impl Metrics {
         let help = "Connections and requests that were refused before any work was done for them, by why";
         registry.register("refused", help, refused.clone());
         let deployed = RegistryMetrics::new(&mut registry);
+        let store = StoreMetrics::new(&mut registry);
         Self {
             registry: Arc::new(registry),
             exposition: Arc::default(),
@@ -213,6 +216,7 @@ impl Metrics {
             connections,
             refused,
             deployed,
+            store,
         }
     }
 
@@ -299,10 +303,50 @@ impl Metrics {
         self.exposition.text(format, || {
             self.deployed.shelf(&app.registry().shelf().stats());
             self.host_panics.set(i64::try_from(app.runtime().host_panics()).unwrap_or(i64::MAX));
+            self.store.set(app.store().connections());
             let mut text = String::new();
             encode(&mut text, &self.registry)?;
             Ok(text)
         })
+    }
+}
+
+/// Connections to the database of a store in PostgreSQL.
+#[derive(Clone, Debug, Default)]
+struct StoreMetrics {
+    limit: Gauge,
+    open: Gauge,
+    idle: Gauge,
+    waiting: Gauge,
+    /// Counts up: the store itself counts.
+    timed_out: Counter,
+}
+
+impl StoreMetrics {
+    fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let gauges = [
+            ("store_connections_limit", "Connections to the database at most", &metrics.limit),
+            ("store_connections_open", "Connections to the database that are open", &metrics.open),
+            ("store_connections_idle", "Connections to the database that no call uses", &metrics.idle),
+            ("store_calls_waiting", "Calls that wait for a connection to the database", &metrics.waiting),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+        let help = "Calls to the database, and new connections to it, that were given up at their deadline";
+        registry.register("store_timeouts", help, metrics.timed_out.clone());
+        metrics
+    }
+
+    fn set(&self, stats: Option<ConnectionStats>) {
+        let stats = stats.unwrap_or_default();
+        for (gauge, value) in
+            [(&self.limit, stats.limit), (&self.open, stats.open), (&self.idle, stats.idle), (&self.waiting, stats.waiting)]
+        {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        self.timed_out.inner().store(stats.timed_out, Ordering::Relaxed);
     }
 }
 

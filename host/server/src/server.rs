@@ -17,7 +17,7 @@ use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, 
 
 use crate::app::{App, Made};
 use crate::client_auth::ClientAuth;
-use crate::config::{Configuration, ReferenceError, StoreSettings, TlsSettings};
+use crate::config::{Configuration, DatabaseSettings, ReferenceError, StoreSettings, TlsSettings};
 use crate::connections::{self, ConnectionLimits, Connections};
 use crate::keys::keep_up;
 use crate::logout::Logouts;
@@ -320,7 +320,10 @@ pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, Star
             }
             Arc::new(SqliteStore::open(path, SqliteSettings::default())?)
         }
-        StoreSettings::Postgres(url) => Arc::new(PostgresStore::connect(&url.value()?, PostgresSettings::default()).await?),
+        StoreSettings::Postgres(DatabaseSettings { url, connections, pooler }) => {
+            let settings = PostgresSettings { connections: *connections, pooler: *pooler, ..PostgresSettings::default() };
+            Arc::new(PostgresStore::connect(&url.value()?, settings).await?)
+        }
     })
 }
 

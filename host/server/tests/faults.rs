@@ -173,6 +173,34 @@ async fn a_database_that_goes_away_is_told_and_is_used_again_when_it_is_back() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn a_database_that_stands_still_is_told_and_used_again() {
+    let cluster = Cluster::start();
+    let running = start_with(&on_postgres(&cluster, &cluster.new_database().await)).await;
+    running.login(&event("sess_1", "txn_1")).await;
+    cluster.freeze();
+    let login = |id: &str| running.answer(running.request(Method::POST, "/v1/post-login").json(&event(id, id)));
+    let session = |method| running.answer(running.request(method, "/api/v2/sessions/sess_1"));
+    let requests = async {
+        let (one, other, read, again, end) =
+            tokio::join!(login("sess_3"), login("sess_4"), session(Method::GET), session(Method::GET), session(Method::DELETE),);
+        [one, other, read, again, end]
+    };
+    let answers = tokio::time::timeout(std::time::Duration::from_secs(60), requests).await;
+    for (status, body) in answers.expect("each request should be answered") {
+        assert_eq!(status, 503, "{body}");
+        assert!(matches!(body["errorCode"].as_str(), Some("store_unavailable" | "store_exhausted")), "{body}");
+    }
+    cluster.thaw();
+    let heals = async { while login("sess_2").await.0 != 200 {} };
+    tokio::time::timeout(std::time::Duration::from_secs(60), heals).await.expect("it should answer again");
+    assert_eq!(running.answer(running.request(Method::GET, "/api/v2/sessions/sess_1")).await.0, 200);
+    let metrics = running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap();
+    let timeouts = metrics.lines().find_map(|line| line.strip_prefix("vestibule_store_timeouts_total ")).unwrap();
+    assert!(timeouts.parse::<u64>().unwrap() > 0, "{metrics}");
+    running.stop().await;
+}
+
 fn on_postgres(cluster: &Cluster, url: &str) -> String {
     let file = cluster.folder().join("url");
     std::fs::write(&file, url).unwrap();

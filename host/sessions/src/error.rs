@@ -48,14 +48,47 @@ pub enum StoreError {
         /// What the database says.
         reason: String,
     },
+    /// A pooler of connections is between this host and the database, and the store's settings are not right for it.
+    #[error(
+        "the database {database} is behind a connection pooler that the store's settings are not right for: {reason}; set `pooler` to \
+         `transaction` or `session`, as the pooler has it, or connect to the database itself"
+    )]
+    Pooler {
+        /// Its host and name.
+        database: String,
+        /// What was found.
+        reason: String,
+    },
+    /// No connection to the database became free.
+    #[error(
+        "all {connections} connections to the database have been in use for {waited:?}; try again in {retry_after:?}, or raise \
+         `store.connections`"
+    )]
+    Exhausted {
+        /// How many there are.
+        connections: usize,
+        /// How long it was waited.
+        waited: Duration,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The database has not answered in time. Its connection was closed.
+    #[error("the database {database} has not answered within {after:.1?}; the connection was closed")]
+    TimedOut {
+        /// Its host and name.
+        database: String,
+        /// How long it was waited.
+        after: Duration,
+    },
     /// Too many write at one time, or the database has waited for too long.
     #[error("the database is too busy; try again in {retry_after:?}")]
     Busy {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The connection broke off while something was committed: it may have happened. A login with a transaction's id can be sent again.
-    #[error("the database's connection broke off during a commit: {reason}")]
+    /// A commit has no answer, since its connection broke off or its deadline passed, or the answer leaves it open: it may have happened. A
+    /// login with a transaction's id can be sent again.
+    #[error("whether the database has committed is unknown: {reason}")]
     Unknown {
         /// What the database or the system says.
         reason: String,

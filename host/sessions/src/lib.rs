@@ -33,7 +33,7 @@ pub use login::{
     BeforeLogin, Committed, KeptAnswer, KnownSession, LoginCommit, MetadataChanges, NewTransaction, RequestDigest, SessionChange,
     SessionLogin, UsedSession,
 };
-pub use postgres::{PostgresSettings, PostgresStore};
+pub use postgres::{Pooler, PoolerError, PostgresSettings, PostgresStore};
 pub use registry::{
     ActionChange, ActionChanged, ActionCreated, ActionDeleted, ActionFilter, ActionList, ActionName, Basis, Binding,
     BindingsReplaced, BuildError, BuildStatus, ComponentInfo, Deployed, Draft, DraftPut, Execution, ExecutionCursor,
@@ -43,5 +43,5 @@ pub use registry::{
 };
 pub use session::{Actor, Device, Ended, Initiator, InitiatorError, Method, SESSION_CLIENTS, Session, SessionClient};
 pub use sqlite::{SqliteSettings, SqliteStore};
-pub use store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
+pub use store::{ConnectionStats, EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
 pub use tokens::{ActionUid, BindingUid, Claim, DeliveryId, ExecutionUid, Holder, UuidError, VersionUid};

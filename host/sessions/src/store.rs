@@ -189,6 +189,11 @@ pub trait Store: Registry {
     /// Whether the database answers, and can be written to.
     async fn check(&self) -> Result<(), StoreError>;
 
+    /// Connections to the database; none where it is a file.
+    fn connections(&self) -> Option<ConnectionStats> {
+        None
+    }
+
     /// Ends all work that has begun, and gives the database back.
     async fn close(&self);
 }
@@ -213,6 +218,21 @@ pub struct EndsWritten {
 
 /// How long a mark is looked after when the ends are written: a login that had begun before it may still create a session.
 pub(crate) const MARK_GRACE_MILLIS: i64 = 60_000;
+
+/// Connections to a database, and who waits for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionStats {
+    /// Connections at most.
+    pub limit: usize,
+    /// Connections that are open.
+    pub open: usize,
+    /// Of these, connections that no call uses.
+    pub idle: usize,
+    /// Calls that wait for a connection.
+    pub waiting: usize,
+    /// Calls, and new connections, that were given up at their deadline, since the store was opened.
+    pub timed_out: u64,
+}
 
 /// Where a page of a user's sessions has ended: the last one's id.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -194,7 +194,7 @@ fn rotate_secrets(configuration: &Configuration) -> Result<()> {
     let keys = SealingKeys::open(&configuration.secrets_key)?;
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
     let rotated = executor.block_on(async {
-        let store = open_store(&configuration.store).await?;
+        let store = open_store(&configuration.store.for_command()).await?;
         let rotated = keys.rotate(&*store).await;
         store.close().await;
         anyhow::Ok(rotated?)

@@ -145,7 +145,7 @@ impl What {
 
 impl Place {
     async fn open(&self) -> Result<Arc<dyn Store>> {
-        Ok(open_store(&Configuration::read(&self.config)?.store).await?)
+        Ok(open_store(&Configuration::read(&self.config)?.store.for_command()).await?)
     }
 }
 

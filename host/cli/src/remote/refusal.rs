@@ -13,7 +13,7 @@ use crate::table::printable;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a server says that is too busy for something and has done nothing of it.
-const NOT_DONE: [&str; 4] = ["store_busy", "store_unavailable", "too_busy", "shutting_down"];
+const NOT_DONE: [&str; 5] = ["store_busy", "store_exhausted", "store_unavailable", "too_busy", "shutting_down"];
 /// What it says where something is done, or may be.
 const MAYBE_DONE: [&str; 2] = ["commit_unknown", "not_live_yet"];
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use vestibule::{HttpSettings, IpNet, NameServer, Resolve, Settings, SystemResolver};
+use vestibule_sessions::{Pooler, PostgresSettings};
 
 use super::reference::Reference;
 use super::section::Section;
@@ -38,8 +39,38 @@ pub struct TlsSettings {
 pub enum StoreSettings {
     /// In a file of this machine.
     Sqlite(PathBuf),
-    /// In a PostgreSQL database, by its URL, which may hold a password.
-    Postgres(Reference),
+    /// In a PostgreSQL database.
+    Postgres(DatabaseSettings),
+}
+
+/// How a PostgreSQL database is reached.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// Its URL, which may hold a password.
+    pub url: Reference,
+    /// Connections of this server at most, beside one that listens.
+    pub connections: usize,
+    /// What stands between this server and the database.
+    pub pooler: Pooler,
+}
+
+/// Connections of a command that does one thing with the store of a server.
+const COMMAND: usize = 2;
+
+/// The most connections of one server: PostgreSQL has 100 for all by default, and a process for each.
+const MOST_CONNECTIONS: u64 = 1_000;
+
+impl StoreSettings {
+    /// The same store, for a command that runs beside the server and takes few of the database's connections.
+    #[must_use]
+    pub fn for_command(&self) -> Self {
+        match self {
+            Self::Postgres(database) => {
+                Self::Postgres(DatabaseSettings { connections: COMMAND.min(database.connections), ..database.clone() })
+            }
+            Self::Sqlite(path) => Self::Sqlite(path.clone()),
+        }
+    }
 }
 
 /// How the server's own log is written, on standard error.
@@ -88,14 +119,34 @@ pub(super) fn store(file: &Section<'_>, state: &Path) -> Option<StoreSettings> {
     let Some(section) = file.section("store") else { return Some(StoreSettings::Sqlite(state.join("vestibule.db"))) };
     let sqlite = section.text("sqlite");
     let postgres = section.section("postgres");
+    let connections = section.number("connections");
+    let pooler = section.parsed::<Pooler>("pooler");
     section.finish();
+    if let (None, Some(span)) =
+        (&postgres, connections.as_ref().map(|read| &read.span).or(pooler.as_ref().map(|read| &read.span)))
+    {
+        section.source.mistake(span, "only a store in PostgreSQL has connections", "leave it out, or write `postgres`");
+    }
+    let connections = match connections {
+        None => Some(PostgresSettings::default().connections),
+        Some(read) if (1..=MOST_CONNECTIONS).contains(&read.value) => usize::try_from(read.value).ok(),
+        Some(read) => {
+            let what = format!("`store.connections` is {}, and has to be from 1 to {MOST_CONNECTIONS}", read.value);
+            section.source.mistake(&read.span, what, "with all servers together it stays below PostgreSQL's `max_connections`");
+            None
+        }
+    };
     match (sqlite, postgres) {
         (Some(_), Some(postgres)) => {
             section.source.mistake(&postgres.span, "a store is either `sqlite` or `postgres`", "leave one of them out");
             None
         }
         (Some(path), None) => Some(StoreSettings::Sqlite(file.source.path(path.value))),
-        (None, Some(postgres)) => Reference::read(&postgres).map(StoreSettings::Postgres),
+        (None, Some(postgres)) => {
+            let url = Reference::read(&postgres)?;
+            let pooler = pooler.map(|read| read.value).unwrap_or_default();
+            Some(StoreSettings::Postgres(DatabaseSettings { url, connections: connections?, pooler }))
+        }
         (None, None) => Some(StoreSettings::Sqlite(state.join("vestibule.db"))),
     }
 }

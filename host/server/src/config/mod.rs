@@ -26,7 +26,7 @@ pub use action::{ActionSettings, ComponentSource};
 pub use actions::{ExecutionSettings, RegistrySettings, SecretsKey};
 pub use client::{ClientSettings, Credentials, IssuerSettings, KeySource, Scope, ScopeError};
 pub use connections::{BodySettings, ConnectionSettings};
-pub use host::{HostName, HostNameError, ListenSettings, LogFormat, StoreSettings, TlsSettings};
+pub use host::{DatabaseSettings, HostName, HostNameError, ListenSettings, LogFormat, StoreSettings, TlsSettings};
 pub use lifetime::{KeepSettings, Lifetime, LifetimeError};
 pub use logout::{DeliverySettings, LogoutTokenSettings};
 pub use mistake::{Mistake, Mistakes};

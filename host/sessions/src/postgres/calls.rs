@@ -1,6 +1,9 @@
 //! The store's calls: each is tried until it is done, a bounded number of times.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
+use deadpool_postgres::Status;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
 use super::{PostgresStore, changes, clients, deliveries, lists, login, logouts, marks, outbox};
@@ -13,7 +16,7 @@ use crate::ids::{ClientId, TransactionId};
 use crate::log::{LogEntry, LogPosition};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::session::{Ended, Initiator, Session};
-use crate::store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
+use crate::store::{ConnectionStats, EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
 use crate::tokens::{DeliveryId, Holder};
 
 #[async_trait]
@@ -215,6 +218,12 @@ impl Store for PostgresStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.connections.attempt(true, changes::check).await
+    }
+
+    fn connections(&self) -> Option<ConnectionStats> {
+        let Status { max_size, size, available, waiting } = self.connections.pool.status();
+        let timed_out = self.connections.deadlines.load(Ordering::Relaxed);
+        Some(ConnectionStats { limit: max_size, open: size, idle: available, waiting, timed_out })
     }
 
     async fn close(&self) {

@@ -1,12 +1,15 @@
 //! What changes sessions but no login does: the Management API, and the sweep.
 
 use tokio::join;
+use tokio_postgres::Row;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp};
 
 use super::errors::Trouble;
-use super::lease::{BEGIN, Connections, Lease};
+use super::lease::{Connections, Lease, Write};
+use super::lists;
 use super::login::bytes;
-use super::rows::{self, BytesRow, Parameter};
+use super::parameters::Parameter;
+use super::rows::{self, BytesRow};
 use super::{logouts, marks};
 use crate::columns::{self, SessionRow, millis};
 use crate::error::StoreError;
@@ -40,11 +43,10 @@ pub(super) async fn replace_metadata(
 ) -> Result<Option<Session>, Trouble> {
     let (tenant, key) = (bytes(tenant), id.as_str().as_bytes());
     let select = lease.prepare(rows::SELECT_FOR_UPDATE).await?;
-    let update = lease.prepare(rows::UPDATE).await?;
     lease.begins();
     let client = lease.client()?;
     let parameters: [Parameter<'_>; 2] = [&tenant, &key];
-    let (begun, row) = join!(biased; client.batch_execute(BEGIN), client.query_opt(&select, &parameters));
+    let (begun, row) = join!(biased; client.begin(""), client.query_opt(&select, &parameters));
     begun?;
     let kept = match row? {
         Some(row) => rows::session_row(&row, 0)?.read()?.alive(now),
@@ -56,8 +58,8 @@ pub(super) async fn replace_metadata(
     };
     let session = merge::with_metadata(session, metadata.clone(), now);
     let row = BytesRow::from(SessionRow::of(&session));
-    client.execute(&update, &rows::update_parameters(&tenant, &row)).await?;
-    lease.commit().await?;
+    let update = Write::of(&lease, rows::UPDATE, true, rows::update_parameters(&tenant, &row).into()).await?;
+    lease.commit_after(&[update, None, None, None]).await?;
     Ok(Some(session))
 }
 
@@ -86,6 +88,7 @@ pub(super) async fn sweep(
         swept.forgotten += forgotten;
         swept.is_more |= forgotten >= most;
     }
+    swept.is_more |= lists::give_positions_to_all(connections).await?;
     Ok(swept)
 }
 
@@ -97,12 +100,19 @@ pub(super) async fn check(lease: Lease) -> Result<(), Trouble> {
 /// One statement in a transaction of its own, in two trips: when the connection breaks in the first, nothing has happened, and it can be
 /// tried again.
 pub(super) async fn change<'a>(mut lease: Lease, sql: &str, parameters: impl AsRef<[Parameter<'a>]>) -> Result<u64, Trouble> {
-    let statement = lease.prepare(sql).await?;
-    lease.begins();
-    let client = lease.client()?;
-    let (begun, changed) = join!(biased; client.batch_execute(BEGIN), client.execute(&statement, parameters.as_ref()));
-    begun?;
-    let changed = changed?;
-    lease.commit().await?;
+    let write = Write::of(&lease, sql, true, parameters.as_ref().to_vec()).await?;
+    lease.begin("").await?;
+    let [changed, ..] = lease.commit_after(&[write, None, None, None]).await?;
     Ok(changed)
+}
+
+/// As [`change`], by a statement that returns rows.
+pub(super) async fn change_and_return<'a>(
+    mut lease: Lease,
+    sql: &str,
+    parameters: impl AsRef<[Parameter<'a>]>,
+) -> Result<Vec<Row>, Trouble> {
+    let statement = lease.prepare(sql).await?;
+    lease.begin("").await?;
+    lease.commit_after_query(&statement, parameters.as_ref()).await
 }

@@ -8,10 +8,11 @@ use vestibule_model::{TenantId, Timestamp};
 
 use super::changes::change;
 use super::errors::Trouble;
-use super::lease::{BEGIN, Connections, Lease};
+use super::lease::{Connections, Lease};
 use super::login::bytes;
+use super::parameters::Parameter;
 use super::registry::turn;
-use super::rows::{Parameter, text};
+use super::rows::text;
 use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::columns::{self, ClientRow, client_columns};
 use crate::ids::ClientId;
@@ -139,7 +140,7 @@ pub(super) async fn configure(
     let declared: BTreeMap<&str, &Client> = clients.iter().map(|client| (client.id.as_str(), client)).collect();
     let ids: Vec<&[u8]> = declared.keys().map(|id| id.as_bytes()).collect();
     let select = lease.prepare(DECLARED).await?;
-    begin(&mut lease).await?;
+    lease.begin("").await?;
     let mut kept = BTreeMap::new();
     for row in lease.client()?.query(&select, &[&bytes(tenant), &ids]).await? {
         let row = client_row(&row)?;
@@ -161,18 +162,13 @@ pub(super) async fn configure(
     Ok(lost)
 }
 
-async fn begin(lease: &mut Lease) -> Result<(), Trouble> {
-    lease.begins();
-    Ok(lease.client()?.batch_execute(BEGIN).await?)
-}
-
 /// Begins a transaction, and locks the client.
 async fn kept(lease: &mut Lease, tenant: &TenantId, id: &ClientId) -> Result<Option<ClientRow>, Trouble> {
     let select = lease.prepare(CLIENT_FOR_UPDATE).await?;
     lease.begins();
     let client = lease.client()?;
     let parameters: [Parameter<'_>; 2] = [&bytes(tenant), &id.as_str().as_bytes()];
-    let (begun, row) = join!(biased; client.batch_execute(BEGIN), client.query_opt(&select, &parameters));
+    let (begun, row) = join!(biased; client.begin(""), client.query_opt(&select, &parameters));
     begun?;
     row?.map(|row| client_row(&row)).transpose()
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use tokio::join;
 use vestibule_model::{TenantId, Timestamp};
 
-use super::changes::change;
+use super::changes::{change, change_and_return};
 use super::errors::Trouble;
-use super::lease::{BEGIN, Lease, Write};
+use super::lease::{Lease, Write};
 use super::login::bytes;
-use super::rows::{Parameter, delivery_row, text};
+use super::parameters::Parameter;
+use super::rows::{delivery_row, text};
 use crate::columns::{self, body, due_receiver, error_text, millis, outcome};
 use crate::delivery::{Claimed, Claims, DueReceiver, Held, ReceiverShare, Settled};
 use crate::error::StoreError;
@@ -100,7 +101,7 @@ pub(super) async fn claim(
     let client = lease.client()?;
     let now = millis(now);
     let parameters: [Parameter<'_>; 4] = [&tenants, &receivers, &limits, &now];
-    let (begun, found) = join!(biased; client.batch_execute(BEGIN), client.query(&select, &parameters));
+    let (begun, found) = join!(biased; client.begin(""), client.query(&select, &parameters));
     begun?;
     let found = found?;
     if found.is_empty() {
@@ -141,6 +142,7 @@ pub(super) async fn claim(
         Write::of(&lease, CLAIM, !mine.ids.is_empty(), vec![&mine.tenants, &mine.ids, &token, &until]).await?,
         Write::of(&lease, DROP, !lost.ids.is_empty(), vec![&lost.tenants, &lost.ids]).await?,
         Write::of(&lease, GIVE_UP, !bad.ids.is_empty(), given_up).await?,
+        None,
     ];
     lease.commit_after(&writes).await?;
     Ok(Claims { set_aside: found.len() - claimed.len(), claimed })
@@ -161,7 +163,7 @@ impl Keys {
 }
 
 /// One attempt.
-pub(super) async fn settle(mut lease: Lease, settled: &[Settled], now: Timestamp) -> Result<Vec<bool>, Trouble> {
+pub(super) async fn settle(lease: Lease, settled: &[Settled], now: Timestamp) -> Result<Vec<bool>, Trouble> {
     // Each claim is settled once: of two of one row, the one that is not the caller's any more settles nothing.
     let mut seen = HashSet::new();
     let places: Vec<usize> = (0..settled.len())
@@ -180,24 +182,19 @@ pub(super) async fn settle(mut lease: Lease, settled: &[Settled], now: Timestamp
     let kinds: Vec<_> = rows.iter().map(|one| one.log.as_ref().map(|line| line.kind.as_str())).collect();
     let bodies: Vec<_> = rows.iter().map(|one| one.log.as_ref().map(|line| body(&line.body))).collect();
 
-    let statement = lease.prepare(SETTLE).await?;
-    lease.begins();
-    let client = lease.client()?;
     let now = millis(now);
     let parameters: [Parameter<'_>; 10] = [&tenants, &ids, &claims, &states, &due_at, &errors, &dates, &kinds, &bodies, &now];
-    let (begun, held) = join!(biased; client.batch_execute(BEGIN), client.query(&statement, &parameters));
-    begun?;
     let mut was_held = vec![false; settled.len()];
-    for row in held? {
+    for row in change_and_return(lease, SETTLE, parameters).await? {
         // The first is 1.
         let place: i64 = row.try_get(0)?;
         let place = usize::try_from(place - 1).ok().and_then(|place| places.get(place));
         match place.and_then(|place| was_held.get_mut(*place)) {
             Some(was_held) => *was_held = true,
-            None => return Err(StoreError::Failed { reason: "the database has settled what nobody gave it".into() }.into()),
+            // Those that were asked for are settled.
+            None => return Err(StoreError::Failed { reason: "the database has settled more than was asked for".into() }.into()),
         }
     }
-    lease.commit().await?;
     Ok(was_held)
 }
 

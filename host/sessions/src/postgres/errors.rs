@@ -16,8 +16,8 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_millis(250);
 pub(super) enum Trouble {
     /// Nothing has happened.
     Sql(Error),
-    /// A COMMIT was sent, and its answer has not come: it may have happened.
-    Doubt(Error),
+    /// A COMMIT was sent, and its answer has not come, or doesn't say whether it has happened. The reason.
+    Doubt(String),
     /// Somebody else was quicker with the same new row. Nothing has happened; the next attempt finds it.
     Race,
     /// No other attempt would help.
@@ -40,8 +40,13 @@ impl From<StoreError> for Trouble {
 pub(super) fn is_worth_another_try(error: &Error) -> bool {
     match error.code() {
         Some(code) => {
-            [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
-                || is_end_of_connection(error)
+            // In a transaction that the database has ended for its slowness nothing has happened.
+            const AGAIN: [&SqlState; 3] = [
+                &SqlState::T_R_SERIALIZATION_FAILURE,
+                &SqlState::T_R_DEADLOCK_DETECTED,
+                &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            ];
+            AGAIN.contains(&code) || is_end_of_connection(error)
         }
         None => is_broken(error),
     }
@@ -56,8 +61,16 @@ pub(super) fn is_broken(error: &Error) -> bool {
     }
 }
 
+/// Whether the answer to a COMMIT, or to what was sent with it, leaves open whether it has happened. A pooler says so, or a distributed
+/// database, by a code: all of class 08 (the connection has failed), and 40003 (completion unknown).
+pub(super) fn is_in_doubt(error: &Error) -> bool {
+    let is_unknown = |code: &SqlState| code.code().starts_with("08") || *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN;
+    is_broken(error) || error.code().is_some_and(is_unknown)
+}
+
 fn is_end_of_connection(error: &Error) -> bool {
-    const ENDS: [&SqlState; 3] = [&SqlState::ADMIN_SHUTDOWN, &SqlState::CRASH_SHUTDOWN, &SqlState::CANNOT_CONNECT_NOW];
+    const ENDS: [&SqlState; 4] =
+        [&SqlState::ADMIN_SHUTDOWN, &SqlState::CRASH_SHUTDOWN, &SqlState::CANNOT_CONNECT_NOW, &SqlState::IDLE_SESSION_TIMEOUT];
     error.code().is_some_and(|code| ENDS.contains(&code))
 }
 
@@ -71,6 +84,12 @@ pub(super) fn store_error(database: &str, error: &Error) -> StoreError {
             StoreError::Failed { reason }
         };
     };
+    if error.as_db_error().is_some_and(|error| error.message().starts_with("unsupported startup parameter")) {
+        return StoreError::Pooler {
+            database: database.to_owned(),
+            reason: format!("it takes no settings of a connection: {reason}"),
+        };
+    }
     match *code {
         SqlState::DISK_FULL => StoreError::Full,
         SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::INSUFFICIENT_PRIVILEGE => StoreError::ReadOnly { reason },
@@ -79,7 +98,8 @@ pub(super) fn store_error(database: &str, error: &Error) -> StoreError {
         | SqlState::TOO_MANY_CONNECTIONS
         | SqlState::OUT_OF_MEMORY
         | SqlState::T_R_SERIALIZATION_FAILURE
-        | SqlState::T_R_DEADLOCK_DETECTED => StoreError::Busy { retry_after: RETRY_AFTER },
+        | SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => StoreError::Busy { retry_after: RETRY_AFTER },
         _ if is_end_of_connection(error) || is_about_who_asks(code.code()) => {
             StoreError::Unreachable { database: database.to_owned(), reason }
         }

@@ -1,25 +1,26 @@
 //! A login: what it begins with, and what it ends with.
 //!
-//! A login that commits makes two trips to the database: the first begins the transaction, claims the transaction's id and locks the
-//! session; the second writes and commits. Statements of one trip are sent together; where one fails, those after it fail, too, and the
-//! COMMIT among them takes all back.
+//! A login that commits makes two trips to the database: the first begins the transaction, locks the session and looks for an answer to the
+//! transaction's id; the second claims that id, writes and commits. Statements of one trip are sent together; where one fails, those after
+//! it fail, too, and the COMMIT among them takes all back. The first trip changes nothing: where BEGIN fails, its statements run by
+//! themselves.
 
 use tokio::join;
 use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use super::errors::Trouble;
-use super::lease::{BEGIN, Lease, Write};
+use super::lease::{Lease, Write};
 use super::logouts::{self, DELIVERIES, DeliveryColumns};
-use super::rows::{self, BytesRow, Parameter};
+use super::parameters::Parameter;
+use super::rows::{self, BytesRow};
 use crate::columns::{SessionRow, body, millis, read_session_columns};
 use crate::ids::TransactionId;
-use crate::login::{BeforeLogin, Committed, KnownSession, LoginCommit, NewTransaction};
+use crate::login::{BeforeLogin, Committed, KeptAnswer, KnownSession, LoginCommit, NewTransaction};
 use crate::logout::{EndedSession, Owed};
 use crate::merge::{self, Step};
 use crate::session::Session;
 
-const CLAIM: &str =
-    "INSERT INTO transactions (tenant, id, at, request, answer) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+const CLAIM: &str = "INSERT INTO transactions (tenant, id, at, request, answer) VALUES ($1, $2, $3, $4, $5)";
 const ANSWER: &str = "SELECT request, answer FROM transactions WHERE tenant = $1 AND id = $2";
 const LOG: &str = "INSERT INTO log (tenant, date, kind, body) SELECT $1, date, kind, body FROM unnest($2::bigint[], $3::text[], $4::text[]) \
      AS entry (date, kind, body)";
@@ -62,15 +63,10 @@ pub(super) async fn before(
 
 /// One attempt.
 pub(super) async fn commit(mut lease: Lease, login: &LoginCommit) -> Result<Committed, Trouble> {
-    let tenant = bytes(&login.tenant);
-    let (is_claimed, kept) = begin(&mut lease, login).await?;
-    if !is_claimed && let Some(NewTransaction { id, request, .. }) = &login.transaction {
-        let statement = lease.prepare(ANSWER).await?;
-        let row = lease.client()?.query_opt(&statement, &[&tenant, &id.as_str().as_bytes()]).await?;
-        // A sweep may have taken it since.
-        let kept = rows::answer(&row.ok_or(Trouble::Race)?)?;
+    let Begun { answer, session: kept } = begin(&mut lease, login).await?;
+    if let (Some(answer), Some(transaction)) = (answer, &login.transaction) {
         lease.roll_back().await?;
-        return Ok(Committed::repeated(kept, *request));
+        return Ok(Committed::repeated(answer, transaction.request));
     }
     let step = match &login.session {
         None => Step::Nothing,
@@ -81,25 +77,30 @@ pub(super) async fn commit(mut lease: Lease, login: &LoginCommit) -> Result<Comm
             lease.roll_back().await?;
             return Ok(committed);
         }
-        step => end(&mut lease, login, step).await?,
+        step => end(lease, login, step).await?,
     };
     Ok(Committed::Done { session: session.filter(|session| session.expired(login.now).is_none()) })
 }
 
-/// The first trip: whether the transaction's id is this login's, and the session as it is kept.
-async fn begin(lease: &mut Lease, login: &LoginCommit) -> Result<(bool, Option<SessionRow>), Trouble> {
+/// What a login finds.
+struct Begun {
+    /// What its transaction was answered, where it was committed before.
+    answer: Option<KeptAnswer>,
+    /// The session as it is kept.
+    session: Option<SessionRow>,
+}
+
+/// The first trip. The answer is looked for when the session is locked: of two with one transaction's id, the second sees the first's.
+async fn begin(lease: &mut Lease, login: &LoginCommit) -> Result<Begun, Trouble> {
     let tenant = bytes(&login.tenant);
-    let claim = lease.prepare(CLAIM).await?;
+    let answer = lease.prepare(ANSWER).await?;
     let select = lease.prepare(rows::SELECT_FOR_UPDATE).await?;
     lease.begins();
     let client = lease.client()?;
-    let claims = async {
+    let answers = async {
         match &login.transaction {
-            None => Ok(1),
-            Some(NewTransaction { id, request, answer }) => {
-                let (id, at) = (id.as_str().as_bytes(), millis(login.now));
-                client.execute(&claim, &[&tenant, &id, &at, &request.as_bytes(), &answer.as_bytes()]).await
-            }
+            None => Ok(None),
+            Some(NewTransaction { id, .. }) => client.query_opt(&answer, &[&tenant, &id.as_str().as_bytes()]).await,
         }
     };
     let selects = async {
@@ -108,19 +109,19 @@ async fn begin(lease: &mut Lease, login: &LoginCommit) -> Result<(bool, Option<S
             Some(session) => client.query_opt(&select, &[&tenant, &session.id.as_str().as_bytes()]).await,
         }
     };
-    let (begun, claimed, row) = join!(biased; client.batch_execute(BEGIN), claims, selects);
+    let (begun, session, answer) = join!(biased; client.begin(""), selects, answers);
     begun?;
-    let is_claimed = claimed? > 0;
-    let row = row?.map(|row| rows::session_row(&row, 0)).transpose()?;
-    Ok((is_claimed, row))
+    let session = session?.map(|row| rows::session_row(&row, 0)).transpose()?;
+    let answer = answer?.as_ref().map(rows::answer).transpose()?;
+    Ok(Begun { answer, session })
 }
 
 /// The second trip: the session as it is now.
-async fn end(lease: &mut Lease, login: &LoginCommit, step: Step) -> Result<Option<Box<Session>>, Trouble> {
+async fn end(lease: Lease, login: &LoginCommit, step: Step) -> Result<Option<Box<Session>>, Trouble> {
     let tenant = bytes(&login.tenant);
     let owed = match &step {
         Step::End(session, ended) => {
-            logouts::owed(lease, &[EndedSession::of(login.tenant.as_str(), session, *ended)], login.now).await?
+            logouts::owed(&lease, &[EndedSession::of(login.tenant.as_str(), session, *ended)], login.now).await?
         }
         _ => Owed::default(),
     };
@@ -148,26 +149,24 @@ async fn end(lease: &mut Lease, login: &LoginCommit, step: Step) -> Result<Optio
         bodies.push(line.body);
     }
     let deliveries = DeliveryColumns::of(&owed.deliveries);
-
-    let write = Write::of(lease, sql.unwrap_or_default(), sql.is_some(), parameters).await?;
-    let log = Write::of(lease, LOG, !bodies.is_empty(), vec![&tenant, &dates, &kinds, &bodies]).await?;
-    let owes = Write::of(lease, DELIVERIES, !owed.deliveries.is_empty(), deliveries.parameters()).await?;
-    let client = lease.client()?;
-    let (written, logged, owed, committed) = join!(
-        biased;
-        Write::execute(write.as_ref(), client),
-        Write::execute(log.as_ref(), client),
-        Write::execute(owes.as_ref(), client),
-        client.batch_execute("COMMIT")
-    );
-    match (written, logged.and(owed)) {
-        // The row was not there when it was asked for.
-        (Err(error), _) if rows::is_there_already(&error) => return Err(Trouble::Race),
-        (Err(error), _) | (_, Err(error)) if super::errors::is_broken(&error) => return Err(Trouble::Doubt(error)),
-        (Err(error), _) | (_, Err(error)) => return Err(Trouble::Sql(error)),
-        (Ok(()), Ok(())) => lease.committed(committed)?,
+    let claimed = login.transaction.as_ref();
+    let claimed = claimed.map(|new| (new.id.as_str().as_bytes(), new.request.as_bytes(), new.answer.as_bytes()));
+    let at = millis(login.now);
+    let claims: Vec<Parameter<'_>> = match &claimed {
+        Some((id, request, answer)) => vec![&tenant, id, &at, request, answer],
+        None => Vec::new(),
+    };
+    let writes = [
+        Write::of(&lease, CLAIM, claimed.is_some(), claims).await?,
+        Write::of(&lease, sql.unwrap_or_default(), sql.is_some(), parameters).await?,
+        Write::of(&lease, LOG, !bodies.is_empty(), vec![&tenant, &dates, &kinds, &bodies]).await?,
+        Write::of(&lease, DELIVERIES, !owed.deliveries.is_empty(), deliveries.parameters()).await?,
+    ];
+    match lease.commit_after(&writes).await {
+        // The session or the transaction was not there when it was asked for.
+        Err(Trouble::Sql(error)) if rows::is_there_already(&error) => Err(Trouble::Race),
+        committed => committed.map(|_| session),
     }
-    Ok(session)
 }
 
 /// A tenant as the database keeps it.

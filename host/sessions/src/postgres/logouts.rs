@@ -5,34 +5,32 @@ use tokio_postgres::Row;
 use vestibule_model::{SessionId, TenantId, Timestamp};
 
 use super::errors::Trouble;
-use super::lease::{BEGIN, Lease, Write};
+use super::lease::{Lease, Write};
 use super::login::bytes;
-use super::rows::{Parameter, text};
+use super::parameters::Parameter;
+use super::rows::text;
 use crate::columns::{self, DeliveryRow, clients_of, is_marked, millis};
 use crate::logout::{self, EndedSession, LogRow, Owed, Subscriptions};
 use crate::session::{Ended, Initiator};
 
-/// What of a session others have to hear of.
+/// What of a session others have to hear of, before the moment of its end.
 macro_rules! ended_columns {
     () => {
-        "sessions.tenant, sessions.id, sessions.user_id, sessions.clients, sessions.metadata, sessions.ended_at"
+        "tenant, id, user_id, clients, metadata"
     };
 }
 
 const END: &str = concat!(
-    "UPDATE sessions SET ended_at = $3, initiator = $4, updated_at = greatest(updated_at, $3), revision = revision + 1 \
-     WHERE tenant = $1 AND id = $2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $3) \
+    "SELECT ",
+    ended_columns!(),
+    ", $3::bigint FROM sessions WHERE tenant = $1 AND id = $2 AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $3) \
      AND NOT EXISTS (SELECT 1 FROM user_ends WHERE ",
     is_marked!(),
-    ") RETURNING ",
-    ended_columns!()
+    ") FOR UPDATE"
 );
 
-const END_THESE: &str = concat!(
-    "UPDATE sessions SET ended_at = $3, initiator = $4, updated_at = greatest(updated_at, $3), revision = revision + 1 \
-     WHERE tenant = $1 AND id = ANY($2) RETURNING ",
-    ended_columns!()
-);
+const THESE: &str =
+    concat!("SELECT ", ended_columns!(), ", $3::bigint FROM sessions WHERE tenant = $1 AND id = ANY($2)");
 
 // What another sweep has in its hands is skipped.
 const DUE: &str = concat!(
@@ -42,11 +40,17 @@ const DUE: &str = concat!(
     ") ORDER BY ends_at LIMIT $2 FOR UPDATE SKIP LOCKED"
 );
 
-const EXPIRE: &str = concat!(
-    "UPDATE sessions SET ended_at = ends_at, initiator = $3, updated_at = greatest(updated_at, ends_at), revision = revision + 1 \
-     FROM unnest($1::bytea[], $2::bytea[]) AS due (tenant, id) WHERE sessions.tenant = due.tenant AND sessions.id = due.id RETURNING ",
-    ended_columns!()
+const EXPIRED: &str = concat!(
+    "SELECT ",
+    ended_columns!(),
+    ", ends_at FROM sessions JOIN unnest($1::bytea[], $2::bytea[]) AS due (of_tenant, of_id) \
+     ON tenant = due.of_tenant AND id = due.of_id"
 );
+
+/// Ends sessions that are locked.
+const MARK: &str = "UPDATE sessions SET ended_at = one.ended_at, initiator = $4, updated_at = greatest(updated_at, one.ended_at), \
+     revision = revision + 1 FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) AS one (tenant, id, ended_at) \
+     WHERE sessions.tenant = one.tenant AND sessions.id = one.id";
 
 const SUBSCRIPTIONS: &str = "SELECT clients.tenant, clients.id, clients.logout \
      FROM unnest($1::bytea[], $2::bytea[]) AS wanted (tenant, id) JOIN clients ON clients.tenant = wanted.tenant \
@@ -60,11 +64,16 @@ pub(super) const DELIVERIES: &str = "INSERT INTO deliveries (tenant, id, client_
 const LINES: &str = "INSERT INTO log (tenant, date, kind, body) \
      SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[])";
 
-/// One attempt. Whether the session was there.
-pub(super) async fn end(lease: Lease, tenant: &TenantId, id: &SessionId, ended: Ended) -> Result<bool, Trouble> {
-    let (at, initiator) = (millis(ended.at), ended.initiator.as_str());
-    let parameters: [Parameter<'_>; 4] = [&bytes(tenant), &id.as_str().as_bytes(), &at, &initiator];
-    Ok(end_by(lease, END, &parameters, ended.initiator, ended.at).await? > 0)
+/// One attempt, of three trips: the session is locked, its clients are looked up, and what is owed is written and committed with its end.
+/// Whether the session was there.
+pub(super) async fn end(mut lease: Lease, tenant: &TenantId, id: &SessionId, ended: Ended) -> Result<bool, Trouble> {
+    let select = lease.prepare(END).await?;
+    lease.begins();
+    let client = lease.client()?;
+    let parameters: [Parameter<'_>; 3] = [&bytes(tenant), &id.as_str().as_bytes(), &millis(ended.at)];
+    let (begun, found) = join!(biased; client.begin(""), client.query(&select, &parameters));
+    begun?;
+    Ok(owe(lease, &found?, ended.initiator, ended.at).await? > 0)
 }
 
 /// One attempt. Of the sessions whose time is over, as many as one transaction has room for end: how many, and whether there are more.
@@ -72,11 +81,11 @@ pub(super) async fn expire(mut lease: Lease, now: Timestamp, at_most: usize) -> 
     let initiator = Initiator::SessionExpired;
     let limit = at_most.min(logout::ENDS_AT_ONCE);
     let due = lease.prepare(DUE).await?;
-    let update = lease.prepare(EXPIRE).await?;
+    let expired = lease.prepare(EXPIRED).await?;
     lease.begins();
     let client = lease.client()?;
     let parameters: [Parameter<'_>; 2] = [&millis(now), &columns::rows(limit)];
-    let (begun, due) = join!(biased; client.batch_execute(BEGIN), client.query(&due, &parameters));
+    let (begun, due) = join!(biased; client.begin(""), client.query(&due, &parameters));
     begun?;
     let due = due?;
     let lengths = due.iter().map(|row| row.try_get(2)).collect::<Result<Vec<i64>, _>>()?;
@@ -84,36 +93,19 @@ pub(super) async fn expire(mut lease: Lease, now: Timestamp, at_most: usize) -> 
     let is_more = due.len() >= limit || end < due.len();
     let column = |column: usize| due[..end].iter().map(|row| row.try_get(column)).collect::<Result<Vec<&[u8]>, _>>();
     let (tenants, ids) = (column(0)?, column(1)?);
-    let ended = lease.client()?.query(&update, &[&tenants, &ids, &initiator.as_str()]).await?;
+    let ended = lease.client()?.query(&expired, &[&tenants, &ids]).await?;
     let expired = owe(lease, &ended, initiator, now).await?;
     Ok((expired, is_more))
 }
 
-/// Ends these sessions in a transaction that has begun, and commits it: how many there were.
+/// Ends these sessions, which a transaction that has begun has locked, and commits it: how many there were.
 pub(super) async fn end_these(lease: Lease, tenant: &[u8], ids: &[&[u8]], ended: Ended, now: Timestamp) -> Result<u64, Trouble> {
-    let update = lease.prepare(END_THESE).await?;
-    let (at, initiator) = (millis(ended.at), ended.initiator.as_str());
-    let rows = lease.client()?.query(&update, &[&tenant, &ids, &at, &initiator]).await?;
+    let these = lease.prepare(THESE).await?;
+    let rows = lease.client()?.query(&these, &[&tenant, &ids, &millis(ended.at)]).await?;
     owe(lease, &rows, ended.initiator, now).await
 }
 
-/// Three trips: the sessions end, their clients are looked up, and what is owed is written and committed.
-async fn end_by(
-    mut lease: Lease,
-    sql: &str,
-    parameters: &[Parameter<'_>],
-    initiator: Initiator,
-    now: Timestamp,
-) -> Result<u64, Trouble> {
-    let update = lease.prepare(sql).await?;
-    lease.begins();
-    let client = lease.client()?;
-    let (begun, ended) = join!(biased; client.batch_execute(BEGIN), client.query(&update, parameters));
-    begun?;
-    owe(lease, &ended?, initiator, now).await
-}
-
-/// Writes what these ends owe, and commits: how many there were.
+/// Ends these sessions, writes what their ends owe, and commits: how many there were.
 async fn owe(lease: Lease, ended: &[Row], initiator: Initiator, now: Timestamp) -> Result<u64, Trouble> {
     let ended = ended.iter().map(|row| ended_session(row, initiator)).collect::<Result<Vec<_>, Trouble>>()?;
     if ended.is_empty() {
@@ -121,8 +113,13 @@ async fn owe(lease: Lease, ended: &[Row], initiator: Initiator, now: Timestamp) 
         return Ok(0);
     }
     let owed = owed(&lease, &ended, now).await?;
+    let tenants: Vec<&[u8]> = ended.iter().map(|session| session.tenant.as_bytes()).collect();
+    let ids: Vec<&[u8]> = ended.iter().map(|session| session.id.as_bytes()).collect();
+    let moments: Vec<i64> = ended.iter().map(|session| session.ended_at).collect();
+    let initiator = initiator.as_str();
     let (deliveries, lines) = (DeliveryColumns::of(&owed.deliveries), LineColumns::of(&owed.log));
     let writes = [
+        Write::of(&lease, MARK, true, vec![&tenants, &ids, &moments, &initiator]).await?,
         Write::of(&lease, DELIVERIES, !owed.deliveries.is_empty(), deliveries.parameters()).await?,
         Write::of(&lease, LINES, true, lines.parameters()).await?,
         None,

@@ -4,10 +4,11 @@ use tokio::join;
 use vestibule_model::{TenantId, Timestamp, UserId};
 
 use super::errors::Trouble;
-use super::lease::{BEGIN, Connections, Lease};
+use super::lease::{Connections, Lease, Write};
 use super::login::bytes;
 use super::logouts::end_these;
-use super::rows::{self, Parameter, text};
+use super::parameters::Parameter;
+use super::rows::{self, text};
 use crate::columns::{self, is_marked, millis};
 use crate::error::StoreError;
 use crate::logout;
@@ -66,21 +67,20 @@ pub(super) async fn end_all_of(
     lease.begins();
     let client = lease.client()?;
     let parameters: [Parameter<'_>; 4] = [&owner, &user, &at, &limit];
-    let (begun, alive) = join!(biased; client.batch_execute(BEGIN), client.query(&alive, &parameters));
+    let (begun, alive) = join!(biased; client.begin(""), client.query(&alive, &parameters));
     begun?;
     let alive = alive?;
     let (ids, lengths) = ids_and_lengths(&alive)?;
     if ids.len() <= at_once && logout::in_one_transaction(lengths) == ids.len() {
         return Ok(EndedAll::Written(end_these(lease, owner, &ids, ended, ended.at).await?));
     }
-    let mark = lease.prepare(MARK).await?;
-    match lease.client()?.execute(&mark, &[&owner, &user, &at, &ended.initiator.as_str()]).await {
+    let initiator = ended.initiator.as_str();
+    let mark = Write::of(&lease, MARK, true, vec![&owner, &user, &at, &initiator]).await?;
+    match lease.commit_after(&[mark, None, None, None]).await {
         // Another server has marked the same user at this moment.
-        Err(error) if rows::is_there_already(&error) => return Err(Trouble::Race),
-        marked => marked?,
-    };
-    lease.commit().await?;
-    Ok(EndedAll::Marked)
+        Err(Trouble::Sql(error)) if rows::is_there_already(&error) => Err(Trouble::Race),
+        committed => committed.map(|_| EndedAll::Marked),
+    }
 }
 
 /// One attempt.
@@ -95,7 +95,7 @@ pub(super) async fn write_ends(
     lease.begins();
     let client = lease.client()?;
     let parameters: [Parameter<'_>; 1] = [&after];
-    let (begun, found) = join!(biased; client.batch_execute(BEGIN), client.query_opt(&next, &parameters));
+    let (begun, found) = join!(biased; client.begin(""), client.query_opt(&next, &parameters));
     begun?;
     let Some(row) = found? else {
         lease.roll_back().await?;

@@ -1,8 +1,10 @@
 //! The store in PostgreSQL, shared by as many hosts as there are.
 
+mod call;
 mod calls;
 mod changes;
 mod clients;
+mod connection;
 mod deliveries;
 mod errors;
 mod lease;
@@ -12,38 +14,58 @@ mod logouts;
 mod marks;
 mod migrate;
 mod outbox;
+mod parameters;
 mod place;
+mod pooler;
 mod registry;
 mod rows;
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::lease::Connections;
 use self::place::Place;
+pub use self::pooler::{Pooler, PoolerError};
 use self::registry::notices::{self, Notices};
 use crate::error::StoreError;
 
 /// How a [`PostgresStore`] uses its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresSettings {
-    /// Connections of this host, at most; one more listens for changes of flows, where somebody waits for those.
+    /// Connections of this host, at most; one more listens for changes of flows, where a caller waits for those.
     pub connections: usize,
-    /// How long a call waits for one of them, before it is refused as [`StoreError::Busy`].
+    /// What stands between this host and the database.
+    pub pooler: Pooler,
+    /// How long a call may take, from its first wait to its last answer. One that takes longer is given up as
+    /// [`StoreError::TimedOut`], or as [`StoreError::Unknown`] where its COMMIT was sent, and its connection is closed. A component's bytes
+    /// have a second more for each MiB, and a migration an hour.
+    pub call: Duration,
+    /// How long a call waits for a connection, before it is refused as [`StoreError::Exhausted`].
     pub wait: Duration,
-    /// How long a new connection may take, unless the URL's `connect_timeout` says otherwise.
+    /// How long a new connection may take, to all hosts of the URL together.
     pub connect: Duration,
-    /// How long one statement may take, and how long a transaction may stand still, unless the URL's `options` say otherwise. A statement
+    /// How long the database lets one statement run, and a transaction stand still, unless the URL's `options` say otherwise. A statement
     /// that takes longer is ended, and its call refused as [`StoreError::Busy`].
     pub statement: Duration,
+    /// How long a connection is used: a database that has moved behind its name is found after that.
+    pub lifetime: Duration,
 }
 
 impl Default for PostgresSettings {
     fn default() -> Self {
-        Self { connections: 16, wait: Duration::from_secs(2), connect: Duration::from_secs(5), statement: Duration::from_secs(5) }
+        Self {
+            connections: 16,
+            pooler: Pooler::None,
+            call: Duration::from_millis(4_500),
+            wait: Duration::from_secs(2),
+            connect: Duration::from_secs(3),
+            statement: Duration::from_secs(3),
+            lifetime: Duration::from_secs(30 * 60),
+        }
     }
 }
 
@@ -61,23 +83,34 @@ impl PostgresStore {
     /// of those that browsers trust.
     ///
     /// # Errors
-    /// When the URL is wrong, the database can't be reached, or its schema is not one that this program knows.
+    /// When the URL is wrong, the database can't be reached, a pooler is in between that the settings don't name, or the schema is not one
+    /// that this program knows.
     pub async fn connect(url: &str, settings: PostgresSettings) -> Result<Self, StoreError> {
         let Place { config, name, tls } = Place::read(url, &settings)?;
+        let PostgresSettings { connections, pooler, call, wait, connect, statement, lifetime } = settings;
         let tls = MakeRustlsConnect::new(tls);
         // A connection that has broken is known to its own task; to ask for it would be a trip more for each call.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config.clone(), tls.clone(), recycling))
-            .max_size(settings.connections.max(1))
+        let mut pool = Pool::builder(Manager::from_config(config.clone(), tls.clone(), recycling))
+            .max_size(connections.max(1))
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(settings.wait))
-            .create_timeout(Some(settings.connect))
-            .build()
-            .map_err(|error| StoreError::Failed { reason: error.to_string() })?;
-        let mut connections = Connections { pool, name, tells: false };
+            .wait_timeout(Some(wait))
+            .create_timeout(Some(connect))
+            .recycle_timeout(Some(connect))
+            .pre_recycle(Hook::sync_fn(move |_, metrics| {
+                if metrics.age() < lifetime { Ok(()) } else { Err(HookError::message("it has been used for long enough")) }
+            }));
+        if let Some(hook) = pooler.on_connect(statement) {
+            pool = pool.post_create(hook);
+        }
+        let pool = pool.build().map_err(|error| StoreError::Failed { reason: error.to_string() })?;
+        let limits = pooler.limits(statement).into();
+        let mut connections =
+            Connections { pool, name, tells: false, call, wait, statement, limits, deadlines: AtomicU64::new(0) };
+        pooler.check(&connections).await?;
         migrate::migrate(&connections).await?;
         connections.tells = notices::are_known(&connections).await?;
-        let notices = Notices::new(config, tls, connections.tells);
+        let notices = Notices::new(config, tls, call, connections.tells && pooler.passes_notices());
         Ok(Self { connections, notices })
     }
 }

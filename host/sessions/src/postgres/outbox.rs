@@ -1,13 +1,13 @@
 //! Deliveries as operators see them, and who sends the streams of the log.
 
-use tokio::join;
 use vestibule_model::{TenantId, Timestamp};
 
-use super::changes::change;
+use super::changes::{change, change_and_return};
 use super::errors::Trouble;
-use super::lease::{BEGIN, Lease};
+use super::lease::Lease;
 use super::login::bytes;
-use super::rows::{Parameter, delivery_row};
+use super::parameters::Parameter;
+use super::rows::delivery_row;
 use crate::columns::{self, delivery_columns, millis, timestamp};
 use crate::delivery::{Backlog, Delivery, DeliveryCursor, DeliveryPage, DeliveryState};
 use crate::log::LogPosition;
@@ -85,24 +85,17 @@ pub(super) async fn backlog(lease: &Lease) -> Result<Backlog, Trouble> {
 
 /// One attempt.
 pub(super) async fn claim_stream(
-    mut lease: Lease,
+    lease: Lease,
     (tenant, name): (&TenantId, &str),
     holder: Holder,
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Option<LogPosition>, Trouble> {
-    let claim = lease.prepare(CLAIM).await?;
-    lease.begins();
-    let client = lease.client()?;
     let parameters: [Parameter<'_>; 5] = [&bytes(tenant), &name.as_bytes(), &holder.to_string(), &millis(now), &millis(until)];
-    let (begun, row) = join!(biased; client.batch_execute(BEGIN), client.query_opt(&claim, &parameters));
-    begun?;
-    let position = match row? {
-        Some(row) => Some(columns::position_of(row.try_get(0)?)?),
-        None => None,
-    };
-    lease.commit().await?;
-    Ok(position)
+    match change_and_return(lease, CLAIM, parameters).await?.first() {
+        Some(row) => Ok(Some(columns::position_of(row.try_get(0)?)?)),
+        None => Ok(None),
+    }
 }
 
 /// One attempt.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -44,18 +45,42 @@ impl Place {
             Some(_) => return Err(wrong("`sslmode` is disable, allow, prefer, require, verify-ca or verify-full".into())),
         });
         if config.get_connect_timeout().is_none() {
-            config.connect_timeout(settings.connect);
+            // Of several hosts the last has time left, too.
+            let hosts = u32::try_from(hosts.len()).unwrap_or(u32::MAX).max(1);
+            config.connect_timeout(settings.connect / hosts);
         }
         if config.get_application_name().is_none() {
             config.application_name("vestibule");
         }
-        let limits =
-            format!("-c statement_timeout={0} -c idle_in_transaction_session_timeout={0}", settings.statement.as_millis().max(1));
-        // What the URL says comes later, and counts.
-        let options = config.get_options().map_or_else(|| limits.clone(), |options| format!("{limits} {options}"));
-        config.options(options);
+        if let Some(limits) = settings.pooler.options(settings.statement) {
+            // What the URL says comes later, and counts.
+            let options = config.get_options().map_or_else(|| limits.clone(), |options| format!("{limits} {options}"));
+            config.options(options);
+        }
+        end_silent_connections(&mut config, settings);
         let tls = tls(authorities.as_deref()).map_err(wrong)?;
         Ok(Self { config, name, tls })
+    }
+}
+
+/// The system closes a connection whose other end is gone without a word, also while nothing is asked on it.
+fn end_silent_connections(config: &mut Config, settings: &PostgresSettings) {
+    const IDLE: Duration = Duration::from_secs(10);
+    const INTERVAL: Duration = Duration::from_secs(5);
+    const RETRIES: u32 = 3;
+    // What the URL says, counts.
+    let default = Config::new();
+    if config.get_keepalives_idle() == default.get_keepalives_idle() {
+        config.keepalives_idle(IDLE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(INTERVAL);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(RETRIES);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(settings.call);
     }
 }
 
@@ -145,6 +170,16 @@ mod tests {
         for (url, expected) in cases {
             assert_eq!(read(url).unwrap().config.get_ssl_mode(), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn silent_connections_end_unless_the_url_says_otherwise() {
+        let config = read("postgres://u@db.example/vestibule").unwrap().config;
+        assert_eq!(config.get_tcp_user_timeout(), Some(&PostgresSettings::default().call));
+        assert_eq!(config.get_keepalives_idle(), Duration::from_secs(10));
+        let config = read("postgres://u@db.example/vestibule?tcp_user_timeout=60&keepalives_idle=90").unwrap().config;
+        assert_eq!(config.get_tcp_user_timeout(), Some(&Duration::from_secs(60)));
+        assert_eq!(config.get_keepalives_idle(), Duration::from_secs(90));
     }
 
     #[test]

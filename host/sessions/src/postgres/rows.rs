@@ -1,15 +1,12 @@
 //! Reads and writes single rows.
 
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use super::errors::Trouble;
+use super::parameters::Parameter;
 use crate::columns::{DeliveryRow, SessionRow, read_session_columns, session_columns};
 use crate::error::StoreError;
 use crate::login::{KeptAnswer, RequestDigest};
-
-/// What a statement takes.
-pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 pub(super) const SELECT_FOR_UPDATE: &str =
     concat!("SELECT ", read_session_columns!(), " FROM sessions WHERE tenant = $1 AND id = $2 FOR UPDATE");

@@ -188,6 +188,26 @@ impl Cluster {
         self.end(Signal::INT);
     }
 
+    /// Stops all its processes where they are: their sockets stay open, and take what is sent.
+    pub(crate) fn freeze(&self) {
+        self.signal_all(Signal::STOP);
+    }
+
+    /// Lets them go on.
+    pub(crate) fn thaw(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let running = self.running();
+        let running = running.as_ref().expect("a server that runs");
+        // The first one starts the others, so it is the first that stops.
+        let _ = kill_process(Pid::from_child(&running.server), signal);
+        for backend in running.children() {
+            let _ = kill_process(backend, signal);
+        }
+    }
+
     fn end(&self, signal: Signal) {
         if let Some(running) = self.running().take() {
             running.end(signal);
@@ -231,12 +251,16 @@ impl Running {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // A process that is stopped doesn't end.
+        if self.running().is_some() {
+            self.thaw();
+        }
         self.end(Signal::QUIT);
     }
 }
 
 /// A command of the user `postgres`: the server refuses to run as root. The system ends it with its parent.
-fn as_postgres(program: &Path) -> Command {
+pub(crate) fn as_postgres(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "QUIT"]);
     if is_root() {
@@ -278,7 +302,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.success(), "{} can't be copied to {}", from.display(), to.display());
 }
 
-fn give_to_postgres(path: &Path) {
+pub(crate) fn give_to_postgres(path: &Path) {
     if is_root() {
         std::os::unix::fs::chown(path, Some(number_of("-u")), Some(number_of("-g"))).unwrap();
     }

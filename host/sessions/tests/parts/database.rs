@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use vestibule_sessions::{PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
+use vestibule_sessions::{Pooler, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
 
 use super::cluster::Cluster;
+use super::pooler::PgBouncer;
 
 /// Where a test's sessions are.
 pub(crate) enum Database {
     Sqlite(TempDir),
     Postgres { cluster: Arc<Cluster>, url: String },
+    Pooled { cluster: Arc<Cluster>, pooler: PgBouncer, database: String },
 }
 
 impl Database {
@@ -25,10 +27,22 @@ impl Database {
         Self::Postgres { cluster, url }
     }
 
+    /// With fewer connections than a store has.
+    pub(crate) async fn pooled() -> Self {
+        let cluster = Cluster::shared();
+        let url = cluster.new_database().await;
+        let pooler = PgBouncer::start(&cluster, "transaction", 3, "").await;
+        Self::Pooled { cluster, pooler, database: name(&url).to_owned() }
+    }
+
     pub(crate) async fn try_open(&self) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
             Self::Sqlite(folder) => Arc::new(SqliteStore::open(file(folder), SqliteSettings::default())?),
             Self::Postgres { url, .. } => Arc::new(PostgresStore::connect(url, PostgresSettings::default()).await?),
+            Self::Pooled { pooler, database, .. } => {
+                let settings = PostgresSettings { pooler: Pooler::Transaction, ..PostgresSettings::default() };
+                Arc::new(PostgresStore::connect(&pooler.url(database), settings).await?)
+            }
         })
     }
 
@@ -46,11 +60,16 @@ impl Database {
                 connection.execute_batch(sql).unwrap();
             }
             Self::Postgres { cluster, url } => {
-                let database = url.trim_start_matches("postgres:///").split('?').next().unwrap();
-                cluster.execute(database, sql).await;
+                cluster.execute(name(url), sql).await;
             }
+            Self::Pooled { cluster, database, .. } => cluster.execute(database, sql).await,
         }
     }
+}
+
+/// The database of a URL.
+fn name(url: &str) -> &str {
+    url.trim_start_matches("postgres:///").split('?').next().unwrap()
 }
 
 pub(crate) fn file(folder: &TempDir) -> PathBuf {

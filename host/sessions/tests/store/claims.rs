@@ -10,7 +10,7 @@ use crate::parts::database::Database;
 use crate::parts::logins::*;
 use crate::parts::logouts::*;
 
-on_both! {
+on_all! {
     receivers_that_are_due_come_once_each_and_who_waits_longest_first,
     the_oldest_due_are_claimed_first_and_no_more_than_was_asked_for,
     what_is_claimed_is_nobody_elses_until_its_lease_is_over,

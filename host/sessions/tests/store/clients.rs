@@ -9,7 +9,7 @@ use crate::parts::database::Database;
 use crate::parts::logins::*;
 use crate::parts::logouts::*;
 
-on_both! {
+on_all! {
     a_client_is_kept_as_it_was_written,
     a_client_is_created_once_and_deleted_once,
     a_client_that_the_configuration_declares_is_not_deleted,

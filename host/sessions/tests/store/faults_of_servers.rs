@@ -85,7 +85,7 @@ async fn a_call_that_finds_no_connection_is_told_to_come_again() {
             Ok(_) => tokio::task::yield_now().await,
         }
     };
-    assert!(matches!(second, StoreError::Busy { .. }), "{second}");
+    assert!(matches!(second, StoreError::Exhausted { connections: 1, .. }), "{second}");
     client.batch_execute("COMMIT").await.unwrap();
     assert!(matches!(first.await.unwrap(), Ok(Committed::Done { .. })));
     drop(client);
@@ -147,5 +147,76 @@ async fn a_component_may_take_longer_to_be_read_than_a_statement_has() {
     assert_eq!(reading.await.unwrap().unwrap().as_deref(), Some(b"bytes".as_slice()));
     drop(client);
     connection.await.unwrap().unwrap();
+    store.close().await;
+}
+
+/// So many entries of the log that have no positions, as logins leave them.
+async fn write_log(cluster: &Cluster, url: &str, entries: u32) {
+    let database = url.trim_start_matches("postgres:///").split('?').next().unwrap();
+    let sql = format!(
+        "INSERT INTO log (tenant, date, kind, body) \
+         SELECT 'acme'::bytea, {} + number, 's', json_build_object('description', number)::text FROM generate_series(1, {entries}) AS number",
+        at(0).as_millis()
+    );
+    cluster.execute(database, &sql).await;
+}
+
+/// The numbers of entries.
+fn numbers(entries: &[vestibule_sessions::LogEntry]) -> Vec<u64> {
+    entries.iter().filter_map(|entry| entry.body.get("description")?.as_u64()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_reader_waits_until_a_long_log_has_positions() {
+    const ENTRIES: u32 = 25_000;
+    let cluster = Cluster::shared();
+    let url = cluster.new_database().await;
+    let store = PostgresStore::connect(&url, PostgresSettings::default()).await.unwrap();
+    write_log(&cluster, &url, ENTRIES).await;
+    let acme = tenant("acme");
+    let positions = || async {
+        let url = cluster.url(url.trim_start_matches("postgres:///").split('?').next().unwrap());
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let row = client.query_one("SELECT count(position) FROM log", &[]).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+        row.get::<_, i64>(0)
+    };
+    // The oldest are known at once, in their order; the newest are not yet.
+    assert_eq!(numbers(&store.log_after(&acme, vestibule_sessions::LogPosition::default(), 3).await.unwrap()), [1, 2, 3]);
+    assert_eq!(positions().await, 10_000);
+    let error = store.latest_log(&acme, 0, 3).await.unwrap_err();
+    assert!(matches!(error, StoreError::Busy { .. }), "{error}");
+    // A sweep gives positions to the rest.
+    while store.sweep(at(0), keep_all(), 10).await.unwrap().is_more {}
+    assert_eq!(positions().await, i64::from(ENTRIES));
+    assert_eq!(numbers(&store.latest_log(&acme, 0, 2).await.unwrap()), [25_000, 24_999]);
+    let mut read = Vec::new();
+    let mut after = vestibule_sessions::LogPosition::default();
+    loop {
+        let page = store.log_after(&acme, after, 1_000).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = last.position;
+        read.extend(numbers(&page));
+    }
+    assert!(read.into_iter().eq(1..=u64::from(ENTRIES)), "each entry once, in its order");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_read_where_the_database_can_only_be_read() {
+    let cluster = Cluster::shared();
+    let url = cluster.new_database().await;
+    let store = PostgresStore::connect(&url, PostgresSettings::default()).await.unwrap();
+    commit(&store, logs("acme", "old", at(1))).await;
+    assert_eq!(log_of(&store, "acme").await.len(), 1);
+    // This one has no position.
+    commit(&store, logs("acme", "new", at(2))).await;
+    store.close().await;
+    let url = format!("{url}&options=-c%20default_transaction_read_only%3Don");
+    let store = PostgresStore::connect(&url, PostgresSettings::default()).await.unwrap();
+    assert_eq!(described(&log_of(&store, "acme").await), ["old"]);
+    assert_eq!(described(&store.latest_log(&tenant("acme"), 0, 10).await.unwrap()), ["old"]);
     store.close().await;
 }

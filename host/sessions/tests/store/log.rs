@@ -8,7 +8,7 @@ use vestibule_sessions::{LogKind, LogPosition, NewLogEntry};
 use crate::parts::database::Database;
 use crate::parts::logins::*;
 
-on_both! {
+on_all! {
     the_log_is_read_forwards_and_backwards,
     an_entry_is_as_it_was_written,
     a_position_is_never_given_twice,

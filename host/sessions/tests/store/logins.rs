@@ -9,7 +9,7 @@ use vestibule_sessions::{
 use crate::parts::database::Database;
 use crate::parts::logins::*;
 
-on_both! {
+on_all! {
     a_login_creates_the_session_that_it_uses,
     a_session_that_is_used_again_is_refreshed,
     a_moment_of_a_session_never_goes_back,

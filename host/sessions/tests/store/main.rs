@@ -25,6 +25,20 @@ macro_rules! on_both {
     };
 }
 
+/// As [`on_both`], and over a PostgreSQL behind a PgBouncer that gives a connection to each transaction.
+macro_rules! on_all {
+    ($($test:ident),+ $(,)?) => {
+        on_both! { $($test),+ }
+
+        mod pooled {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(&crate::parts::database::Database::pooled().await).await;
+            })+
+        }
+    };
+}
+
 mod claims;
 mod clients;
 mod delivery_model;
@@ -42,7 +56,9 @@ mod model;
 mod opening;
 mod outbox;
 mod owed;
+mod poolers;
 mod registry;
+mod silence;
 mod streams;
 mod sweeping;
 mod tenants;

@@ -8,7 +8,7 @@ use crate::parts::database::Database;
 use crate::parts::logins::*;
 use crate::parts::logouts::*;
 
-on_both! {
+on_all! {
     deliveries_come_in_pages_the_oldest_first,
     deliveries_are_listed_by_tenant_and_state,
     a_delivery_that_is_tried_again_is_as_if_it_had_never_been_tried,

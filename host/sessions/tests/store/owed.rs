@@ -12,7 +12,7 @@ use crate::parts::database::Database;
 use crate::parts::logins::*;
 use crate::parts::logouts::*;
 
-on_both! {
+on_all! {
     each_url_of_each_client_that_took_part_is_owed_a_delivery,
     every_way_to_end_owes_the_same,
     a_client_hears_of_the_initiators_that_it_has_selected,

@@ -7,7 +7,7 @@ use vestibule_sessions::{Holder, LogPosition, Retention};
 use crate::parts::database::Database;
 use crate::parts::logins::*;
 
-on_both! {
+on_all! {
     a_stream_is_one_servers_at_a_time,
     a_stream_that_is_given_back_is_anothers_at_once,
     a_stream_goes_on_where_it_was,

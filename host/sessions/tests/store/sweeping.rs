@@ -5,7 +5,7 @@ use vestibule_sessions::{Committed, Initiator, KnownSession, LogKind, Retention}
 use crate::parts::database::Database;
 use crate::parts::logins::*;
 
-on_both! {
+on_all! {
     sessions_whose_time_is_over_end_at_that_time,
     the_log_tells_of_an_end_that_is_found_long_after,
     what_is_old_is_forgotten_and_what_is_not_is_kept,

@@ -1,22 +1,32 @@
 //! Components, and the drafts that they are at first.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::join;
 use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 
 use super::super::errors::Trouble;
-use super::super::lease::{BEGIN, Lease};
+use super::super::lease::Lease;
 use super::super::login::bytes;
-use super::super::rows::{Parameter, text};
+use super::super::parameters::Parameter;
+use super::super::rows::text;
 use super::{actions, turn};
 use crate::columns::{self, millis};
 use crate::registry::{BuildError, ComponentInfo, DraftPut, Keeping, StoredAction};
 use crate::tokens::ActionUid;
 
 /// A component has many bytes, and the way to the database may be long: more time than a statement has.
-const WITH_TIME: &str = "SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
+const WITH_TIME: &str = "; SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
+
+/// What the database waits at most for a component's bytes to be on their way, see [`WITH_TIME`].
+const MOST: Duration = Duration::from_secs(60);
+
+/// What a trip with a component's bytes may take, however few they are.
+const TRANSFER: Duration = Duration::from_secs(4);
 
 const COMPONENT: &str = "SELECT bytes FROM components WHERE tenant = $1 AND digest = $2";
+const SIZE: &str = "SELECT octet_length(bytes)::bigint FROM components WHERE tenant = $1 AND digest = $2";
 const IS_KEPT: &str = "SELECT 1 FROM components WHERE tenant = $1 AND digest = $2";
 const KEEP: &str = "INSERT INTO components (tenant, digest, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
@@ -33,17 +43,29 @@ const FORGET: &str = "DELETE FROM components WHERE tenant = $1 AND digest = ANY(
 const UNBUILT: &str = "SELECT tenant, id, draft_digest FROM actions WHERE draft_status IN ('pending', 'building') \
      AND (build_until IS NULL OR build_until <= $1) ORDER BY draft_updated_at, tenant, id LIMIT $2";
 
-/// One attempt. What could be written can be read: it has the same time.
+/// How long the bytes of a component may be on their way: a second for each MiB, beside what a call has.
+fn transfer_time(bytes: usize) -> Duration {
+    const BYTES_A_SECOND: usize = 1 << 20;
+    TRANSFER + Duration::from_secs(u64::try_from(bytes / BYTES_A_SECOND).unwrap_or(u64::MAX)).min(MOST)
+}
+
+/// One attempt, in two trips: how many bytes there are says how long they may be on their way. What could be written can be read: it has
+/// the same time.
 pub(super) async fn component(mut lease: Lease, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, Trouble> {
-    let select = lease.prepare(COMPONENT).await?;
-    let begin = format!("{BEGIN}; {WITH_TIME}");
+    let (size, select) = (lease.prepare(SIZE).await?, lease.prepare(COMPONENT).await?);
     lease.begins();
     let client = lease.client()?;
     let digest = digest.to_string().into_bytes();
     let key: [Parameter<'_>; 2] = [&bytes(tenant), &digest];
-    let (begun, found) = join!(biased; client.batch_execute(&begin), client.query_opt(&select, &key));
+    let (begun, size) = join!(biased; client.begin(WITH_TIME), client.query_opt(&size, &key));
     begun?;
-    let component = found?.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?;
+    let component = match size? {
+        None => None,
+        Some(size) => {
+            lease.extend(transfer_time(usize::try_from(size.try_get::<_, i64>(0)?).unwrap_or(usize::MAX)));
+            client.query_opt(&select, &key).await?.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?
+        }
+    };
     lease.roll_back().await?;
     Ok(component.map(Bytes::from))
 }
@@ -84,7 +106,8 @@ pub(super) async fn put_draft(
             return Ok(DraftPut::TooManyBytes);
         }
         let keep = lease.prepare(KEEP).await?;
-        lease.client()?.batch_execute(WITH_TIME).await?;
+        lease.client()?.batch_execute(WITH_TIME.trim_start_matches("; ")).await?;
+        lease.extend(transfer_time(component.len()));
         lease.client()?.execute(&keep, &[&owner, &key, &component]).await?;
     }
     actions::update(&lease, tenant, &kept.row).await?;

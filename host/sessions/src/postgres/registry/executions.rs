@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use tokio::join;
 use vestibule_model::{TenantId, Timestamp};
 
 use super::super::changes::change;
 use super::super::errors::Trouble;
-use super::super::lease::{BEGIN, Connections, Lease};
+use super::super::lease::{Connections, Lease, Write};
 use super::super::login::bytes;
-use super::super::rows::Parameter;
+use super::super::parameters::Parameter;
 use super::rows::execution_row;
 use crate::columns::{self, ExecutionRow, execution_columns, json, millis};
 use crate::error::StoreError;
@@ -17,7 +16,7 @@ use crate::registry::{Execution, ExecutionCursor, ExecutionFilter, ExecutionPage
 use crate::tokens::ExecutionUid;
 
 /// The COMMIT doesn't wait for the disk.
-const WITHOUT_WAITING: &str = "SET LOCAL synchronous_commit = off";
+const WITHOUT_WAITING: &str = "; SET LOCAL synchronous_commit = off";
 
 /// One statement: those that are not there yet, positions for them in the order in which they were given, and their rows. Whoever gives
 /// positions to the runs of several tenants holds the tenants' rows in one order.
@@ -72,15 +71,10 @@ pub(super) async fn record(mut lease: Lease, executions: &[Execution]) -> Result
     let ended: Vec<i64> = rows.iter().map(|row| row.ended_at).collect();
     let actions: Vec<&str> = rows.iter().map(|row| row.actions.as_str()).collect();
     let bodies: Vec<&str> = rows.iter().map(|row| row.body.as_str()).collect();
-    let record = lease.prepare(RECORD).await?;
-    let begin = format!("{BEGIN}; {WITHOUT_WAITING}");
-    lease.begins();
-    let client = lease.client()?;
-    let parameters: [Parameter<'_>; 8] = [&tenants, &ids, &triggers, &statuses, &started, &ended, &actions, &bodies];
-    let (begun, recorded) = join!(biased; client.batch_execute(&begin), client.execute(&record, &parameters));
-    begun?;
-    recorded?;
-    lease.commit().await
+    let parameters: Vec<Parameter<'_>> = vec![&tenants, &ids, &triggers, &statuses, &started, &ended, &actions, &bodies];
+    let record = Write::of(&lease, RECORD, true, parameters).await?;
+    lease.begin(WITHOUT_WAITING).await?;
+    lease.commit_after(&[record, None, None, None]).await.map(drop)
 }
 
 pub(super) async fn execution(lease: &Lease, tenant: &TenantId, id: &ExecutionUid) -> Result<Option<Execution>, Trouble> {

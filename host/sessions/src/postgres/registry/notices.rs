@@ -26,10 +26,7 @@ const LISTEN: &str = "LISTEN vestibule_flows";
 const ASK: &str = "UNLISTEN vestibule_flows";
 
 /// How often a connection that says nothing is asked whether it is there. A server that is gone without a word is found out by nothing else.
-const EACH: Duration = Duration::from_secs(30);
-
-/// How long an answer may take; to connect may take as long.
-const PATIENCE: Duration = Duration::from_secs(10);
+const EACH: Duration = Duration::from_secs(5);
 
 /// The first wait before somebody connects again, and the longest.
 const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
@@ -46,7 +43,9 @@ pub(in super::super) async fn are_known(connections: &Connections) -> Result<boo
 }
 
 fn is_unknown(error: &Error) -> bool {
-    const UNKNOWN: [&SqlState; 2] = [&SqlState::FEATURE_NOT_SUPPORTED, &SqlState::SYNTAX_ERROR];
+    // A server that follows another one takes none.
+    const UNKNOWN: [&SqlState; 3] =
+        [&SqlState::FEATURE_NOT_SUPPORTED, &SqlState::SYNTAX_ERROR, &SqlState::READ_ONLY_SQL_TRANSACTION];
     error.code().is_some_and(|code| UNKNOWN.contains(&code))
 }
 
@@ -54,6 +53,8 @@ fn is_unknown(error: &Error) -> bool {
 pub(in super::super) struct Notices {
     config: Config,
     tls: MakeRustlsConnect,
+    /// How long an answer may take; to connect may take as long.
+    patience: Duration,
     heard: Arc<Notify>,
     listener: Mutex<Listener>,
 }
@@ -67,9 +68,9 @@ enum Listener {
 }
 
 impl Notices {
-    pub(in super::super) fn new(config: Config, tls: MakeRustlsConnect, are_known: bool) -> Self {
-        let listener = Mutex::new(if are_known { Listener::Idle } else { Listener::None });
-        Self { config, tls, heard: Arc::default(), listener }
+    pub(in super::super) fn new(config: Config, tls: MakeRustlsConnect, patience: Duration, can_listen: bool) -> Self {
+        let listener = Mutex::new(if can_listen { Listener::Idle } else { Listener::None });
+        Self { config, tls, patience, heard: Arc::default(), listener }
     }
 
     /// Waits for word; for ever where there is none to come.
@@ -89,7 +90,7 @@ impl Notices {
             Listener::None => false,
             Listener::Idle => {
                 let (config, tls, heard) = (self.config.clone(), self.tls.clone(), Arc::clone(&self.heard));
-                *listener = Listener::Running(tokio::spawn(listen(config, tls, heard)));
+                *listener = Listener::Running(tokio::spawn(listen(config, tls, self.patience, heard)));
                 true
             }
         }
@@ -128,11 +129,11 @@ impl fmt::Debug for Notices {
 }
 
 /// Listens on one connection after the other.
-async fn listen(config: Config, tls: MakeRustlsConnect, heard: Arc<Notify>) {
+async fn listen(config: Config, tls: MakeRustlsConnect, patience: Duration, heard: Arc<Notify>) {
     let [first, longest] = WAITS;
     let mut wait = first;
     loop {
-        if let Ended::AfterListening = listen_once(&config, &tls, &heard).await {
+        if let Ended::AfterListening = listen_once(&config, &tls, patience, &heard).await {
             wait = first;
         }
         sleep(jittered(wait)).await;
@@ -147,19 +148,19 @@ enum Ended {
     AfterListening,
 }
 
-async fn listen_once(config: &Config, tls: &MakeRustlsConnect, heard: &Notify) -> Ended {
-    let Ok(Ok((client, mut connection))) = timeout(PATIENCE, config.connect(tls.clone())).await else {
+async fn listen_once(config: &Config, tls: &MakeRustlsConnect, patience: Duration, heard: &Notify) -> Ended {
+    let Ok(Ok((client, mut connection))) = timeout(patience, config.connect(tls.clone())).await else {
         return Ended::AtOnce;
     };
     let listening = async {
-        if !matches!(timeout(PATIENCE, client.batch_execute(LISTEN)).await, Ok(Ok(()))) {
+        if !matches!(timeout(patience, client.batch_execute(LISTEN)).await, Ok(Ok(()))) {
             return Ended::AtOnce;
         }
         // What was told before this is lost.
         heard.notify_one();
         loop {
             sleep(EACH).await;
-            if !matches!(timeout(PATIENCE, client.batch_execute("")).await, Ok(Ok(()))) {
+            if !matches!(timeout(patience, client.batch_execute("")).await, Ok(Ok(()))) {
                 return Ended::AfterListening;
             }
         }

@@ -5,9 +5,9 @@ use tokio_postgres::Row;
 use vestibule_model::TenantId;
 
 use super::super::errors::Trouble;
-use super::super::lease::{BEGIN, Lease, Write};
+use super::super::lease::{Lease, Write};
 use super::super::login::bytes;
-use super::super::rows::Parameter;
+use super::super::parameters::Parameter;
 use super::rows::action_row;
 use crate::columns::{ACTION_COLUMNS, ActionRow, action_columns};
 use crate::tokens::ActionUid;
@@ -32,7 +32,7 @@ pub(super) struct Kept {
     pub(super) is_bound: bool,
 }
 
-/// Begins a transaction, takes the tenant's turn, and asks: all in one trip.
+/// Begins a transaction, takes the tenant's turn, and asks: all in one trip. Where BEGIN fails, that has changed nothing that counts.
 pub(in super::super) async fn begin_with(
     lease: &mut Lease,
     tenant: &TenantId,
@@ -45,7 +45,7 @@ pub(in super::super) async fn begin_with(
     let turn: [Parameter<'_>; 1] = [&bytes(tenant)];
     let (begun, made, taken, answer) = join!(
         biased;
-        client.batch_execute(BEGIN),
+        client.begin(""),
         client.execute(&make, &turn),
         client.query_one(&take, &turn),
         client.query(&ask, parameters)
@@ -76,5 +76,5 @@ pub(super) async fn commit(lease: Lease, tenant: &TenantId, has_changed_flow: bo
 pub(super) async fn commit_counted(lease: Lease, count: Option<Write<'_>>) -> Result<(), Trouble> {
     let is_told = lease.tells && count.is_some();
     let tell = Write::of(&lease, super::notices::TELL, is_told, Vec::new()).await?;
-    lease.commit_after(&[count, tell, None]).await
+    lease.commit_after(&[count, tell, None, None]).await.map(drop)
 }

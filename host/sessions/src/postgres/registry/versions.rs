@@ -5,7 +5,7 @@ use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 use super::super::errors::Trouble;
 use super::super::lease::Lease;
 use super::super::login::bytes;
-use super::super::rows::Parameter;
+use super::super::parameters::Parameter;
 use super::policies::is_policy;
 use super::rows::version_row;
 use super::{actions, components, turn};

@@ -11,7 +11,7 @@ use crate::parts::database::Database;
 use crate::parts::logins::*;
 use crate::parts::registry::*;
 
-on_both! {
+on_all! {
     an_action_is_kept_as_it_was_created,
     a_name_is_one_actions_of_a_tenant_also_when_many_take_it_at_once,
     a_tenant_has_as_many_actions_as_it_may,

@@ -10,7 +10,7 @@ use crate::parts::database::Database;
 use crate::parts::logins::*;
 use crate::parts::registry::*;
 
-on_both! {
+on_all! {
     bindings_are_as_they_were_given_and_in_that_order,
     an_action_that_was_bound_keeps_its_binding,
     bindings_that_are_refused_change_nothing,

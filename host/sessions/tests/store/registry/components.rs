@@ -8,7 +8,7 @@ use crate::parts::database::Database;
 use crate::parts::logins::*;
 use crate::parts::registry::*;
 
-on_both! {
+on_all! {
     a_draft_is_pending_until_it_is_built_or_has_failed,
     a_draft_that_was_uploaded_again_is_built_again,
     of_many_who_begin_to_build_a_draft_one_does,

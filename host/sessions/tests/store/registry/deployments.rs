@@ -10,7 +10,7 @@ use crate::parts::database::Database;
 use crate::parts::logins::*;
 use crate::parts::registry::*;
 
-on_both! {
+on_all! {
     a_version_is_what_the_draft_was,
     what_is_not_built_is_not_deployed,
     a_draft_that_is_deployed_already_makes_a_new_version,

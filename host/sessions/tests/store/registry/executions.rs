@@ -12,7 +12,7 @@ use crate::parts::database::{Database, file};
 use crate::parts::logins::*;
 use crate::parts::registry::*;
 
-on_both! {
+on_all! {
     a_run_is_kept_as_it_was_recorded,
     runs_come_newest_first_in_pages_also_while_others_are_recorded,
     only_the_runs_that_were_asked_for_come,

@@ -7,7 +7,7 @@ use crate::parts::database::Database;
 use crate::parts::logins::*;
 use crate::parts::registry::*;
 
-on_both! {
+on_all! {
     what_another_key_has_sealed_is_found_until_none_is_left,
     only_what_is_still_as_it_was_is_sealed_anew,
     a_secret_that_is_given_while_keys_change_is_not_undone,
