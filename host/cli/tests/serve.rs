@@ -4,7 +4,8 @@
 
 mod common;
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use common::server::{SECRET, Server, configuration};
 use common::{file, folder, root, vestibule, vestibule_with_input};
@@ -76,6 +77,52 @@ fn a_configuration_is_read_again_and_one_that_is_wrong_changes_nothing() {
     let asked = Command::new("curl").args(["-s", "-H", "Host: new.example", &url]).output().unwrap();
     assert!(String::from_utf8_lossy(&asked.stdout).contains("ES256"));
     server.stop();
+}
+
+#[test]
+fn a_server_that_ends_says_so_while_it_takes_requests() {
+    let folder = folder();
+    let configuration = configuration().replace("drain = \"0 s\"", "drain = \"15 s\"");
+    let mut server = Server::start(&folder, &configuration);
+    let ask = |path: &str| {
+        let url = format!("http://localhost:{}{path}", server.port);
+        let ran = Command::new("curl").args(["-s", "-w", " %{http_code}", &url]).output().expect("curl can be run");
+        assert!(ran.status.success(), "a connection is taken: {ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    assert!(ask("/readyz").ends_with(" 200"));
+    server.signal("TERM");
+    let said = loop {
+        let said = ask("/readyz");
+        if !said.ends_with(" 200") {
+            break said;
+        }
+    };
+    assert!(said.contains("\"errorCode\":\"shutting_down\"") && said.ends_with(" 503"), "{said}");
+    assert!(ask("/.well-known/jwks.json").ends_with(" 200"), "it serves as before");
+    // The second signal is for those who don't want to wait.
+    server.wait_for("takes requests for a while");
+    assert!(server.stop().contains("ended"));
+}
+
+#[test]
+fn a_signal_to_end_counts_before_the_server_has_started() {
+    let folder = folder();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    file(&folder, "url", format!("postgres://postgres@{free}/none?sslmode=disable").as_bytes());
+    file(&folder, "action.wasm", artifacts::ORGANIZATION_SESSION_METADATA);
+    let configuration = format!("store = {{ postgres = {{ file = \"url\" }} }}\n{}", configuration());
+    let config = file(&folder, "vestibule.toml", configuration.as_bytes());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    let mut child = command.args(["serve", "--config", &config]).stderr(Stdio::piped()).spawn().expect("it can be run");
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let waits = lines.find(|line| line.contains("it is tried again"));
+    assert!(waits.is_some_and(|line| line.contains("can't be reached")), "it waits for its database");
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill can be run");
+    assert!(sent.success());
+    let rest: Vec<String> = lines.collect();
+    assert!(child.wait().unwrap().success(), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("ended before it had started")), "{rest:?}");
 }
 
 #[test]

@@ -11,15 +11,18 @@ use vestibule_sessions::Store;
 
 use crate::bodies::Bodies;
 use crate::client_auth::ClientAuth;
+use crate::clock::Clock;
 use crate::config::{Configuration, HostName, QuotaSettings};
 use crate::executions::Executions;
 use crate::login::StoredAnswers;
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 use crate::refusals::Refusals;
 use crate::registry::Deployments;
 use crate::sealing::SealingKeys;
 use crate::tenant::{Tenant, Tenants};
 use crate::traces::Traces;
+use crate::workers::{Worker, Workers};
 
 /// What every request has at hand. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -51,6 +54,8 @@ struct Inner {
     port: OnceLock<u16>,
     trusts_forwarded_host: bool,
     is_ending: AtomicBool,
+    readiness: Readiness,
+    clock: Clock,
 }
 
 /// What a server is made of.
@@ -74,7 +79,8 @@ impl App {
         let refusals = Refusals::new(metrics.clone());
         let compiles = runtime.settings().host_limits.compiles;
         let registry = Deployments::new(&store, loader, keys, &configuration.actions, compiles);
-        let executions = Executions::start(Arc::clone(&store), configuration.executions, metrics.registry().clone());
+        let pulse = metrics.workers().begin(Worker::ExecutionWriter);
+        let executions = Executions::start(Arc::clone(&store), configuration.executions, metrics.registry().clone(), pulse);
         Self(Arc::new(Inner {
             tenants: ArcSwap::default(),
             runtime,
@@ -95,6 +101,8 @@ impl App {
             port: OnceLock::new(),
             trusts_forwarded_host: configuration.listen.trust_forwarded_host,
             is_ending: AtomicBool::new(false),
+            readiness: Readiness::default(),
+            clock: Clock::default(),
         }))
     }
 
@@ -109,6 +117,11 @@ impl App {
     /// All tenants that are served.
     pub(crate) fn tenants(&self) -> Vec<Arc<Tenant>> {
         self.0.tenants.load().all().cloned().collect()
+    }
+
+    /// The tenants that are served, as a whole.
+    pub(crate) fn served(&self) -> Arc<Tenants> {
+        self.0.tenants.load_full()
     }
 
     /// Serves these tenants from now on. Requests that have begun go on with those that they began with.
@@ -137,6 +150,21 @@ impl App {
     /// The budget of requests' bodies.
     pub(crate) fn bodies(&self) -> &Arc<Bodies> {
         &self.0.bodies
+    }
+
+    /// The background workers, and how they do.
+    pub(crate) fn workers(&self) -> &Workers {
+        self.0.metrics.workers()
+    }
+
+    /// Whether the server can do its work.
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.0.readiness
+    }
+
+    /// The time of day for background work.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// What this server has of deployed Actions.

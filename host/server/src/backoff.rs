@@ -19,10 +19,13 @@ impl Backoff {
     /// When to try again after so many attempts: half of the wait is certain, and the other half by chance, so that those that have failed together
     /// don't come back together. A receiver that says when (`Retry-After`) isn't asked before.
     pub(crate) fn next(self, now: Timestamp, attempts: u32, asked: Option<Duration>, chance: f64) -> Timestamp {
+        now.plus(self.wait(attempts, chance).max(asked.unwrap_or_default().min(self.longest_asked)))
+    }
+
+    /// How long to wait after so many attempts.
+    pub(crate) fn wait(self, attempts: u32, chance: f64) -> Duration {
         let doubled = self.first.saturating_mul(1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX));
-        let wait = doubled.min(self.longest);
-        let wait = wait.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0));
-        now.plus(wait.max(asked.unwrap_or_default().min(self.longest_asked)))
+        doubled.min(self.longest).mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))
     }
 }
 

@@ -71,6 +71,13 @@ impl ApiError {
         self
     }
 
+    /// With this behind its message.
+    #[must_use]
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.message = format!("{}; {more}", self.message).into();
+        self
+    }
+
     fn with(mut self, name: HeaderName, value: &str) -> Self {
         self.headers.extend(HeaderValue::from_str(value).map(|value| (name, value)));
         self

@@ -24,6 +24,7 @@ use crate::exposition::{Exposition, Format};
 use crate::refusals::Refusal;
 use crate::registry::RegistryMetrics;
 use crate::tenant::Tenant;
+use crate::workers::Workers;
 
 /// Seconds of a request: from what a lookup takes to what nobody waits for.
 const REQUEST_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.25, 1.0, 5.0];
@@ -147,6 +148,7 @@ pub(crate) struct Metrics {
     refused: Family<Refused, Counter>,
     deployed: RegistryMetrics,
     store: StoreMetrics,
+    workers: Workers,
 }
 
 impl Metrics {
@@ -197,6 +199,7 @@ impl Metrics {
         registry.register("refused", help, refused.clone());
         let deployed = RegistryMetrics::new(&mut registry);
         let store = StoreMetrics::new(&mut registry);
+        let workers = Workers::new(&mut registry);
         Self {
             registry: Arc::new(registry),
             exposition: Arc::default(),
@@ -217,7 +220,13 @@ impl Metrics {
             refused,
             deployed,
             store,
+            workers,
         }
+    }
+
+    /// The background workers, which have metrics of their own.
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// Those of deployed Actions.
@@ -302,6 +311,7 @@ impl Metrics {
     pub(crate) fn text(&self, app: &App, format: Format) -> Result<Bytes, std::fmt::Error> {
         self.exposition.text(format, || {
             self.deployed.shelf(&app.registry().shelf().stats());
+            self.workers.measure(&app.store().threads());
             self.host_panics.set(i64::try_from(app.runtime().host_panics()).unwrap_or(i64::MAX));
             self.store.set(app.store().connections());
             let mut text = String::new();

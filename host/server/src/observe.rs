@@ -109,7 +109,7 @@ pub(crate) async fn limit_rate(State(app): State<App>, request: Request, next: N
     let (mut parts, body) = request.into_parts();
     let told = match Caller::from_request_parts(&mut parts, &app).await {
         Ok(caller) => {
-            let told = caller.tenant.rate.take(Timestamp::now());
+            let told = caller.tenant.rate.take(Instant::now(), Timestamp::now());
             parts.extensions.insert(caller);
             told
         }

@@ -1,7 +1,7 @@
 //! How many requests of a tenant the Management API takes: a bucket that fills with time, with Auth0's headers.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue};
 use vestibule::model::Timestamp;
@@ -15,25 +15,28 @@ pub(crate) struct Rate {
     state: Mutex<Bucket>,
 }
 
-/// What fills with time: a thousandth of what `per_second` says in each millisecond.
+/// What fills with time: a thousandth of what `per_second` says in each millisecond of the monotonic clock, which no
+/// change of the machine's time moves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     /// Thousandths that are left.
     pub(crate) left: u64,
-    filled: Timestamp,
+    filled: Instant,
 }
 
 impl Bucket {
     /// A full one.
-    pub(crate) fn full(full: u64, now: Timestamp) -> Self {
+    pub(crate) fn full(full: u64, now: Instant) -> Self {
         Self { left: full, filled: now }
     }
 
-    /// Fills it with what the time since has brought. A clock that goes back brings nothing.
-    pub(crate) fn fill(&mut self, full: u64, per_second: u64, now: Timestamp) {
-        let passed = now.as_millis().saturating_sub(self.filled.as_millis());
+    /// Fills it with what the whole milliseconds since have brought.
+    pub(crate) fn fill(&mut self, full: u64, per_second: u64, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled).as_millis();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
         self.left = full.min(self.left.saturating_add(passed.saturating_mul(per_second)));
-        self.filled = self.filled.max(now);
+        // The rest of a millisecond counts the next time.
+        self.filled += Duration::from_millis(passed);
     }
 }
 
@@ -53,11 +56,11 @@ pub(crate) struct Told {
 impl Rate {
     pub(crate) fn new(settings: RateSettings) -> Self {
         let full = u64::from(settings.burst) * 1_000;
-        Self { settings, state: Mutex::new(Bucket::full(full, Timestamp::from_millis(0))) }
+        Self { settings, state: Mutex::new(Bucket::full(full, Instant::now())) }
     }
 
-    /// Takes a request out of the bucket, where there is one left.
-    pub(crate) fn take(&self, now: Timestamp) -> Told {
+    /// Takes a request out of the bucket, where there is one left. `at` is the time of day, for the caller.
+    pub(crate) fn take(&self, now: Instant, at: Timestamp) -> Told {
         let RateSettings { per_second, burst } = self.settings;
         let (per_second, full) = (u64::from(per_second), u64::from(burst) * 1_000);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +69,7 @@ impl Rate {
         if is_taken {
             state.left -= 1_000;
         }
-        let reset = now.as_millis() + (full - state.left).div_ceil(per_second);
+        let reset = at.as_millis() + (full - state.left).div_ceil(per_second);
         let missing = if is_taken { 0 } else { 1_000 - state.left };
         let retry_after = Duration::from_millis(missing.div_ceil(per_second));
         Told { is_taken, limit: burst, remaining: state.left / 1_000, reset: reset.div_ceil(1_000), retry_after }
@@ -89,14 +92,27 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_as_many_as_the_time_brings() {
         let rate = Rate::new(RateSettings { per_second: 2, burst: 3 });
-        let at = |milliseconds: u64| Timestamp::from_millis(1_000_000 + milliseconds);
-        let taken: Vec<bool> = (0..4).map(|_| rate.take(at(0)).is_taken).collect();
+        let start = Instant::now();
+        let take = |milliseconds: u64| {
+            rate.take(start + Duration::from_millis(milliseconds), Timestamp::from_millis(1_000_000 + milliseconds))
+        };
+        let taken: Vec<bool> = (0..4).map(|_| take(0).is_taken).collect();
         assert_eq!(taken, [true, true, true, false]);
-        let refused = rate.take(at(499));
+        let refused = take(499);
         assert_eq!((refused.is_taken, refused.retry_after), (false, Duration::from_millis(1)));
-        let told = rate.take(at(500));
+        let told = take(500);
         assert_eq!(told, Told { is_taken: true, limit: 3, remaining: 0, reset: 1_002, retry_after: Duration::ZERO });
-        assert!(!rate.take(at(400)).is_taken, "a clock that goes back brings nothing");
-        assert_eq!(rate.take(at(10_000)).remaining, 2);
+        assert!(!take(400).is_taken, "a moment that has passed brings nothing");
+        assert_eq!(take(10_000).remaining, 2);
+    }
+
+    #[test]
+    fn a_machine_time_that_jumps_ahead_and_back_takes_no_requests() {
+        let rate = Rate::new(RateSettings { per_second: 1, burst: 1 });
+        let start = Instant::now();
+        let (day, now) = (86_400_000, 1_000_000_000);
+        assert!(rate.take(start, Timestamp::from_millis(now + day)).is_taken);
+        let later = start + Duration::from_secs(1);
+        assert!(rate.take(later, Timestamp::from_millis(now)).is_taken, "a second has passed, whatever the time of day says");
     }
 }

@@ -1,8 +1,11 @@
-//! From a configuration to a server that runs, and to its end.
+//! From a configuration to a server that runs.
+
+mod reload;
+mod shutdown;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
@@ -16,6 +19,7 @@ use vestibule::{CacheKey, CompilationCache, Compiler, Connector, Loader, Runtime
 use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
 
 use crate::app::{App, Made};
+use crate::backoff::{Backoff, chance};
 use crate::client_auth::ClientAuth;
 use crate::config::{Configuration, DatabaseSettings, ReferenceError, StoreSettings, TlsSettings};
 use crate::connections::{self, ConnectionLimits, Connections};
@@ -27,9 +31,7 @@ use crate::streams::{Streams, plans};
 use crate::sweep::{sweep, write_ends};
 use crate::tenant::{ReadComponent, TenantError, Tenants};
 use crate::traces::Traces;
-
-/// How long requests that have begun may take to end when the server ends: as long as a flow may take by default.
-const GRACE: Duration = Duration::from_secs(25);
+use shutdown::Ending;
 
 /// What a server needs beside its configuration.
 pub struct Parts {
@@ -114,6 +116,7 @@ pub struct Server {
     looking: Vec<JoinHandle<()>>,
     logouts: Logouts,
     streams: Streams,
+    ending: Ending,
 }
 
 impl Server {
@@ -135,9 +138,10 @@ impl Server {
             .dns_resolver(Arc::new(crate::tokens::IssuerNames::new(Arc::clone(&configuration.sandbox.http.resolver))))
             .build();
         let client = client.map_err(|error| StartError::Client(error.to_string()))?;
-        let tenants = tenants(&configuration, &loader, &keys, &parts.read_component, &client).await?;
+        let none = Arc::new(Tenants::default());
+        let tenants = tenants(&configuration, &loader, &keys, &parts.read_component, &client, none).await?;
         let streams = plans(&configuration).map_err(StartError::Tenants)?;
-        let store = open_store(&configuration.store).await?;
+        let store = wait_for_store(&configuration.store).await?;
         let traces = match &configuration.traces {
             Some(url) => Traces::to(url).map_err(|error| StartError::Traces(error.to_string()))?,
             None => Traces::default(),
@@ -179,7 +183,7 @@ impl Server {
         let serving = connections::serve(listener, tls.clone(), handle.clone(), &app, &connections).map_err(failed)?;
         let looking = vec![
             tokio::spawn(sweep(app.clone(), configuration.keep, configuration.executions)),
-            tokio::spawn(connections.watch()),
+            tokio::spawn(connections.watch(app.workers().clone())),
             tokio::spawn(write_ends(app.clone())),
             tokio::spawn(keep_up(app.clone())),
             tokio::spawn(registry::build::sweep(app.clone())),
@@ -204,64 +208,13 @@ impl Server {
             looking,
             logouts,
             streams,
+            ending: Ending::default(),
         })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Serves another configuration from now on: its tenants, and the certificate's files. Requests that have begun end as they began. Where
-    /// something is wrong, nothing changes.
-    ///
-    /// # Errors
-    /// What is wrong; or that what has changed takes a new start.
-    pub async fn reload(&mut self, configuration: Configuration) -> Result<(), StartError> {
-        if let Some(changed) = takes_a_new_start(&self.configuration, &configuration) {
-            return Err(StartError::TakesANewStart(changed));
-        }
-        let streams = plans(&configuration).map_err(StartError::Tenants)?;
-        let tenants = tenants(&configuration, &self.loader, &self.keys, &self.read, &self.client).await?;
-        if let Some(settings) = &configuration.listen.tls {
-            // Looked at before anything changes.
-            certificate(settings).await?;
-        }
-        registry::prepare(&self.app, &tenants).await?;
-        let too_long = self.app.registry().live().too_long(&tenants);
-        if !too_long.is_empty() {
-            return Err(StartError::TooLong(too_long));
-        }
-        let refused = self.app.registry().live().refused(&tenants);
-        if !refused.is_empty() {
-            return Err(StartError::Refused(refused));
-        }
-        if let (Some(tls), Some(settings)) = (&self.tls, &configuration.listen.tls) {
-            let reloaded = tls.reload_from_pem_file(&settings.certificate, &settings.key).await;
-            reloaded.map_err(|error| StartError::Certificate(error.to_string()))?;
-        }
-        declare_clients(&*self.store, &configuration).await?;
-        self.app.serve(tenants);
-        self.streams.change(streams).await;
-        self.configuration = configuration;
-        tracing::info!(tenants = self.configuration.tenants.len(), "the configuration was read again");
-        Ok(())
-    }
-
-    /// Ends the server: takes no more requests, lets those that have begun end, and gives the store back.
-    pub async fn stop(self) {
-        self.app.end();
-        self.handle.graceful_shutdown(Some(GRACE));
-        if let Ok(Err(error)) = self.serving.await {
-            tracing::error!(%error, "the server has ended with an error");
-        }
-        for task in &self.looking {
-            task.abort();
-        }
-        tokio::join!(self.logouts.stop(), self.streams.stop(), self.app.executions().stop());
-        self.store.close().await;
-        self.app.traces().close();
-        tracing::info!("ended");
     }
 }
 
@@ -295,11 +248,12 @@ async fn tenants(
     keys: &Dir,
     read: &Arc<ReadComponent>,
     client: &reqwest::Client,
+    before: Arc<Tenants>,
 ) -> Result<Tenants, StartError> {
     let (configuration, loader, read, client) = (configuration.clone(), loader.clone(), Arc::clone(read), client.clone());
     let keys = keys.try_clone().map_err(|error| of_state(&configuration, error.to_string()))?;
     // It compiles.
-    let made = tokio::task::spawn_blocking(move || Tenants::new(&configuration, &loader, &keys, &*read, &client)).await;
+    let made = tokio::task::spawn_blocking(move || Tenants::new(&configuration, &loader, &keys, &*read, &client, &before)).await;
     match made {
         Ok(made) => made.map_err(StartError::Tenants),
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -327,6 +281,33 @@ pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, Star
     })
 }
 
+/// How long a server that starts waits for a database that can't be reached.
+const STORE_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two tries, half of it by chance.
+const STORE_BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(8), longest_asked: Duration::ZERO };
+
+/// Opens the store. A PostgreSQL that can't be reached, or has no time, is tried again for [`STORE_PATIENCE`]: it may start at
+/// the same moment.
+async fn wait_for_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, StartError> {
+    let started = Instant::now();
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let error = match open_store(settings).await {
+            Err(StartError::Store(error @ (StoreError::Unreachable { .. } | StoreError::Busy { .. }))) => error,
+            opened => return opened,
+        };
+        let is_remote = matches!(settings, StoreSettings::Postgres(_));
+        let wait = STORE_BACKOFF.wait(attempt, chance());
+        if !is_remote || started.elapsed() + wait >= STORE_PATIENCE {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, "the database can't be reached; it is tried again for {} s", STORE_PATIENCE.as_secs());
+        tokio::time::sleep(wait).await;
+    }
+}
+
 /// The store knows the applications that the configuration declares.
 async fn declare_clients(store: &dyn Store, configuration: &Configuration) -> Result<(), StartError> {
     let now = Timestamp::now();
@@ -350,35 +331,6 @@ async fn declare_clients(store: &dyn Store, configuration: &Configuration) -> Re
 pub(crate) async fn certificate(settings: &TlsSettings) -> Result<RustlsConfig, StartError> {
     let read = RustlsConfig::from_pem_file(&settings.certificate, &settings.key).await;
     read.map_err(|error| StartError::Certificate(error.to_string()))
-}
-
-/// What of this can't be changed in a server that runs.
-fn takes_a_new_start(old: &Configuration, new: &Configuration) -> Option<&'static str> {
-    let same = |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| format!("{a:?}") == format!("{b:?}");
-    let tls = |configuration: &Configuration| configuration.listen.tls.is_some();
-    [
-        ("listen", old.listen.address == new.listen.address),
-        ("tls", tls(old) == tls(new)),
-        ("trust_forwarded_host", old.listen.trust_forwarded_host == new.listen.trust_forwarded_host),
-        ("connections", old.connections == new.connections),
-        ("bodies", old.bodies == new.bodies),
-        ("state", old.state == new.state),
-        ("store", same(&old.store, &new.store)),
-        ("count_fuel", old.sandbox.count_fuel == new.sandbox.count_fuel),
-        ("dns", same(&old.sandbox.http.resolver, &new.sandbox.http.resolver)),
-        ("allowed_networks", same(&old.sandbox.http, &new.sandbox.http)),
-        ("limits", same(&old.sandbox, &new.sandbox)),
-        ("log", old.log == new.log),
-        ("traces", old.traces == new.traces),
-        ("keep", old.keep == new.keep),
-        ("logout", same(&old.logout, &new.logout)),
-        ("actions", old.actions == new.actions),
-        ("executions", old.executions == new.executions),
-        ("quota", old.quota == new.quota),
-        ("secrets_key", old.secrets_key == new.secrets_key),
-    ]
-    .into_iter()
-    .find_map(|(name, is_same)| (!is_same).then_some(name))
 }
 
 impl std::fmt::Debug for Server {

@@ -7,6 +7,7 @@ use vestibule_sessions::{Retention, StoreError};
 
 use crate::app::App;
 use crate::config::{ExecutionSettings, KeepSettings, Lifetime};
+use crate::workers::{PassError, Pulse, Worker};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(10);
@@ -15,12 +16,14 @@ const AT_ONE_TIME: usize = 500;
 
 /// Sweeps until it is dropped.
 pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSettings) {
+    let pulse = app.workers().begin(Worker::Sweep);
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let now = Timestamp::now();
-        match app.store().delivery_backlog().await {
+        // Not the machine's own: sessions that a clock has ended which was wrong for a moment don't come back.
+        let now = app.clock().now();
+        match pulse.pass(app.store().delivery_backlog()).await {
             Ok(backlog) => app.metrics().logout_backlog(backlog, now),
             Err(error) => tracing::warn!(%error, "what logout tokens wait can't be counted"),
         }
@@ -31,30 +34,32 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSet
             log_since: before(keep.log),
             deliveries_since: before(keep.ended_sessions),
         };
-        loop {
-            match app.store().sweep(now, retention, AT_ONE_TIME).await {
-                Ok(swept) => {
-                    app.metrics().swept(swept.expired);
-                    if swept.expired > 0 {
-                        app.ended().notify_one();
-                    }
-                    if !swept.is_more {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "what is over could not be swept; it is tried again");
-                    break;
-                }
-            }
+        if let Err(error) = sweep_sessions(&app, &pulse, now, retention).await {
+            tracing::warn!(%error, "what is over could not be swept; it is tried again");
         }
-        forget_executions(&app, before(executions.keep), executions.each).await;
+        if let Err(error) = forget_executions(&app, &pulse, before(executions.keep), executions.each).await {
+            tracing::warn!(%error, "executions could not be swept; it is tried again");
+        }
+    }
+}
+
+async fn sweep_sessions(app: &App, pulse: &Pulse, now: Timestamp, retention: Retention) -> Result<(), PassError<StoreError>> {
+    loop {
+        let swept = pulse.pass(app.store().sweep(now, retention, AT_ONE_TIME)).await?;
+        app.metrics().swept(swept.expired);
+        if swept.expired > 0 {
+            app.ended().notify_one();
+        }
+        if !swept.is_more {
+            return Ok(());
+        }
     }
 }
 
 /// Writes the ends of sessions that were marked as ended, with what they owe, until it is dropped. Tenants take turns, a transaction each.
 /// What a crash has left is found at the next start.
 pub(crate) async fn write_ends(app: App) {
+    let pulse = app.workers().begin(Worker::Ends);
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -62,16 +67,16 @@ pub(crate) async fn write_ends(app: App) {
             _ = interval.tick() => {}
             () = app.marked().notified() => {}
         }
-        if let Err(error) = write_all_ends(&app).await {
+        if let Err(error) = write_all_ends(&app, &pulse).await {
             tracing::warn!(%error, "the ends of sessions that have ended can't be written; it is tried again");
         }
     }
 }
 
-async fn write_all_ends(app: &App) -> Result<(), StoreError> {
+async fn write_all_ends(app: &App, pulse: &Pulse) -> Result<(), PassError<StoreError>> {
     let (mut after, mut of_round) = (None, 0);
     loop {
-        match app.store().write_ends(after.as_ref(), Timestamp::now(), AT_ONE_TIME).await? {
+        match pulse.pass(app.store().write_ends(after.as_ref(), app.clock().now(), AT_ONE_TIME)).await? {
             Some(written) => {
                 if written.sessions > 0 {
                     app.ended().notify_one();
@@ -86,15 +91,7 @@ async fn write_all_ends(app: &App) -> Result<(), StoreError> {
 }
 
 /// Forgets executions that have been kept for long enough, and the oldest of tenants that have too many.
-async fn forget_executions(app: &App, since: Timestamp, each: u64) {
-    loop {
-        match app.store().sweep_executions(since, each, AT_ONE_TIME).await {
-            Ok(forgotten) if forgotten >= AT_ONE_TIME as u64 => {}
-            Ok(_) => break,
-            Err(error) => {
-                tracing::warn!(%error, "executions could not be swept; it is tried again");
-                break;
-            }
-        }
-    }
+async fn forget_executions(app: &App, pulse: &Pulse, since: Timestamp, each: u64) -> Result<(), PassError<StoreError>> {
+    while pulse.pass(app.store().sweep_executions(since, each, AT_ONE_TIME)).await? >= AT_ONE_TIME as u64 {}
+    Ok(())
 }

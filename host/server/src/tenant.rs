@@ -138,7 +138,9 @@ pub(crate) struct Tenant {
     /// Its logout tokens are signed by these.
     pub(crate) logout_keys: KeyRing,
     pub(crate) verifier: Verifier,
-    pub(crate) rate: Rate,
+    /// The keys of issuers that are fetched, which a reload doesn't forget.
+    remote_keys: Vec<Arc<RemoteKeys>>,
+    pub(crate) rate: Arc<Rate>,
     /// What others look up of it.
     pub(crate) documents: Documents,
     /// Bytes of its requests' bodies that are in memory.
@@ -168,18 +170,21 @@ pub(crate) struct Tenants {
 }
 
 impl Tenants {
-    /// Makes ready all that the configuration says. It compiles, so it blocks: not to be called where logins run.
+    /// Makes ready all that the configuration says. Keys that were fetched, and buckets of rates that stay as they are, come from the
+    /// tenants before. It compiles, so it blocks: not to be called where logins run.
     pub(crate) fn new(
         configuration: &Configuration,
         loader: &Loader,
         keys: &Dir,
         read: &ReadComponent,
         client: &reqwest::Client,
+        before: &Self,
     ) -> Result<Self, Vec<TenantError>> {
         let mut tenants = Self::default();
         let mut errors = Vec::new();
         for settings in configuration.tenants.values() {
-            match Tenant::new(settings, loader, keys, read, client) {
+            let before = before.by_id.get(&settings.id).map(|before| &**before);
+            match Tenant::new(settings, loader, keys, read, client, before) {
                 Ok(tenant) => tenants.add(Arc::new(tenant)),
                 Err(found) => errors.extend(found),
             }
@@ -217,6 +222,7 @@ impl Tenant {
         keys: &Dir,
         read: &ReadComponent,
         client: &reqwest::Client,
+        before: Option<&Self>,
     ) -> Result<Self, Vec<TenantError>> {
         let tenant = settings.id.clone();
         let mut errors = Vec::new();
@@ -236,11 +242,14 @@ impl Tenant {
         };
         let access_keys = ring(Purpose::Access, SigningAlgorithm::Es256).map(Arc::new);
         let logout_keys = ring(Purpose::Logout, settings.logout.algorithm);
-        let mut issuers = Vec::new();
+        let (mut issuers, mut remote_keys) = (Vec::new(), Vec::new());
         for issuer in &settings.issuers {
             match &issuer.keys {
                 KeySource::Url(url) => {
-                    issuers.push(Issuer::remote(issuer, Arc::new(RemoteKeys::new(url.clone(), client.clone()))));
+                    let known = before.and_then(|before| before.remote_keys.iter().find(|keys| keys.url() == url).cloned());
+                    let keys = known.unwrap_or_else(|| Arc::new(RemoteKeys::new(url.clone(), client.clone())));
+                    remote_keys.push(Arc::clone(&keys));
+                    issuers.push(Issuer::remote(issuer, keys));
                 }
                 KeySource::File(file) => match key_set(file) {
                     Ok(set) => issuers.push(Issuer::with_keys(issuer, set)),
@@ -265,7 +274,10 @@ impl Tenant {
             access_keys,
             logout_keys,
             verifier: Verifier::new(settings.hosts.clone(), issuers),
-            rate: Rate::new(settings.rate),
+            remote_keys,
+            rate: before
+                .filter(|before| before.settings.rate == settings.rate)
+                .map_or_else(|| Arc::new(Rate::new(settings.rate)), |before| Arc::clone(&before.rate)),
             documents: Documents::default(),
             bodies: AtomicU64::new(0),
             lists: ListTurns::new(),

@@ -5,7 +5,7 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use common::Running;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use vestibule::model::Timestamp;
 
@@ -234,4 +234,28 @@ fn issuer_without_scopes_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let mistakes = vestibule_server::Configuration::parse(&folder.path().join("vestibule.toml"), &text).unwrap_err();
     assert!(mistakes.to_string().contains("what this issuer's tokens may be good for"), "{mistakes}");
+}
+
+#[tokio::test]
+async fn keys_of_an_issuer_that_is_down_are_used_after_a_reload_too() {
+    let issuer = Issuer::new();
+    let is_down = Arc::new(AtomicBool::new(false));
+    let (keys, down) = (issuer.keys.clone(), Arc::clone(&is_down));
+    let answer = move || {
+        let answer = if down.load(Ordering::Relaxed) { Err(StatusCode::BAD_GATEWAY) } else { Ok(axum::Json(keys.clone())) };
+        std::future::ready(answer)
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("jwks_url = \"http://{}/keys\"", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        axum::serve(listener, axum::Router::new().route("/keys", axum::routing::get(answer))).await.unwrap();
+    });
+    let mut running = common::start_with(&trusting(&url)).await;
+    assert_eq!(status(&running, &issuer.token("k1", json!({}))).await.0, 404);
+    is_down.store(true, Ordering::Relaxed);
+    let configuration = common::parse(running.folder.path(), &trusting(&url));
+    running.server.as_mut().unwrap().reload(configuration).await.unwrap();
+    assert_eq!(status(&running, &issuer.token("k1", json!({ "jti": "another" }))).await.0, 404);
+    running.stop().await;
+    serving.abort();
 }

@@ -4,11 +4,13 @@
 
 mod common;
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use common::{event, start};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -41,6 +43,88 @@ async fn health_metrics_and_the_apis_document_are_there_for_everyone() {
         [("/v1/post-login", "post"), ("/api/v2/sessions/{id}", "patch"), ("/api/v2/logs", "get"), ("/oauth/token", "post")]
     {
         assert!(document["paths"][path][method]["responses"].is_object(), "{path}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_shares_one_question_that_has_a_deadline() {
+    let running = start().await;
+    let ready = || running.answer(running.client.get(format!("{}/readyz", running.origin)));
+    assert_eq!(ready().await, (200, json!({ "status": "ready", "notes": [] })));
+    // Another process holds the file: the writer waits for it for longer than the deadline is.
+    let path = running.folder.path().join("state/vestibule.db");
+    let holder = rusqlite::Connection::open(path).unwrap();
+    holder.busy_timeout(Duration::from_secs(60)).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (status, body) = loop {
+        let answer = ready().await;
+        // The first answer may be that of a moment ago.
+        if answer.0 != 200 {
+            break answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((status, &body["errorCode"]), (503, &json!("store_unavailable")), "{body}");
+    // Any number of callers share that answer while it is fresh, or the next question: none of them asks the writer for itself.
+    let url = format!("{}/readyz", running.origin);
+    let callers: Vec<_> = (0..50).map(|_| tokio::spawn(running.client.get(&url).send())).collect();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().unwrap().status(), 503);
+    }
+    let alive = running.client.get(format!("{}/healthz", running.origin));
+    assert_eq!(running.answer(alive).await.0, 200);
+    holder.execute_batch("ROLLBACK").unwrap();
+    while ready().await.0 != 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_late_makes_readyz_say_its_name() {
+    let running = start().await;
+    let ready = || running.answer(running.client.get(format!("{}/readyz", running.origin)));
+    assert_eq!(ready().await.0, 200);
+    let database = rusqlite::Connection::open(running.folder.path().join("state/vestibule.db")).unwrap();
+    database.busy_timeout(Duration::from_secs(60)).unwrap();
+    // No due delivery can be looked for, and all else works.
+    database.execute_batch("ALTER TABLE deliveries RENAME TO elsewhere").unwrap();
+    let (status, body) = loop {
+        let answer = ready().await;
+        if answer.0 != 200 {
+            break answer;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    assert_eq!((status, &body["errorCode"]), (503, &json!("worker_late")), "{body}");
+    assert!(body["message"].as_str().unwrap().contains("deliverer (last good pass "), "{body}");
+    database.execute_batch("ALTER TABLE elsewhere RENAME TO deliveries").unwrap();
+    while ready().await.0 != 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_have_the_age_of_each_workers_last_good_pass() {
+    let running = start().await;
+    let metrics = running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap();
+    for worker in [
+        "flow_watch",
+        "deliverer",
+        "settler",
+        "sweep",
+        "execution_writer",
+        "builds",
+        "keys",
+        "sqlite_writer",
+        "sqlite_execution_writer",
+    ] {
+        for name in ["vestibule_worker_last_good_pass_age_seconds", "vestibule_worker_panics"] {
+            let line = format!("{name}{{worker=\"{worker}\"}} ");
+            assert!(metrics.contains(&line), "{line} is not in:\n{metrics}");
+        }
     }
     running.stop().await;
 }

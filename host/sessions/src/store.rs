@@ -1,5 +1,7 @@
 //! The store: one trait for both databases.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
@@ -82,6 +84,11 @@ pub trait Store: Registry {
 
     /// The tenant's log after a place, the oldest first.
     async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// The same for a stream of the log: a tenant that lists its log doesn't hold it up.
+    async fn stream_log(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.log_after(tenant, after, take).await
+    }
 
     /// The tenant's log, the newest first, without the first `skip` entries.
     async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError>;
@@ -186,12 +193,17 @@ pub trait Store: Registry {
     /// waits for it for long. To be called again for as long as there is more.
     async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError>;
 
-    /// Whether the database answers, and can be written to.
+    /// Whether the database answers, and takes transactions that write. Nothing is written. A full disk isn't found by this.
     async fn check(&self) -> Result<(), StoreError>;
 
     /// Connections to the database; none where it is a file.
     fn connections(&self) -> Option<ConnectionStats> {
         None
+    }
+
+    /// The state of the store's own threads; empty where it has no threads.
+    fn threads(&self) -> Vec<ThreadState> {
+        Vec::new()
     }
 
     /// Ends all work that has begun, and gives the database back.
@@ -232,6 +244,18 @@ pub struct ConnectionStats {
     pub waiting: usize,
     /// Calls, and new connections, that were given up at their deadline, since the store was opened.
     pub timed_out: u64,
+}
+
+/// The state of a thread of the store's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadState {
+    /// Its name, for metrics and the log.
+    pub name: &'static str,
+    /// How long its work has not ended well: since the transaction at work has begun, or since the last one that was committed,
+    /// where those after it have failed. Zero for a thread that waits for work.
+    pub age: Duration,
+    /// Panics in its jobs since the store was opened. Each has failed one call.
+    pub panics: u64,
 }
 
 /// Where a page of a user's sessions has ended: the last one's id.

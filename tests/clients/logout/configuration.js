@@ -15,6 +15,7 @@ export function configuration({ certificates, secretHash, component, issuer, app
   const list = (values) => `[${values.map(quoted).join(", ")}]`;
   const lines = [
     `listen = "127.0.0.1:0"`,
+    `shutdown = { drain = "0 s" }`,
     `tls = { certificate = ${quoted(certificates.certificate)}, key = ${quoted(certificates.key)} }`,
     `logout = { allowed_networks = ["127.0.0.0/8", "::1/128"], authorities = ${quoted(certificates.authority)} }`,
     "",

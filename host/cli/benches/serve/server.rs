@@ -58,7 +58,7 @@ fn configuration() -> String {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let component = |name: &str| format!("[[tenants.acme.actions]]\ncomponent = {:?}\n", examples.join(name));
     format!(
-        "listen = \"127.0.0.1:0\"\nlog = \"text\"\n[tenants.acme]\nhosts = [\"localhost\", \"127.0.0.1\"]\n\
+        "listen = \"127.0.0.1:0\"\nlog = \"text\"\nshutdown = {{ drain = \"0 s\" }}\n[tenants.acme]\nhosts = [\"localhost\", \"127.0.0.1\"]\n\
          rate = {{ per_second = 1000000, burst = 1000000 }}\n{}{}[[tenants.acme.clients]]\nclient_id = \"platform\"\n\
          secret_hash = {:?}\nscopes = [\"run:post-login\", \"read:sessions\", \"delete:sessions\", \"create:actions\", \"update:actions\"]\n",
         component("organization-session-metadata"),

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use vestibule::Compiler;
 use vestibule_server::config::LogFormat;
@@ -18,8 +19,9 @@ use crate::loading::WORKER;
 
 /// Serve logins and sessions
 ///
-/// Reads the configuration, makes its Actions ready, and answers until it is told to end (SIGTERM or Ctrl-C), when it lets requests that have
-/// begun end. SIGHUP reads the configuration again: where something is wrong with it, that is told, and nothing changes.
+/// Reads the configuration, makes its Actions ready, and answers until it is told to end. SIGTERM: it says so in `/readyz`, takes requests for
+/// as long as `shutdown.drain` says, and lets those that have begun end, all within 28 s. Ctrl-C, or a second signal: the same without the
+/// wait. SIGHUP reads the configuration again: where something is wrong with it, that is told, and nothing changes.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The configuration
@@ -36,38 +38,83 @@ impl Serve {
         tell(configuration.log, self.verbose);
         open_as_many_files_as_possible();
         let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
-        executor.block_on(serve(&self.config, configuration))?;
+        let served = executor.block_on(serve(&self.config, configuration));
+        // A component that is being compiled, or a disk that doesn't answer, holds a thread that can't be ended.
+        executor.shutdown_timeout(THREADS_GRACE);
+        served?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// How long the threads of a server that has ended may take.
+const THREADS_GRACE: Duration = Duration::from_secs(1);
+
+/// How the server is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// By what runs it (SIGTERM): requests that are on their way to it are served.
+    Drain,
+    /// By a person at a terminal (Ctrl-C).
+    AtOnce,
+}
+
+/// The signals that end the server.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    async fn next(&mut self) -> End {
+        tokio::select! {
+            _ = self.terminate.recv() => End::Drain,
+            _ = self.interrupt.recv() => End::AtOnce,
+        }
     }
 }
 
 async fn serve(file: &Path, configuration: Configuration) -> Result<()> {
     // Before anything listens, so that no signal is missed.
-    let mut end = signal(SignalKind::terminate())?;
+    let mut ends = Ends { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     let mut reload = signal(SignalKind::hangup())?;
     let compiler = Compiler::this_program(WORKER).context("can't find this program, to compile in a process of its own")?;
     let parts = Parts { compiler: Some(compiler), read_component: Arc::new(read) };
-    let mut server = Server::start(configuration, parts).await?;
-    loop {
+    let mut server = tokio::select! {
+        started = Server::start(configuration, parts) => started?,
+        _ = ends.next() => {
+            tracing::info!("ended before it had started");
+            return Ok(());
+        }
+    };
+    let end = loop {
         tokio::select! {
-            _ = end.recv() => break,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                break;
-            }
-            _ = reload.recv() => {
-                let reloaded = match Configuration::read(file) {
-                    Ok(configuration) => server.reload(configuration).await.map_err(anyhow::Error::from),
-                    Err(error) => Err(error.into()),
-                };
-                if let Err(error) = reloaded {
-                    tracing::error!(%error, "the configuration could not be read again; nothing has changed");
-                }
-            }
+            end = ends.next() => break end,
+            _ = reload.recv() => {}
+        }
+        // One that is broken off by the end is none that the server goes on with.
+        tokio::select! {
+            end = ends.next() => break end,
+            () = read_again(&mut server, file) => {}
+        }
+    };
+    if end == End::Drain {
+        tokio::select! {
+            () = server.drain() => {}
+            _ = ends.next() => {}
         }
     }
     server.stop().await;
     Ok(())
+}
+
+async fn read_again(server: &mut Server, file: &Path) {
+    let reloaded = match Configuration::read(file) {
+        Ok(configuration) => server.reload(configuration).await.map_err(anyhow::Error::from),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = reloaded {
+        tracing::error!(%error, "the configuration could not be read again; nothing has changed");
+    }
 }
 
 /// Raises the limit of open files to the one that this user can't go beyond: each connection and each deployed Action in memory takes one, and

@@ -26,7 +26,7 @@ pub fn client() -> String {
 /// A tenant `acme` at `localhost`, with the first example's Action.
 pub fn configuration() -> String {
     format!(
-        "listen = \"127.0.0.1:0\"\nlog = \"text\"\n[tenants.acme]\nhosts = [\"localhost\"]\nrate = {{ per_second = 10000, burst = 10000 }}\n\
+        "listen = \"127.0.0.1:0\"\nlog = \"text\"\nshutdown = {{ drain = \"0 s\" }}\n[tenants.acme]\nhosts = [\"localhost\"]\nrate = {{ per_second = 10000, burst = 10000 }}\n\
          [[tenants.acme.actions]]\ncomponent = \"action.wasm\"\n[[tenants.acme.clients]]\n{}",
         client()
     )

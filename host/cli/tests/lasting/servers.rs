@@ -35,7 +35,7 @@ impl Place {
         };
         std::fs::write(folder.path().join("action.wasm"), artifacts::WRITES_ITS_TRANSACTION).unwrap();
         let configuration = format!(
-            "listen = \"127.0.0.1:0\"\nlog = \"text\"\nstore = {store}\n{first}\n[tenants.acme]\nhosts = [\"localhost\"]\n\
+            "listen = \"127.0.0.1:0\"\nlog = \"text\"\nstore = {store}\nshutdown = {{ drain = \"0 s\" }}\n{first}\n[tenants.acme]\nhosts = [\"localhost\"]\n\
              rate = {{ per_second = 1000000, burst = 1000000 }}\n[[tenants.acme.actions]]\ncomponent = \"action.wasm\"\n\
              [[tenants.acme.clients]]\n{}\n{last}",
             client()

@@ -285,6 +285,15 @@ pub(crate) struct Status {
     status: String,
 }
 
+/// Whether the server can do its work.
+#[derive(ToSchema)]
+pub(crate) struct Readiness {
+    /// `ready`.
+    status: String,
+    /// What the operator should look at although the server can do its work.
+    notes: Vec<String>,
+}
+
 /// An application, as far as this server keeps it.
 #[derive(ToSchema)]
 pub(crate) struct Client {

@@ -12,6 +12,7 @@ mod public_url;
 mod quota;
 mod reference;
 mod section;
+mod shutdown;
 pub(crate) mod stream;
 mod tenant;
 
@@ -33,6 +34,7 @@ pub use mistake::{Mistake, Mistakes};
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use quota::QuotaSettings;
 pub use reference::{Reference, ReferenceError};
+pub use shutdown::ShutdownSettings;
 pub use stream::{StreamFile, StreamName, StreamNameError, StreamSettings, StreamTarget};
 pub use tenant::{LogSettings, RateSettings, TenantSettings};
 
@@ -85,6 +87,8 @@ pub struct Configuration {
     pub quota: QuotaSettings,
     /// Where the keys of deployed Actions' secrets are.
     pub secrets_key: SecretsKey,
+    /// How the server ends.
+    pub shutdown: ShutdownSettings,
     /// The tenants.
     pub tenants: BTreeMap<TenantId, TenantSettings>,
 }
@@ -140,6 +144,7 @@ fn read(file: &Section<'_>) -> Option<Configuration> {
     let executions = actions::executions(file);
     let quota = QuotaSettings::read(file);
     let secrets_key = actions::secrets_key(file, &state);
+    let shutdown = shutdown::shutdown(file);
     let delivery = logout::delivery(file, &resolver);
     let connector = delivery.as_ref().map(|(_, connector)| &**connector);
     let tenants = tenant::tenants(file, &sandbox, connector);
@@ -160,6 +165,7 @@ fn read(file: &Section<'_>) -> Option<Configuration> {
         executions,
         quota,
         secrets_key: secrets_key?,
+        shutdown,
         tenants,
     })
 }

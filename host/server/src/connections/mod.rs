@@ -6,6 +6,7 @@ mod answer;
 mod serve;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -15,6 +16,7 @@ use axum_server::ConnectionShutdown;
 
 use crate::config::ConnectionSettings;
 use crate::refusals::{Refusal, Refusals};
+use crate::workers::{Worker, Workers};
 
 pub(crate) use answer::Request;
 pub(crate) use serve::serve;
@@ -173,14 +175,24 @@ impl Connections {
     }
 
     /// Ends connections whose peers don't read and those that rest, until it is dropped.
-    pub(crate) async fn watch(self: Arc<Self>) {
+    pub(crate) async fn watch(self: Arc<Self>, workers: Workers) {
+        let pulse = workers.begin(Worker::Connections);
         loop {
             tokio::time::sleep(EVERY).await;
-            let open: Vec<Arc<Connection>> = self.open().connections.values().cloned().collect();
-            let now = self.now();
-            for connection in open {
-                connection.look(now);
-            }
+            // A panic is logged, and the next look is a new one.
+            let look = async {
+                self.look();
+                Ok::<_, Infallible>(())
+            };
+            let _ = pulse.pass(look).await;
+        }
+    }
+
+    fn look(&self) {
+        let open: Vec<Arc<Connection>> = self.open().connections.values().cloned().collect();
+        let now = self.now();
+        for connection in open {
+            connection.look(now);
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use vestibule::model::{TenantId, Timestamp};
+use vestibule::model::TenantId;
 
 use crate::rate::Bucket;
 
@@ -23,7 +24,7 @@ impl Budgets {
     }
 
     /// Takes one out of a tenant's bucket, where there is one left for it.
-    pub(super) fn take(&self, tenant: &TenantId, has_failed: bool, now: Timestamp) -> bool {
+    pub(super) fn take(&self, tenant: &TenantId, has_failed: bool, now: Instant) -> bool {
         let full = self.per_second.saturating_mul(1_000);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // Not by `entry`, which would copy the id at each login.
@@ -44,12 +45,14 @@ impl Budgets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn a_tenant_has_so_many_in_a_second_and_failed_logins_pass_before_others() {
         let budgets = Budgets::new(8);
         let (acme, globex): (TenantId, TenantId) = ("acme".parse().unwrap(), "globex".parse().unwrap());
-        let at = |milliseconds: u64| Timestamp::from_millis(1_000_000 + milliseconds);
+        let start = Instant::now();
+        let at = |milliseconds: u64| start + Duration::from_millis(milliseconds);
         let taken = |tenant, has_failed, now| (0..20).filter(|_| budgets.take(tenant, has_failed, now)).count();
         assert_eq!(taken(&acme, false, at(0)), 6);
         assert_eq!(taken(&acme, true, at(0)), 2, "a quarter is kept for those that have failed");
@@ -63,8 +66,9 @@ mod tests {
     fn one_in_a_second_is_one_in_a_second() {
         let budgets = Budgets::new(1);
         let acme: TenantId = "acme".parse().unwrap();
-        assert!(budgets.take(&acme, false, Timestamp::from_millis(0)));
-        assert!(!budgets.take(&acme, true, Timestamp::from_millis(999)));
-        assert!(budgets.take(&acme, false, Timestamp::from_millis(1_000)));
+        let start = Instant::now();
+        assert!(budgets.take(&acme, false, start));
+        assert!(!budgets.take(&acme, true, start + Duration::from_millis(999)));
+        assert!(budgets.take(&acme, false, start + Duration::from_millis(1_000)));
     }
 }

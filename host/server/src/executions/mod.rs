@@ -6,7 +6,7 @@ mod report;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -15,6 +15,7 @@ use vestibule_sessions::{ExecutionUid, Store};
 
 use crate::config::ExecutionSettings;
 use crate::registry::RegistryMetrics;
+use crate::workers::Pulse;
 use budget::Budgets;
 use report::Kept;
 
@@ -22,9 +23,6 @@ use report::Kept;
 const QUEUE: usize = 4_096;
 /// So many places of it are for logins that were not allowed, or in which an Action has failed.
 const FOR_FAILED: usize = QUEUE / 4;
-/// How long a server that ends waits for what is to be written.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// A login that has been answered.
 #[derive(Debug)]
 pub(crate) struct Executed {
@@ -48,9 +46,9 @@ pub(crate) struct Executions {
 
 impl Executions {
     /// Begins to write what is told.
-    pub(crate) fn start(store: Arc<dyn Store>, settings: ExecutionSettings, metrics: RegistryMetrics) -> Self {
+    pub(crate) fn start(store: Arc<dyn Store>, settings: ExecutionSettings, metrics: RegistryMetrics, pulse: Pulse) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE);
-        let writing = tokio::spawn(writer::write(store, queue, metrics.clone()));
+        let writing = tokio::spawn(writer::write(store, queue, metrics.clone(), pulse));
         Self {
             budgets: Budgets::new(settings.per_second),
             queue: Mutex::new(Some(sender)),
@@ -62,7 +60,7 @@ impl Executions {
     /// Takes an execution, where there is room for it. It never waits.
     pub(crate) fn tell(&self, executed: Executed) {
         let has_failed = Kept::has_failed(&executed);
-        if !self.budgets.take(&executed.tenant, has_failed, Timestamp::now()) {
+        if !self.budgets.take(&executed.tenant, has_failed, Instant::now()) {
             self.metrics.execution("over_budget", 1);
             return;
         }
@@ -73,12 +71,12 @@ impl Executions {
         }
     }
 
-    /// Writes what was told, and takes no more.
-    pub(crate) async fn stop(&self) {
+    /// Writes what was told until the deadline, and takes no more.
+    pub(crate) async fn stop(&self, deadline: tokio::time::Instant) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut writing) = writing
-            && tokio::time::timeout(GRACE, &mut writing).await.is_err()
+            && tokio::time::timeout_at(deadline, &mut writing).await.is_err()
         {
             writing.abort();
             tracing::warn!("some executions could not be written before the server has ended");

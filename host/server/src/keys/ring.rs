@@ -1,6 +1,7 @@
 //! The keys that a running server has at hand.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use vestibule::model::{TenantId, Timestamp};
 use super::file::KeyFile;
 use super::{KeyError, KeyFolder, OVERLAP, Purpose, SigningAlgorithm, SigningKey};
 use crate::app::App;
+use crate::workers::{self, Worker};
 
 /// How often it is looked whether keys have come or gone. It costs a look at each folder's time of change.
 const EVERY: Duration = Duration::from_secs(1);
@@ -180,11 +182,12 @@ impl Read {
 
 /// Takes up keys that have come, and lets go of those whose time is over, for all tenants that are served, until it is dropped.
 pub(crate) async fn keep_up(app: App) {
+    let pulse = app.workers().begin(Worker::Keys);
     loop {
         tokio::time::sleep(EVERY).await;
         let app = app.clone();
-        // It reads folders. It doesn't panic.
-        let _ = tokio::task::spawn_blocking(move || {
+        // It reads folders.
+        let pass = workers::blocking(move || {
             let now = Timestamp::now();
             for tenant in app.tenants() {
                 for (purpose, ring) in [(Purpose::Access, &*tenant.access_keys), (Purpose::Logout, &tenant.logout_keys)] {
@@ -196,7 +199,10 @@ pub(crate) async fn keep_up(app: App) {
                     }
                 }
             }
-        })
-        .await;
+            Ok::<_, Infallible>(())
+        });
+        if let Err(error) = pulse.pass(pass).await {
+            tracing::error!(%error, "the signing keys could not be looked at; it is tried again");
+        }
     }
 }

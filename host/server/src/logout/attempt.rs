@@ -39,6 +39,8 @@ pub(super) enum Obstacle {
     NoTenant,
     #[error("this server can't sign logout tokens")]
     NoSignature,
+    #[error("this server has failed while it sent the token; its own log says why")]
+    Fault,
 }
 
 impl Attempted {

@@ -21,6 +21,7 @@ use crate::backoff::chance;
 use crate::post::{self, Connection, Message, Place, post};
 use crate::request::random_id;
 use crate::tenant::Tenant;
+use crate::workers::{Panicked, Worker};
 
 /// How long a delivery is this server's: longer than all that it has in hand of a receiver takes, when each attempt takes all its time.
 const LEASE: Duration = Duration::from_secs(120);
@@ -48,8 +49,9 @@ impl Deliverer {
 
     /// Claims until it is closed.
     pub(super) async fn claim_until_closed(self: Arc<Self>) {
+        let pulse = self.app.workers().begin(Worker::Deliverer);
         while !self.lanes().is_closed() {
-            let taken = self.claim().await.unwrap_or_else(|error| {
+            let taken = pulse.pass(self.claim()).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "logout tokens that are due can't be claimed; it is tried again");
                 0
             });
@@ -62,7 +64,7 @@ impl Deliverer {
 
     /// How many deliveries were claimed, or set aside: behind those there may be more.
     async fn claim(self: &Arc<Self>) -> Result<usize, StoreError> {
-        let now = Timestamp::now();
+        let now = self.app.clock().now();
         let busy = self.lanes().busy(now);
         let due = self.app.store().due_receivers(now, RECEIVERS + busy).await?;
         if due.is_empty() {
@@ -84,36 +86,51 @@ impl Deliverer {
     /// Sends what there is for one receiver, one after the other over one connection. A worker may start another one.
     fn work(self: Arc<Self>, key: Key) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
+            let mut working = Working { deliverer: &self, key: &key, attempts: 0, has_ended: false };
             let mut open = None;
             let unsent = loop {
-                let next = self.lanes().next(&key, Timestamp::now());
+                let next = self.lanes().next(&key, self.now());
                 match next {
                     Next::Send(claimed) => {
+                        working.attempts = 1;
                         let taken = self.send(*claimed, &mut open).await;
-                        if self.lanes().done(&key, taken, Timestamp::now()) {
+                        working.attempts = 0;
+                        if self.lanes().done(&key, taken, self.now()) {
                             tokio::spawn(Arc::clone(&self).work(key.clone()));
                         }
                     }
                     Next::End(unsent) => break unsent,
                 }
             };
+            working.has_ended = true;
             self.release(unsent).await;
         })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.app.clock().now()
     }
 
     /// One attempt, and what has become of it.
     async fn send(&self, claimed: Claimed, open: &mut Option<Connection>) -> Taken {
         let Claimed { delivery, claim } = claimed;
-        let (began, now) = (Instant::now(), Timestamp::now());
+        let (began, now) = (Instant::now(), self.now());
         let attempted = if Attempted::is_too_late(&delivery, self.give_up_after, now) {
             Attempted::too_late(&delivery)
         } else {
             match self.app.tenant_of(&delivery.tenant) {
                 None => Attempted::not_possible(Obstacle::NoTenant, now),
-                Some(tenant) => self.post(&tenant, &delivery, open).await,
+                Some(tenant) => {
+                    let posted = self.app.workers().job(Worker::Deliverer, self.post(&tenant, &delivery, open)).await;
+                    posted.unwrap_or_else(|Panicked| {
+                        // What it has left of the connection is used no more.
+                        *open = None;
+                        Attempted::not_possible(Obstacle::Fault, self.now())
+                    })
+                }
             }
         };
-        let now = Timestamp::now();
+        let now = self.now();
         let delay = Duration::from_millis(now.as_millis().saturating_sub(delivery.ended_at.as_millis()));
         self.app.metrics().logout_attempt(&delivery.tenant, attempted.name(), began.elapsed(), delay);
         let log = Some(attempted.log(&delivery, now));
@@ -134,12 +151,13 @@ impl Deliverer {
             delivery: &of_delivery,
             metadata: delivery.metadata.as_ref(),
         };
+        // By the machine's clock: the application compares the token's times with its own.
         let now = Timestamp::now();
         let token = match token.sign(&tenant.logout_keys.signing(now), now) {
             Ok(token) => token,
             Err(error) => {
                 tracing::error!(tenant = %delivery.tenant, %error, "a logout token can't be signed");
-                return Attempted::not_possible(Obstacle::NoSignature, now);
+                return Attempted::not_possible(Obstacle::NoSignature, self.now());
             }
         };
         // Base64url and dots: nothing in a token has to be escaped in a form.
@@ -153,7 +171,7 @@ impl Deliverer {
             }
             Err(error) => Err(error),
         };
-        Attempted::new(answered, delivery, self.give_up_after, Timestamp::now(), chance())
+        Attempted::new(answered, delivery, self.give_up_after, self.now(), chance())
     }
 
     async fn release(&self, unsent: Vec<Claimed>) {
@@ -163,7 +181,7 @@ impl Deliverer {
         let held =
             unsent.iter().map(|claimed| Held { tenant: &claimed.delivery.tenant, id: claimed.delivery.id, claim: claimed.claim });
         let held: Vec<Held<'_>> = held.collect();
-        if let Err(error) = self.app.store().release_deliveries(&held, Timestamp::now()).await {
+        if let Err(error) = self.app.store().release_deliveries(&held, self.now()).await {
             tracing::warn!(%error, "logout tokens that were not sent can't be given back; they are due again when their lease is over");
         }
     }
@@ -175,13 +193,30 @@ impl Deliverer {
     }
 
     /// Waits for attempts that have begun.
-    pub(super) async fn end(&self, grace: Duration) {
+    pub(super) async fn end(&self, deadline: tokio::time::Instant) {
         let ended = async {
             while self.lanes().in_hand() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let _ = tokio::time::timeout(grace, ended).await;
+        let _ = tokio::time::timeout_at(deadline, ended).await;
+    }
+}
+
+/// A lane's worker. One that doesn't come to its end, by a panic, gives up its part of the lane: others may work there.
+struct Working<'a> {
+    deliverer: &'a Deliverer,
+    key: &'a Key,
+    /// Attempts that have begun and not ended.
+    attempts: usize,
+    has_ended: bool,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.deliverer.lanes().lost(self.key, self.attempts);
+        }
     }
 }
 

@@ -186,6 +186,16 @@ impl Lanes {
         starts
     }
 
+    /// A worker is gone without its end, with so many attempts that had begun. What waits behind the last worker of a lane is
+    /// given up, too: it is due again when its lease is over.
+    pub(super) fn lost(&mut self, key: &Key, attempts: usize) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        lane.workers = lane.workers.saturating_sub(1);
+        let waiting = if lane.workers == 0 { std::mem::take(&mut lane.waiting).len() } else { 0 };
+        lane.in_hand = lane.in_hand.saturating_sub(attempts + waiting);
+        self.in_hand = self.in_hand.saturating_sub(attempts + waiting);
+    }
+
     /// Claims no more, and lets workers end with what they have begun.
     pub(super) fn close(&mut self) {
         self.is_closed = true;
@@ -287,6 +297,19 @@ mod tests {
         let Next::End(unsent) = lanes.next(&key, at(50)) else { panic!("ten seconds are left, and an attempt may take as long") };
         assert_eq!((unsent.len(), lanes.in_hand()), (1, 1));
         assert!(matches!(lanes.next(&key, at(50)), Next::Send(_)), "there is time for the other one");
+    }
+
+    #[test]
+    fn a_worker_that_is_lost_leaves_its_lane_to_the_next() {
+        let mut lanes = Lanes::default();
+        let key: Key = ("acme".parse().unwrap(), due("acme", "shop.example").receiver);
+        let one = || claimed("shop.example", at(120));
+        assert_eq!(lanes.add(vec![one(), one(), one()]).len(), 1);
+        assert!(matches!(lanes.next(&key, at(0)), Next::Send(_)));
+        lanes.lost(&key, 1);
+        assert_eq!(lanes.in_hand(), 0, "what waited is due again when its lease is over");
+        assert_eq!(lanes.shares(vec![due("acme", "shop.example")], at(0))[0].at_most, IN_HAND);
+        assert_eq!(lanes.add(vec![one()]), std::slice::from_ref(&key), "another worker is started");
     }
 
     #[test]

@@ -17,15 +17,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
 
 use deliver::Deliverer;
 pub(crate) use settings::OidcLogout;
 use settle::settle;
-
-/// How long a server that ends waits for attempts that have begun: as long as one may take.
-const GRACE: Duration = Duration::from_secs(12);
 
 /// What sends logout tokens, for as long as the server runs.
 #[derive(Debug)]
@@ -45,17 +43,18 @@ impl Logouts {
         Self { deliverer, claiming, settling }
     }
 
-    /// Claims no more, lets attempts that have begun end, and gives the rest back, for other servers to send.
-    pub(crate) async fn stop(mut self) {
+    /// Claims no more, lets attempts that have begun end, and gives the rest back, for other servers to send; until the deadline.
+    pub(crate) async fn stop(mut self, deadline: Instant) {
         self.deliverer.close();
         // What the store gives at this very moment is given back; broken off, it would be nobody's until its lease is over.
-        if tokio::time::timeout(GRACE, &mut self.claiming).await.is_err() {
+        if timeout_at(deadline, &mut self.claiming).await.is_err() {
             self.claiming.abort();
         }
-        self.deliverer.end(GRACE).await;
+        self.deliverer.end(deadline).await;
         drop(self.deliverer);
         // What is not settled by then is sent once more, when its lease is over.
-        if tokio::time::timeout(GRACE, self.settling).await.is_err() {
+        if timeout_at(deadline, &mut self.settling).await.is_err() {
+            self.settling.abort();
             tracing::warn!("some logout tokens were sent and could not be written down: they will be sent again");
         }
     }

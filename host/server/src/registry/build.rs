@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
-use vestibule::model::{ComponentDigest, TenantId, Timestamp};
+use vestibule::model::{ComponentDigest, TenantId};
 use vestibule::{Built, Capabilities, CompileLane, LoadError};
 use vestibule_sessions::{ActionUid, BuildError, BuildStatus, ComponentInfo, Draft, StoreError, StoredAction};
 
 use crate::app::App;
+use crate::workers::Worker;
 
 /// How long a build's lease is beside the time that compiling may take: for reading the component, and for a machine that does much else.
 const LEASE: Duration = Duration::from_secs(15);
@@ -157,7 +158,9 @@ fn begin(app: &App, key: Key) -> watch::Receiver<()> {
     let build = Running { app: app.clone(), key, _sender: sender };
     tokio::spawn(async move {
         let (tenant, action, digest) = &build.key;
-        if let Err(error) = until_ended(&build.app, tenant, action, digest).await {
+        // A panic is logged already, and the build is begun again when its lease is over.
+        let ended = build.app.workers().job(Worker::Builds, until_ended(&build.app, tenant, action, digest)).await;
+        if let Ok(Err(error)) = ended {
             tracing::warn!(%tenant, %action, %error, "a build has been broken off; it is begun again");
         }
     });
@@ -218,11 +221,23 @@ async fn count(
 ) -> Result<Option<CompileLane>, StoreError> {
     // It is never closed.
     let _counting = app.registry().builds.counting.acquire().await;
-    let Some(bytes) = app.store().component(tenant, digest).await? else { return Ok(None) };
+    let Some(bytes) = app.store().component(tenant, digest).await? else {
+        missing(app, action, tenant, digest).await?;
+        return Ok(None);
+    };
     let (loader, name) = (app.registry().loader.clone(), action.name.as_str().to_owned());
     let counted = tokio::task::spawn_blocking(move || loader.lane(&name, &bytes)).await;
     // What is over a limit is refused in its build, which is short then.
     Ok(Some(counted.ok().and_then(Result::ok).unwrap_or(CompileLane::Short)))
+}
+
+/// Ends the build of a draft whose bytes are missing. Without a result it would be begun again for as long as the Action is there.
+async fn missing(app: &App, action: &StoredAction, tenant: &TenantId, digest: &ComponentDigest) -> Result<(), StoreError> {
+    tracing::error!(%tenant, action = %action.name, "the component of a build is missing in the store");
+    let message = "the component's bytes are missing in the store; upload it again".to_owned();
+    let result = Err(vec![BuildError { id: "component_missing".to_owned(), message }]);
+    app.metrics().registry().build("failed", Duration::ZERO);
+    app.store().end_build(tenant, &action.id, digest, result, app.clock().now()).await.map(drop)
 }
 
 /// Whether it was this server's to build.
@@ -240,14 +255,17 @@ async fn build_now(
     let mut lane = builds.lane(tenant, counted);
     let mut permit = builds.permit(tenant, lane).await;
     let lease = app.runtime().settings().host_limits.compile_time + LEASE;
-    let now = Timestamp::now();
+    let now = app.clock().now();
     let mut until = now.plus(lease);
     if !app.store().begin_build(tenant, &action.id, digest, now, until).await? {
         return Ok(false);
     }
     let mut started = Instant::now();
     let built = loop {
-        let Some(bytes) = app.store().component(tenant, digest).await? else { return Ok(true) };
+        let Some(bytes) = app.store().component(tenant, digest).await? else {
+            missing(app, action, tenant, digest).await?;
+            return Ok(true);
+        };
         let (loader, name, of) = (loader.clone(), name.to_owned(), tenant.clone());
         let built = tokio::task::spawn_blocking(move || loader.build_in(lane, &of, &name, &bytes)).await;
         let error = built.as_ref().ok().and_then(|built| built.as_ref().err());
@@ -259,7 +277,7 @@ async fn build_now(
         lane = CompileLane::Long;
         permit = builds.permit(tenant, lane).await;
         // This server's lease, which it gives up for a new one: another server takes over where it has ended while this one waited.
-        let ended = until.max(Timestamp::now());
+        let ended = until.max(app.clock().now());
         until = ended.plus(lease);
         if !app.store().begin_build(tenant, &action.id, digest, ended, until).await? {
             return Ok(false);
@@ -281,8 +299,9 @@ async fn build_now(
             let message = error.to_string().chars().take(MESSAGE).collect();
             Err(vec![BuildError { id: error.kind().to_owned(), message }])
         }
-        Err(broken) => {
-            tracing::error!(%tenant, action = %action.name, %broken, "a build has broken off");
+        Err(_) => {
+            // Not with the panic's message, which may quote the component.
+            tracing::error!(%tenant, action = %action.name, "a build has panicked");
             Err(vec![BuildError {
                 id: "internal_error".to_owned(),
                 message: "the server has failed while it built this; its log says why".to_owned(),
@@ -290,7 +309,7 @@ async fn build_now(
         }
     };
     app.metrics().registry().build(if result.is_ok() { "built" } else { "failed" }, started.elapsed());
-    app.store().end_build(tenant, &action.id, digest, result, Timestamp::now()).await?;
+    app.store().end_build(tenant, &action.id, digest, result, app.clock().now()).await?;
     Ok(true)
 }
 
@@ -317,11 +336,12 @@ fn info(built: Built) -> ComponentInfo {
 
 /// Builds what a crash has left, until it is dropped.
 pub(crate) async fn sweep(app: App) {
+    let pulse = app.workers().begin(Worker::Builds);
     let mut interval = tokio::time::interval(SWEEP);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        match app.store().unbuilt(Timestamp::now(), SWEPT).await {
+        match pulse.pass(app.store().unbuilt(app.clock().now(), SWEPT)).await {
             Ok(left) => {
                 for key in left {
                     drop(begin(&app, key));

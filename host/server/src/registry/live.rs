@@ -126,6 +126,12 @@ impl Live {
         state.parts.insert(tenant.clone(), part);
     }
 
+    /// The making of a tenant's flow has panicked: it is tried again, and a change that comes meanwhile is looked at.
+    pub(super) fn broken_off(&self, app: &App, tenant: &TenantId) {
+        self.state().asked.remove(tenant);
+        self.note(app, tenant, true);
+    }
+
     /// Says how many tenants' flows can't be made.
     fn note(&self, app: &App, tenant: &TenantId, has_failed: bool) {
         let mut state = self.state();

@@ -2,19 +2,60 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use super::batch::Batch;
 use super::stream::Unsent;
 use crate::config::StreamFile;
 
-/// Writes a batch; when it returns `Ok`, it is on disk.
-pub(super) async fn send(file: &StreamFile, batch: &Batch) -> Result<(), Unsent> {
-    let (to, lines) = (file.clone(), batch.lines.clone());
-    let written = tokio::task::spawn_blocking(move || append(&to, &lines)).await.unwrap_or_else(|error| Err(error.into()));
-    written.map_err(|error| Unsent { reason: format!("{}: {error}", file.folder.join(&file.name).display()), asked: None })
+/// How long the disk may take for a batch.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A file that batches are written to, one after the other.
+pub(super) struct FileSink {
+    file: StreamFile,
+    /// A write that the disk has not ended in time. Until it ends, no other one is begun: each holds a thread.
+    hanging: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl FileSink {
+    pub(super) fn new(file: StreamFile) -> Self {
+        Self { file, hanging: None }
+    }
+
+    /// Writes a batch; when it returns `Ok`, it is on disk.
+    pub(super) async fn send(&mut self, batch: &Batch) -> Result<(), Unsent> {
+        let written = self.write(batch).await;
+        written.map_err(|error| {
+            let reason = format!("{}: {error}", self.file.folder.join(&self.file.name).display());
+            Unsent { reason, asked: None }
+        })
+    }
+
+    async fn write(&mut self, batch: &Batch) -> io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let in_time = || io::Error::other(format!("the disk has not answered within {} s", PATIENCE.as_secs()));
+        if let Some(hanging) = &mut self.hanging {
+            // What it has written is written once more: its batch was not acknowledged.
+            let _ = timeout_at(deadline, hanging).await.map_err(|_| in_time())?;
+            self.hanging = None;
+        }
+        let (to, lines) = (self.file.clone(), batch.lines.clone());
+        let mut writing = tokio::task::spawn_blocking(move || append(&to, &lines));
+        match timeout_at(deadline, &mut writing).await {
+            // A panic's message is not shown.
+            Ok(written) => written.unwrap_or_else(|_| Err(io::Error::other("the write has panicked"))),
+            Err(_) => {
+                self.hanging = Some(writing);
+                Err(in_time())
+            }
+        }
+    }
 }
 
 /// Opened for each batch: whoever takes the file away finds a new one.

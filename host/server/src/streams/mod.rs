@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use vestibule_sessions::{Holder, StoreError};
 
 use crate::app::App;
@@ -22,7 +23,7 @@ pub(crate) use plan::{Plan, plans};
 use stream::Stream;
 pub(crate) use webhook::SigningSecretError;
 
-/// How long it is waited for what a stream has begun: as long as an attempt may take.
+/// How long a reload waits for what streams have begun that are no longer in the configuration: as long as an attempt may take.
 const GRACE: Duration = Duration::from_secs(12);
 
 /// All streams that this server sends, or would send if no other server did.
@@ -65,22 +66,23 @@ impl Streams {
         let (same, others): (Vec<_>, Vec<_>) = self.running.drain(..).partition(|running| plans.contains(&running.plan));
         plans.retain(|plan| !same.iter().any(|running| running.plan == *plan));
         self.running = same;
-        end(others).await;
+        end(others, Instant::now() + GRACE).await;
         self.add(plans);
     }
 
-    /// Lets what has begun end, and gives all streams back, for other servers to send.
-    pub(crate) async fn stop(self) {
-        end(self.running).await;
+    /// Lets what has begun end, and gives all streams back, for other servers to send; until the deadline.
+    pub(crate) async fn stop(self, deadline: Instant) {
+        end(self.running, deadline).await;
     }
 }
 
-async fn end(streams: Vec<Running>) {
+/// All of them end at the same time, and share the deadline.
+async fn end(streams: Vec<Running>, deadline: Instant) {
     for running in &streams {
         running.stop.send_replace(true);
     }
     for mut running in streams {
-        if tokio::time::timeout(GRACE, &mut running.task).await.is_err() {
+        if timeout_at(deadline, &mut running.task).await.is_err() {
             // What it has sent and not written down is sent once more.
             running.task.abort();
             let _ = running.task.await;

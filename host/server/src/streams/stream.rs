@@ -7,12 +7,12 @@ use vestibule::model::Timestamp;
 use vestibule_sessions::{Holder, LogPosition};
 
 use super::batch::{Batch, ENTRIES};
-use super::file;
+use super::file::FileSink;
 use super::plan::{Plan, Target};
 use super::webhook::Webhook;
 use crate::app::App;
 use crate::backoff::{Backoff, chance};
-use crate::config::StreamFile;
+use crate::workers::{Pulse, Worker};
 
 /// How long a stream is this server's: with half of it left an attempt begins, which takes ten seconds at most.
 const LEASE: Duration = Duration::from_secs(30);
@@ -39,6 +39,7 @@ pub(super) struct Stream {
     holder: Holder,
     plan: Plan,
     stop: watch::Receiver<bool>,
+    pulse: Pulse,
     /// Half of the lease is left until then.
     renewed_until: Timestamp,
 }
@@ -46,7 +47,7 @@ pub(super) struct Stream {
 /// How entries get to where they are sent.
 enum Way {
     Webhook(Webhook),
-    File(StreamFile),
+    File(FileSink),
 }
 
 /// It is this server's no longer, or is to end.
@@ -54,22 +55,46 @@ struct Over;
 
 impl Stream {
     pub(super) fn new(app: App, holder: Holder, plan: Plan, stop: watch::Receiver<bool>) -> Self {
-        Self { app, holder, plan, stop, renewed_until: Timestamp::from_millis(0) }
+        let pulse = app.workers().begin(Worker::Streams);
+        Self { app, holder, plan, stop, pulse, renewed_until: Timestamp::from_millis(0) }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.app.clock().now()
     }
 
     /// Sends until it is to stop.
     pub(super) async fn run(mut self) {
-        let mut way = match &self.plan.target {
-            Target::Webhook { receiver, path, secrets } => Way::Webhook(Webhook::new(receiver, path, secrets.clone())),
-            Target::File(file) => Way::File(file.clone()),
-        };
+        let workers = self.app.workers().clone();
         loop {
-            let now = Timestamp::now();
-            let claimed = self.app.store().stream_claim(&self.plan.tenant, self.name(), self.holder, now, now.plus(LEASE)).await;
-            match claimed {
+            let mut way = match &self.plan.target {
+                Target::Webhook { receiver, path, secrets } => Way::Webhook(Webhook::new(receiver, path, secrets.clone())),
+                Target::File(file) => Way::File(FileSink::new(file.clone())),
+            };
+            // After a panic it goes on with a connection of its own, from what the store has of it. The lease is still this server's.
+            if workers.job(Worker::Streams, self.send_until_stopped(&mut way)).await.is_ok() {
+                break;
+            }
+            self.pulse.has_panicked();
+            self.app.metrics().stream_left(&self.plan.tenant, self.name());
+            if self.rest(CLAIM).await.is_err() {
+                break;
+            }
+        }
+        let released = self.pulse.pass(self.app.store().stream_release(&self.plan.tenant, self.name(), self.holder)).await;
+        if let Err(error) = released {
+            self.warn(&format!("the stream can't be given back; another server has it when its lease is over: {error}"));
+        }
+    }
+
+    async fn send_until_stopped(&mut self, way: &mut Way) {
+        loop {
+            let now = self.now();
+            let claim = self.app.store().stream_claim(&self.plan.tenant, self.name(), self.holder, now, now.plus(LEASE));
+            match self.pulse.pass(claim).await {
                 Ok(Some(position)) => {
                     self.renewed_until = now.plus(LEASE / 2);
-                    let Over = self.send_after(position, &mut way).await;
+                    let Over = self.send_after(position, way).await;
                     self.app.metrics().stream_left(&self.plan.tenant, self.name());
                 }
                 Ok(None) => {}
@@ -78,9 +103,6 @@ impl Stream {
             if self.rest(CLAIM).await.is_err() {
                 break;
             }
-        }
-        if let Err(error) = self.app.store().stream_release(&self.plan.tenant, self.name(), self.holder).await {
-            self.warn(&format!("the stream can't be given back; another server has it when its lease is over: {error}"));
         }
     }
 
@@ -102,7 +124,7 @@ impl Stream {
     /// Whether there was something.
     async fn send_next(&mut self, position: &mut LogPosition, way: &mut Way) -> Result<bool, Over> {
         self.keep(*position).await?;
-        let entries = match self.app.store().log_after(&self.plan.tenant, *position, ENTRIES).await {
+        let entries = match self.pulse.pass(self.app.store().stream_log(&self.plan.tenant, *position, ENTRIES)).await {
             Ok(entries) => entries,
             Err(error) => {
                 self.warn(&format!("the log can't be read; it is tried again: {error}"));
@@ -127,11 +149,13 @@ impl Stream {
             self.lag(Some(batch.oldest));
             let sent = match way {
                 Way::Webhook(webhook) => webhook.send(self.app.connector(), &self.plan.tenant, batch).await,
-                Way::File(file) => file::send(file, batch).await,
+                Way::File(file) => file.send(batch).await,
             };
+            // A receiver that doesn't take it makes this worker no later.
+            self.pulse.good();
             self.app.metrics().stream_batch(&self.plan.tenant, self.name(), if sent.is_ok() { "sent" } else { "failed" });
             let Err(Unsent { reason, asked }) = sent else { break };
-            let now = Timestamp::now();
+            let now = self.now();
             let due = BACKOFF.next(now, attempt, asked, chance());
             self.warn(&format!(
                 "entries could not be sent, the oldest of {}; they are tried again at {due}: {reason}",
@@ -139,7 +163,7 @@ impl Stream {
             ));
             loop {
                 self.lag(Some(batch.oldest));
-                let left = Duration::from_millis(due.as_millis().saturating_sub(Timestamp::now().as_millis()));
+                let left = Duration::from_millis(due.as_millis().saturating_sub(self.now().as_millis()));
                 if left.is_zero() {
                     break;
                 }
@@ -152,16 +176,15 @@ impl Stream {
 
     /// Keeps the stream, where half of its lease is over.
     async fn keep(&mut self, position: LogPosition) -> Result<(), Over> {
-        if Timestamp::now() < self.renewed_until { Ok(()) } else { self.advance(position).await }
+        if self.now() < self.renewed_until { Ok(()) } else { self.advance(position).await }
     }
 
     /// Writes down how far it was sent. A store that fails is tried again: what was sent needs not be sent once more for that.
     async fn advance(&mut self, position: LogPosition) -> Result<(), Over> {
         loop {
-            let now = Timestamp::now();
-            let advanced =
-                self.app.store().stream_advance(&self.plan.tenant, self.name(), self.holder, position, now.plus(LEASE)).await;
-            match advanced {
+            let now = self.now();
+            let advance = self.app.store().stream_advance(&self.plan.tenant, self.name(), self.holder, position, now.plus(LEASE));
+            match self.pulse.pass(advance).await {
                 Ok(true) => {
                     self.renewed_until = now.plus(LEASE / 2);
                     return Ok(());
@@ -187,7 +210,7 @@ impl Stream {
     }
 
     fn lag(&self, oldest: Option<Timestamp>) {
-        self.app.metrics().stream_lag(&self.plan.tenant, self.name(), oldest, Timestamp::now());
+        self.app.metrics().stream_lag(&self.plan.tenant, self.name(), oldest, self.now());
     }
 
     fn warn(&self, what: &str) {

@@ -44,6 +44,24 @@ async fn what_is_no_action_is_told_to_its_author_and_can_not_be_deployed() {
     running.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_whose_component_is_gone_fails_and_is_not_begun_again() {
+    let running = start().await;
+    let database = rusqlite::Connection::open(running.folder.path().join("kept.db")).unwrap();
+    database.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
+    database
+        .execute_batch(
+            "CREATE TRIGGER gone AFTER INSERT ON components BEGIN DELETE FROM components WHERE number = new.number; END",
+        )
+        .unwrap();
+    let id = running.create("gate", json!({})).await;
+    let action = running.upload(&id, artifacts::DENIES).await;
+    assert_eq!((&action["status"], &action["errors"][0]["id"]), (&json!("failed"), &json!("component_missing")), "{action}");
+    database.execute_batch("DROP TRIGGER gone").unwrap();
+    assert_eq!(running.upload(&id, artifacts::DENIES).await["status"], "built", "the author uploads it again");
+    running.stop().await;
+}
+
 async fn a_tenant_keeps_some_versions_and_some_bytes_and_no_more(database: Database) {
     let room = artifacts::DENIES.len() + artifacts::WRITES_METADATA.len() + 100;
     let first = format!("actions = {{ versions = 2, kept = \"{room}\" }}");

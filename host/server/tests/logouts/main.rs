@@ -11,4 +11,5 @@ mod becomes;
 mod ends;
 mod fairness;
 mod lasting;
+mod panics;
 mod settings;

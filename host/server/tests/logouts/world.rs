@@ -1,6 +1,6 @@
 //! A server that tells applications of logouts, and what tests ask it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -40,12 +40,18 @@ pub(crate) struct Names {
     asked: Mutex<BTreeMap<String, usize>>,
     /// Asks a name server that a test has, for names below `never.test`.
     pub(crate) asks: OnceLock<SystemResolver>,
+    /// Names whose next lookup panics, as a fault of the server would.
+    panics: Mutex<BTreeSet<String>>,
 }
 
 impl Names {
     pub(crate) fn answer(&self, name: &str, addresses: &[&str]) {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
         self.answers.lock().unwrap().insert(name.to_owned(), addresses);
+    }
+
+    pub(crate) fn panic_once(&self, name: &str) {
+        self.panics.lock().unwrap().insert(name.to_owned());
     }
 
     /// How often somebody has asked for a name.
@@ -56,6 +62,8 @@ impl Names {
 
 impl Resolve for Names {
     fn resolve<'a>(&'a self, host: &'a str) -> ResolveFuture<'a> {
+        let panics = self.panics.lock().unwrap().remove(host);
+        assert!(!panics, "a fault of the tests");
         *self.asked.lock().unwrap().entry(host.to_owned()).or_default() += 1;
         if let Some(asks) = self.asks.get().filter(|_| host.ends_with(".never.test")) {
             return asks.resolve(host);

@@ -106,11 +106,3 @@ CREATE TABLE log_positions (
     tenant BYTEA PRIMARY KEY,
     last BIGINT NOT NULL
 );
-
--- Whether the database can be written to: somebody has counted up.
-CREATE TABLE checks (
-    id INTEGER PRIMARY KEY,
-    count BIGINT NOT NULL
-);
-
-INSERT INTO checks (id, count) VALUES (1, 0);

@@ -100,11 +100,3 @@ CREATE INDEX log_by_tenant ON log (tenant);
 
 -- The sweep, of all tenants.
 CREATE INDEX log_by_date ON log (date);
-
--- Whether the database can be written to: somebody has counted up.
-CREATE TABLE checks (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    count INTEGER NOT NULL
-) STRICT;
-
-INSERT INTO checks (id, count) VALUES (1, 0);

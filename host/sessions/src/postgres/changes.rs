@@ -2,6 +2,7 @@
 
 use tokio::join;
 use tokio_postgres::Row;
+use tokio_postgres::SimpleQueryMessage;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp};
 
 use super::errors::Trouble;
@@ -92,9 +93,17 @@ pub(super) async fn sweep(
     Ok(swept)
 }
 
-/// Nothing is changed but a count: a disk that is full says so, and a database that can't be written to.
+/// Whether the database takes transactions that write: a standby, and a database that was made read-only, don't.
 pub(super) async fn check(lease: Lease) -> Result<(), Trouble> {
-    change(lease, "UPDATE checks SET count = count + 1 WHERE id = 1", []).await.map(drop)
+    let messages = lease.client()?.simple_query("SHOW transaction_read_only").await?;
+    let is_read_only = messages.iter().any(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
+        _ => false,
+    });
+    if is_read_only {
+        return Err(StoreError::ReadOnly { reason: "its transactions are read-only".into() }.into());
+    }
+    Ok(())
 }
 
 /// One statement in a transaction of its own, in two trips: when the connection breaks in the first, nothing has happened, and it can be

@@ -14,7 +14,7 @@ use crate::ids::{ClientId, TransactionId};
 use crate::log::{LogEntry, LogPosition};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::session::{Ended, Initiator, Session};
-use crate::store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
+use crate::store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept, ThreadState};
 use crate::tokens::{DeliveryId, Holder};
 
 #[async_trait]
@@ -104,6 +104,11 @@ impl Store for SqliteStore {
         self.list(move |connection, errors| lists::log_after(connection, errors, &tenant, after, take)).await
     }
 
+    async fn stream_log(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {
+        let tenant = tenant.clone();
+        self.read_for_worker(move |connection, errors| lists::log_after(connection, errors, &tenant, after, take)).await
+    }
+
     async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError> {
         let tenant = tenant.clone();
         self.list(move |connection, errors| lists::latest_log(connection, errors, &tenant, skip, take)).await
@@ -161,7 +166,7 @@ impl Store for SqliteStore {
     }
 
     async fn due_receivers(&self, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, StoreError> {
-        self.list(move |connection, errors| deliveries::due(connection, errors, now, at_most)).await
+        self.read_for_worker(move |connection, errors| deliveries::due(connection, errors, now, at_most)).await
     }
 
     async fn claim_deliveries(&self, shares: &[ReceiverShare], now: Timestamp, until: Timestamp) -> Result<Claims, StoreError> {
@@ -212,7 +217,7 @@ impl Store for SqliteStore {
     }
 
     async fn delivery_backlog(&self) -> Result<Backlog, StoreError> {
-        self.list(outbox::backlog).await
+        self.read_for_worker(outbox::backlog).await
     }
 
     async fn stream_claim(
@@ -252,7 +257,12 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.write(changes::check).await
+        // A transaction that holds the write lock, and writes nothing.
+        self.write(|_, _| Ok(())).await
+    }
+
+    fn threads(&self) -> Vec<ThreadState> {
+        vec![self.database.writer_state("sqlite_writer"), self.executions.writer_state("sqlite_execution_writer")]
     }
 
     async fn close(&self) {

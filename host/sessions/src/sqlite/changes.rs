@@ -59,15 +59,6 @@ pub(super) fn sweep(
     Ok(swept)
 }
 
-/// Nothing is changed but a count: a disk that is full says so, and a database that can't be written to.
-pub(super) fn check(connection: &Connection, errors: Errors<'_>) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE checks SET count = count + 1 WHERE id = 1")
-        .and_then(|mut update| update.execute([]))
-        .map(drop)
-        .map_err(errors.sql())
-}
-
 fn alive(
     connection: &Connection,
     errors: Errors<'_>,

@@ -4,6 +4,7 @@
 //! between two of its batches, and the next batch begins the log anew. Only the writer can do that: while it writes, the log has no end
 //! that anybody else could reach.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -128,18 +129,20 @@ impl Checkpoints {
             // A thread that has panicked has ended, too.
             let _ = thread.join();
         }
-        // What can't be copied now is found in the log when the database is opened again.
-        let _ = writer.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE);
+        // Without a wait for the readers and writers of other processes: a command beside a running server must not hold up its
+        // logins. Where this is the last connection, SQLite copies the rest as it is closed, and deletes the log.
+        let _ = writer.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE);
     }
 }
 
 fn copy(connection: &Connection, wakes: &Receiver<()>, shared: &Shared) {
     while wakes.recv().is_ok() {
-        let copied = connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE);
+        // A panic here would leave the writer to wait for this thread for ever.
+        let copied = catch_unwind(AssertUnwindSafe(|| connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)));
         let mut thread = shared.thread();
         thread.is_at_work = false;
         // After an error the writer tries it once more itself, when the log has grown to its end.
-        if let Ok((_, copied)) = copied {
+        if let Ok(Ok((_, copied))) = copied {
             thread.copied = copied;
         }
         shared.has_copied.notify_all();

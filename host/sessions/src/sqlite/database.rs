@@ -10,6 +10,7 @@ use super::open::Place;
 use super::readers::Readers;
 use super::writer::Writer;
 use crate::error::StoreError;
+use crate::store::ThreadState;
 
 /// A database in a file.
 #[derive(Debug)]
@@ -53,6 +54,21 @@ impl Database {
         self.readers.look_up(move |connection| work(connection, Errors { place: &place })).await
     }
 
+    /// Reads for background work with what the job owns.
+    pub(super) async fn read_for_worker<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.place);
+        self.readers.read_for_worker(move |connection| work(connection, Errors { place: &place })).await
+    }
+
+    /// The state of the thread that writes.
+    pub(super) fn writer_state(&self, name: &'static str) -> ThreadState {
+        self.writer.state(name)
+    }
+
     /// Reads many rows with what the job owns.
     pub(super) async fn list<T, F>(&self, work: F) -> Result<T, StoreError>
     where
@@ -63,9 +79,10 @@ impl Database {
         self.readers.list(move |connection| work(connection, Errors { place: &place })).await
     }
 
-    /// Ends all work that has begun.
+    /// Ends all work that has begun. The writer's connection is closed last: where no other process has the file open, SQLite
+    /// then copies the write-ahead log into the database and deletes it.
     pub(super) async fn close(&self) {
-        self.writer.close().await;
         self.readers.close().await;
+        self.writer.close().await;
     }
 }

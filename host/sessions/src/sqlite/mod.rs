@@ -111,6 +111,15 @@ impl SqliteStore {
         self.database.look_up(work).await
     }
 
+    /// Reads for background work: no list of a tenant holds it up.
+    async fn read_for_worker<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.database.read_for_worker(work).await
+    }
+
     /// Reads many rows with what the job owns.
     async fn list<T, F>(&self, work: F) -> Result<T, StoreError>
     where

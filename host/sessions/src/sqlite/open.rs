@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::SqliteSettings;
 use super::errors::store_error;
+use super::readers::WORKER_READERS;
 use crate::error::StoreError;
 use crate::migrations::{Applied, Migration, missing};
 
@@ -99,7 +100,8 @@ impl Place {
     /// A connection that reads alone.
     pub(super) fn open_reader(&self) -> Result<Connection, StoreError> {
         let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let cache = self.settings.cache_bytes / (self.settings.readers + self.settings.list_readers + 1).max(1);
+        let readers = self.settings.readers + self.settings.list_readers + WORKER_READERS;
+        let cache = self.settings.cache_bytes / (readers + 1).max(1);
         set_cache(&connection, cache).map_err(|error| self.error(&error))?;
         Ok(connection)
     }

@@ -9,14 +9,55 @@ use super::lookups::Lookups;
 use super::open::Place;
 use crate::error::StoreError;
 
-/// Two groups of connections, so that nobody who looks something up waits behind a list.
+/// Connections for background work: its reads are few and short.
+pub(super) const WORKER_READERS: usize = 1;
+
+/// Three groups of connections: a lookup doesn't wait behind a list, and background work, which serves all tenants, doesn't
+/// wait behind the lists of one.
 #[derive(Debug)]
 pub(super) struct Readers {
     lookups: Lookups,
-    lists: Arc<Pool>,
-    /// One permit for each connection of the lists: whoever waits for one waits without a thread.
-    list_turns: Semaphore,
+    lists: Threaded,
+    workers: Threaded,
     place: Arc<Place>,
+}
+
+/// Connections that are read from on threads which may wait for the disk.
+#[derive(Debug)]
+struct Threaded {
+    pool: Arc<Pool>,
+    /// One permit for each connection: a caller that waits for one waits without a thread.
+    permits: Semaphore,
+}
+
+impl Threaded {
+    fn open(place: &Place, connections: usize) -> Result<Self, StoreError> {
+        Ok(Self { pool: Arc::new(Pool::open(place, connections)?), permits: Semaphore::new(connections) })
+    }
+
+    /// None where it is closed.
+    async fn read<T, F>(&self, work: F) -> Option<Result<T, StoreError>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let permit = self.permits.acquire().await.ok()?;
+        let pool = Arc::clone(&self.pool);
+        let read = tokio::task::spawn_blocking(move || pool.with(work)).await;
+        drop(permit);
+        match read {
+            Ok(read) => read,
+            // Not with the panic's message, which may quote what was read.
+            Err(_) => Some(Err(StoreError::Failed { reason: "a read has panicked".into() })),
+        }
+    }
+
+    async fn close(&self) {
+        self.permits.close();
+        let pool = Arc::clone(&self.pool);
+        // It doesn't panic.
+        let _ = tokio::task::spawn_blocking(move || pool.close()).await;
+    }
 }
 
 impl Readers {
@@ -24,8 +65,8 @@ impl Readers {
         let (readers, lists) = (place.settings.readers.max(1), place.settings.list_readers.max(1));
         Ok(Self {
             lookups: Lookups::new(Pool::open(place, readers)?, readers),
-            lists: Arc::new(Pool::open(place, lists)?),
-            list_turns: Semaphore::new(lists),
+            lists: Threaded::open(place, lists)?,
+            workers: Threaded::open(place, WORKER_READERS)?,
             place: Arc::clone(place),
         })
     }
@@ -45,15 +86,16 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let Ok(turn) = self.list_turns.acquire().await else { return Err(self.closed()) };
-        let lists = Arc::clone(&self.lists);
-        let listed = tokio::task::spawn_blocking(move || lists.with(work)).await;
-        drop(turn);
-        match listed {
-            Ok(Some(listed)) => listed,
-            Ok(None) => Err(self.closed()),
-            Err(error) => Err(StoreError::Failed { reason: error.to_string() }),
-        }
+        self.lists.read(work).await.unwrap_or_else(|| Err(self.closed()))
+    }
+
+    /// Reads for background work, on a thread that may wait for the disk.
+    pub(super) async fn read_for_worker<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.workers.read(work).await.unwrap_or_else(|| Err(self.closed()))
     }
 
     fn closed(&self) -> StoreError {
@@ -62,11 +104,9 @@ impl Readers {
 
     /// Waits for those who read now, and closes all connections.
     pub(super) async fn close(&self) {
-        self.list_turns.close();
         self.lookups.close();
-        let lists = Arc::clone(&self.lists);
-        // It doesn't panic.
-        let _ = tokio::task::spawn_blocking(move || lists.close()).await;
+        self.lists.close().await;
+        self.workers.close().await;
     }
 }
 
@@ -151,5 +191,43 @@ impl Drop for Lent<'_> {
         if is_awaited {
             self.pool.has_come_back.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::SqliteSettings;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn lists_hold_up_no_reads_of_background_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Arc::new(Place::of_sessions(&folder.path().join("store.db"), SqliteSettings::default()));
+        let writer = place.open_writer().unwrap();
+        writer.execute_batch("CREATE TABLE numbers (number INTEGER); INSERT INTO numbers VALUES (1)").unwrap();
+        let readers = Arc::new(Readers::open(&place).unwrap());
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let gone = Arc::new(Mutex::new(gone));
+        let listing: Vec<_> = (0..place.settings.list_readers)
+            .map(|_| {
+                let (readers, gone) = (Arc::clone(&readers), Arc::clone(&gone));
+                tokio::spawn(async move { readers.list(move |_| Ok(gone.lock().unwrap().recv().is_ok())).await })
+            })
+            .collect();
+        while readers.lists.permits.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let read = |connection: &Connection| {
+            Ok(connection.query_row("SELECT number FROM numbers", (), |row| row.get::<_, i64>(0)).unwrap())
+        };
+        assert_eq!(readers.read_for_worker(read).await.unwrap(), 1);
+        for _ in &listing {
+            go.send(()).unwrap();
+        }
+        for listed in listing {
+            assert!(listed.await.unwrap().unwrap());
+        }
+        readers.close().await;
+        assert!(matches!(readers.read_for_worker(read).await, Err(StoreError::Unreachable { .. })));
     }
 }

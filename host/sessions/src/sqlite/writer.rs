@@ -1,9 +1,11 @@
 //! The one thread that writes. Whatever has come while the last commit was on its way to the disk is the next commit: one sync for all.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -12,6 +14,7 @@ use super::checkpoints::Checkpoints;
 use super::errors::commit_error;
 use super::open::Place;
 use crate::error::StoreError;
+use crate::store::ThreadState;
 
 /// When to try again what found the queue full: the writer takes a thousand logins in some 50 ms.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -27,6 +30,9 @@ trait Job: Send {
 
 struct Asked<T, F> {
     work: F,
+    /// It is not run again after a panic: what it owns may be half changed.
+    has_panicked: bool,
+    health: Arc<Health>,
     done: Option<T>,
     answer: oneshot::Sender<Result<(T, F), StoreError>>,
 }
@@ -37,15 +43,46 @@ where
     F: FnMut(&Connection) -> Result<T, StoreError> + Send,
 {
     fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        self.done = Some((self.work)(connection)?);
+        let panicked = || StoreError::Failed { reason: "a job of the writer has panicked".into() };
+        if self.has_panicked {
+            return Err(panicked());
+        }
+        match catch_unwind(AssertUnwindSafe(|| (self.work)(connection))) {
+            Ok(done) => self.done = Some(done?),
+            Err(_) => {
+                self.has_panicked = true;
+                self.health.panics.fetch_add(1, Ordering::Relaxed);
+                return Err(panicked());
+            }
+        }
         Ok(())
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let Self { work, done, answer } = *self;
+        let Self { work, done, answer, .. } = *self;
         let done = committed.and_then(|()| done.ok_or_else(|| StoreError::Failed { reason: "the writer has lost it".into() }));
         // Nobody may be there any more. What the job owned goes back to where it came from: freeing it is no work for this thread.
         let _ = answer.send(done.map(|done| (done, work)));
+    }
+}
+
+/// How the thread does.
+#[derive(Debug, Default)]
+struct Health {
+    panics: AtomicU64,
+    /// Since when its work has not ended well; none where it has.
+    since: Mutex<Option<Instant>>,
+}
+
+impl Health {
+    /// A batch begins, or the thread has ended.
+    fn begins(&self) {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+    }
+
+    /// A batch was committed.
+    fn ends_well(&self) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -56,18 +93,28 @@ pub(super) struct Writer {
     jobs: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     place: Arc<Place>,
+    health: Arc<Health>,
 }
 
 impl Writer {
     /// Starts the thread, on a connection that is ready.
     pub(super) fn start(place: &Arc<Place>, connection: Connection, checkpoints: Checkpoints) -> Result<Self, StoreError> {
         let (sender, jobs) = sync_channel(place.settings.queue.max(1));
-        let batches = Batches { connection, place: Arc::clone(place), checkpoints, most: place.settings.batch.max(1) };
+        let health = Arc::new(Health::default());
+        let most = place.settings.batch.max(1);
+        let batches = Batches { connection, place: Arc::clone(place), checkpoints, most, health: Arc::clone(&health) };
         let thread = std::thread::Builder::new()
             .name("vestibule-writes".into())
             .spawn(move || batches.run(&jobs))
             .map_err(|error| StoreError::Failed { reason: error.to_string() })?;
-        Ok(Self { jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), place: Arc::clone(place) })
+        Ok(Self { jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), place: Arc::clone(place), health })
+    }
+
+    /// How the thread does.
+    pub(super) fn state(&self, name: &'static str) -> ThreadState {
+        let since = *self.health.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = since.map_or(Duration::ZERO, |since| since.elapsed());
+        ThreadState { name, age, panics: self.health.panics.load(Ordering::Relaxed) }
     }
 
     /// Runs this inside a transaction. When it returns `Ok`, what was written is on disk.
@@ -77,8 +124,15 @@ impl Writer {
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        self.send(Box::new(Asked { work, done: None, answer }))?;
-        answered.await.unwrap_or_else(|_| Err(self.closed())).map(|(done, _)| done)
+        let health = Arc::clone(&self.health);
+        self.send(Box::new(Asked { work, has_panicked: false, health, done: None, answer }))?;
+        answered.await.unwrap_or_else(|_| Err(self.unanswered())).map(|(done, _)| done)
+    }
+
+    /// A job was dropped without an answer: by the end of the store, or by a panic that was none of a job's own.
+    fn unanswered(&self) -> StoreError {
+        let is_closed = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if is_closed { self.closed() } else { StoreError::Unknown { reason: "the writer has panicked".into() } }
     }
 
     fn send(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
@@ -112,6 +166,7 @@ struct Batches {
     checkpoints: Checkpoints,
     /// Jobs of one transaction.
     most: usize,
+    health: Arc<Health>,
 }
 
 impl Batches {
@@ -124,8 +179,18 @@ impl Batches {
             {
                 batch.push(next);
             }
-            self.commit(&mut batch);
-            self.checkpoints.after_batch(&self.connection);
+            self.health.begins();
+            // A job's own panic is caught where it runs. After any other, what was not answered is unknown to its callers, and the
+            // thread goes on.
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                self.commit(&mut batch);
+                self.checkpoints.after_batch(&self.connection);
+            }));
+            if done.is_err() {
+                self.health.panics.fetch_add(1, Ordering::Relaxed);
+                batch.clear();
+                self.take_back();
+            }
         }
         self.checkpoints.finish(&self.connection);
     }
@@ -133,9 +198,19 @@ impl Batches {
     /// One transaction for the whole batch. A job that fails is rare: only then are all taken back, and written again with a savepoint for
     /// each. Whoever asks for a row that can't be read costs the others that much, and no sync.
     fn commit(&self, batch: &mut Vec<Box<dyn Job>>) {
-        let committed = match self.write(batch) {
-            Err(_) if batch.len() > 1 => return self.commit_apart(batch),
-            written => written.and_then(|()| self.end()),
+        let committed = match self.begin() {
+            // Where no transaction can begin, another wait for one would be as long.
+            Err(error) => Err(error),
+            Ok(()) => match self.write(batch) {
+                Err(_) if batch.len() > 1 => return self.commit_apart(batch),
+                written => {
+                    if written.as_ref().is_err_and(|error| !matches!(error, StoreError::Full | StoreError::ReadOnly { .. })) {
+                        // The thread can write; that job could not be written.
+                        self.health.ends_well();
+                    }
+                    written.and_then(|()| self.end())
+                }
+            },
         };
         for job in batch.drain(..) {
             job.answer(committed.clone());
@@ -144,9 +219,8 @@ impl Batches {
 
     /// One transaction, in which each job is written as a whole or not at all.
     fn commit_apart(&self, batch: &mut Vec<Box<dyn Job>>) {
-        let began = self.execute("BEGIN IMMEDIATE").map_err(|error| self.place.error(&error));
         let mut written: Vec<Result<(), StoreError>> = Vec::with_capacity(batch.len());
-        let ended = began.and_then(|()| {
+        let ended = self.begin().and_then(|()| {
             for job in batch.iter_mut() {
                 written.push(self.write_apart(job)?);
             }
@@ -178,9 +252,12 @@ impl Batches {
         Ok(written)
     }
 
-    /// Begins a transaction, and writes these in it; or nothing.
+    fn begin(&self) -> Result<(), StoreError> {
+        self.execute("BEGIN IMMEDIATE").map_err(|error| self.place.error(&error))
+    }
+
+    /// Writes these in the open transaction, or takes it back.
     fn write(&self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-        self.execute("BEGIN IMMEDIATE").map_err(|error| self.place.error(&error))?;
         let written = jobs.iter_mut().try_for_each(|job| job.write(&self.connection));
         if written.is_err() {
             self.take_back();
@@ -193,7 +270,9 @@ impl Batches {
         self.execute("COMMIT").map_err(|error| {
             self.take_back();
             commit_error(&self.place.name(), &error)
-        })
+        })?;
+        self.health.ends_well();
+        Ok(())
     }
 
     fn take_back(&self) {
@@ -206,5 +285,77 @@ impl Batches {
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::SqliteSettings;
+
+    fn writer(folder: &tempfile::TempDir) -> Writer {
+        let place = Arc::new(Place::of_sessions(&folder.path().join("store.db"), SqliteSettings::default()));
+        let mut connection = place.open_writer().unwrap();
+        connection.execute_batch("CREATE TABLE numbers (number INTEGER)").unwrap();
+        let checkpoints = Checkpoints::start(&place, &mut connection).unwrap();
+        Writer::start(&place, connection, checkpoints).unwrap()
+    }
+
+    async fn add(writer: &Writer, number: i64) -> Result<usize, StoreError> {
+        writer.run(move |connection| Ok(connection.execute("INSERT INTO numbers VALUES (?1)", [number]).unwrap())).await
+    }
+
+    async fn numbers(writer: &Writer) -> Vec<i64> {
+        let read = |connection: &Connection| {
+            let mut select = connection.prepare("SELECT number FROM numbers ORDER BY number").unwrap();
+            Ok(select.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect())
+        };
+        writer.run(read).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_job_that_panics_fails_alone_and_writing_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(&folder);
+        // The first one holds the thread until the others are in the queue: they are one batch.
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let gone = Mutex::new(gone);
+        let holding = writer.run(move |_| Ok(gone.lock().unwrap().recv().is_ok()));
+        let panicking = writer.run(|connection: &Connection| -> Result<(), StoreError> {
+            connection.execute("INSERT INTO numbers VALUES (13)", ()).unwrap();
+            panic!("as a fault of ours would")
+        });
+        let letting_go = async {
+            tokio::task::yield_now().await;
+            go.send(()).unwrap();
+        };
+        let (_, first, panicked, last, ()) = tokio::join!(holding, add(&writer, 1), panicking, add(&writer, 2), letting_go);
+        assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
+        assert!(matches!(panicked, Err(StoreError::Failed { .. })), "{panicked:?}");
+        add(&writer, 3).await.unwrap();
+        assert_eq!(numbers(&writer).await, [1, 2, 3], "what it had written is taken back");
+        let state = writer.state("sqlite_writer");
+        assert_eq!((state.panics, state.age), (1, Duration::ZERO));
+        writer.close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_job_that_does_not_end_makes_the_thread_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(&folder);
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let gone = Mutex::new(gone);
+        let holding = writer.run(move |_| Ok(gone.lock().unwrap().recv().is_ok()));
+        let looking = async {
+            while writer.state("sqlite_writer").age.is_zero() {
+                tokio::task::yield_now().await;
+            }
+            go.send(()).unwrap();
+        };
+        let (held, ()) = tokio::join!(holding, looking);
+        assert!(held.unwrap());
+        numbers(&writer).await;
+        assert_eq!(writer.state("sqlite_writer").age, Duration::ZERO);
+        writer.close().await;
     }
 }

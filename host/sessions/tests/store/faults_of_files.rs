@@ -27,6 +27,31 @@ async fn a_file_is_readable_by_its_owner_alone() {
     store.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_waits_for_no_reader_of_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    // Longer than the test waits.
+    let settings = SqliteSettings { busy: Duration::from_secs(3_600), ..SqliteSettings::default() };
+    let store = SqliteStore::open(database_of(&folder), settings.clone()).unwrap();
+    commit(&store, login("s1", at(1))).await;
+    let reader = rusqlite::Connection::open(database_of(&folder)).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM sessions").unwrap();
+    let closed = tokio::time::timeout(Duration::from_secs(60), store.close()).await;
+    assert!(closed.is_ok(), "a command beside a server that reads must end");
+    let found = |reader: &rusqlite::Connection| -> i64 {
+        reader.query_row("SELECT count(*) FROM sessions", (), |row| row.get(0)).unwrap()
+    };
+    assert_eq!(found(&reader), 1, "what it reads is there");
+    drop(reader);
+    let store = SqliteStore::open(database_of(&folder), settings).unwrap();
+    commit(&store, login("s2", at(2))).await;
+    store.close().await;
+    let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["sessions.db", "sessions.db-executions"], "the write-ahead log is in the database");
+    assert_eq!(found(&rusqlite::Connection::open(database_of(&folder)).unwrap()), 2);
+}
+
 #[tokio::test]
 async fn a_file_in_a_folder_that_is_not_there_is_unreachable() {
     let folder = tempfile::tempdir().unwrap();

@@ -131,7 +131,7 @@ impl Registry for SqliteStore {
     }
 
     async fn unbuilt(&self, now: Timestamp, take: usize) -> Result<Vec<components::Unbuilt>, StoreError> {
-        self.list(move |connection, errors| components::unbuilt(connection, errors, now, take)).await
+        self.read_for_worker(move |connection, errors| components::unbuilt(connection, errors, now, take)).await
     }
 
     async fn component(&self, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, StoreError> {
@@ -210,13 +210,13 @@ impl Registry for SqliteStore {
 
     async fn flow(&self, tenant: &TenantId, trigger: Trigger) -> Result<StoredFlow, StoreError> {
         let tenant = tenant.clone();
-        self.list(move |connection, errors| flows::flow(connection, errors, &tenant, trigger)).await
+        self.read_for_worker(move |connection, errors| flows::flow(connection, errors, &tenant, trigger)).await
     }
 
     async fn flows_changed(&self, after: u64) -> Result<FlowChanges, StoreError> {
         let changed = move |connection: &rusqlite::Connection, errors: Errors<'_>| flows::changed(connection, errors, after);
         // Whoever asks for the first time is told of all tenants; later it is a row or two.
-        if after == 0 { self.list(changed).await } else { self.look_up(changed).await }
+        if after == 0 { self.read_for_worker(changed).await } else { self.look_up(changed).await }
     }
 
     async fn flow_notice(&self) {
