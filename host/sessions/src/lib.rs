@@ -28,7 +28,7 @@ pub use delivery::{
 };
 pub use error::StoreError;
 pub use ids::{ClientId, TransactionId};
-pub use log::{LogEntry, LogKind, LogPosition, LogPositionError, NewLogEntry};
+pub use log::{LogEntry, LogFilter, LogFound, LogKind, LogOrder, LogPosition, LogPositionError, LogSearch, NewLogEntry};
 pub use login::{
     BeforeLogin, Committed, KeptAnswer, KnownSession, LoginCommit, MetadataChanges, NewTransaction, RequestDigest, SessionChange,
     SessionLogin, UsedSession,

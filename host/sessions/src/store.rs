@@ -11,7 +11,7 @@ use crate::delivery::{
 };
 use crate::error::StoreError;
 use crate::ids::{ClientId, TransactionId};
-use crate::log::{LogEntry, LogPosition};
+use crate::log::{LogEntry, LogFound, LogPosition, LogSearch};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::registry::Registry;
 use crate::session::{Initiator, Session};
@@ -92,6 +92,9 @@ pub trait Store: Registry {
 
     /// The tenant's log, the newest first, without the first `skip` entries.
     async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// Searches the tenant's log. A search that no index answers reads 10,000 entries at most.
+    async fn search_log(&self, tenant: &TenantId, search: LogSearch) -> Result<LogFound, StoreError>;
 
     /// One entry of the tenant's log.
     async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError>;

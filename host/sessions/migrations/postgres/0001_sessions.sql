@@ -95,6 +95,8 @@ CREATE TABLE log (
 );
 
 CREATE UNIQUE INDEX log_by_position ON log (tenant, position);
+-- Searches of a tenant's log by kind. Successful logins are most of a log, and found by date, which the primary key begins with.
+CREATE INDEX log_by_kind ON log (tenant, kind, date, id) WHERE kind <> 's';
 CREATE INDEX log_without_position ON log (tenant, date, id) WHERE position IS NULL;
 
 -- The sweep, of all tenants.

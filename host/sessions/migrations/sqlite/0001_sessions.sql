@@ -98,5 +98,9 @@ CREATE TABLE log (
 -- A tenant's log in the order of its positions, which every index ends with.
 CREATE INDEX log_by_tenant ON log (tenant);
 
+-- Searches of a tenant's log: by date, and by kind. Successful logins are most of a log, and found by date.
+CREATE INDEX log_by_tenant_and_date ON log (tenant, date);
+CREATE INDEX log_by_kind ON log (tenant, kind, date) WHERE kind <> 's';
+
 -- The sweep, of all tenants.
 CREATE INDEX log_by_date ON log (date);

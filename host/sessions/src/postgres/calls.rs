@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use deadpool_postgres::Status;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
-use super::{PostgresStore, changes, clients, deliveries, lists, login, logouts, marks, outbox};
+use super::{PostgresStore, changes, clients, deliveries, lists, login, logouts, marks, outbox, search};
 use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::delivery::{
     Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
 };
 use crate::error::StoreError;
 use crate::ids::{ClientId, TransactionId};
-use crate::log::{LogEntry, LogPosition};
+use crate::log::{LogEntry, LogFound, LogPosition, LogSearch};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::session::{Ended, Initiator, Session};
 use crate::store::{ConnectionStats, EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
@@ -98,6 +98,10 @@ impl Store for PostgresStore {
 
     async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError> {
         lists::latest_log(&self.connections, tenant, skip, take).await
+    }
+
+    async fn search_log(&self, tenant: &TenantId, search: LogSearch) -> Result<LogFound, StoreError> {
+        search::log(&self.connections, tenant, &search).await
     }
 
     async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError> {

@@ -1,8 +1,7 @@
 //! What changes sessions but no login does: the Management API, and the sweep.
 
 use tokio::join;
-use tokio_postgres::Row;
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{Row, SimpleQueryMessage};
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp};
 
 use super::errors::Trouble;

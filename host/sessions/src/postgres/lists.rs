@@ -36,7 +36,7 @@ const BEHIND: &str = "WITH RECURSIVE behind AS ( \
      SELECT tenant FROM behind LIMIT $1";
 
 /// When a reader may try again for which the log is not ready yet.
-const BEHIND_RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const BEHIND_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 const WITHOUT: &str = "SELECT 1 FROM log WHERE tenant = $1 AND position IS NULL LIMIT 1";
 const COUNTER: &str = "INSERT INTO log_positions (tenant, last) VALUES ($1, 0) ON CONFLICT DO NOTHING";
@@ -129,7 +129,7 @@ pub(super) async fn log_entry(lease: &Lease, tenant: &TenantId, position: LogPos
 /// Gives positions to what has been committed until now, as far as a reader waits for it. Whether that was all.
 ///
 /// Where the database can only be read, there is what has positions: the server that writes gives them.
-async fn give_positions(connections: &Connections, tenant: &TenantId, deadline: Instant) -> Result<bool, StoreError> {
+pub(super) async fn give_positions(connections: &Connections, tenant: &TenantId, deadline: Instant) -> Result<bool, StoreError> {
     for _ in 0..READERS {
         // What was given in an attempt whose answer was lost is not given again.
         match connections.attempt_until(deadline, true, |lease| give_some(lease, bytes(tenant))).await {

@@ -19,6 +19,7 @@ mod place;
 mod pooler;
 mod registry;
 mod rows;
+mod search;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
-use super::{SqliteStore, changes, clients, deliveries, lists, login, logouts, marks, outbox};
+use super::{SqliteStore, changes, clients, deliveries, lists, login, logouts, marks, outbox, search};
 use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::columns;
 use crate::delivery::{
@@ -11,7 +11,7 @@ use crate::delivery::{
 };
 use crate::error::StoreError;
 use crate::ids::{ClientId, TransactionId};
-use crate::log::{LogEntry, LogPosition};
+use crate::log::{LogEntry, LogFound, LogPosition, LogSearch};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::session::{Ended, Initiator, Session};
 use crate::store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept, ThreadState};
@@ -112,6 +112,11 @@ impl Store for SqliteStore {
     async fn latest_log(&self, tenant: &TenantId, skip: usize, take: usize) -> Result<Vec<LogEntry>, StoreError> {
         let tenant = tenant.clone();
         self.list(move |connection, errors| lists::latest_log(connection, errors, &tenant, skip, take)).await
+    }
+
+    async fn search_log(&self, tenant: &TenantId, search: LogSearch) -> Result<LogFound, StoreError> {
+        let tenant = tenant.clone();
+        self.list(move |connection, errors| search::log(connection, errors, &tenant, &search)).await
     }
 
     async fn log_entry(&self, tenant: &TenantId, position: LogPosition) -> Result<Option<LogEntry>, StoreError> {

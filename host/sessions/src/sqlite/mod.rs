@@ -17,6 +17,7 @@ mod outbox;
 mod readers;
 mod registry;
 mod rows;
+mod search;
 mod writer;
 
 use std::fmt;

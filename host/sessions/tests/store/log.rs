@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use vestibule_sessions::{LogKind, LogPosition, NewLogEntry};
+use vestibule_sessions::{LogFilter, LogKind, LogOrder, LogPosition, LogSearch, NewLogEntry};
 
 use crate::parts::database::Database;
 use crate::parts::logins::*;
@@ -13,6 +13,8 @@ on_all! {
     an_entry_is_as_it_was_written,
     a_position_is_never_given_twice,
     whoever_reads_while_others_write_misses_nothing,
+    a_search_finds_entries_by_kind_date_and_members,
+    a_search_that_reads_too_much_says_that_it_is_cut,
 }
 
 async fn the_log_is_read_forwards_and_backwards(database: &Database) {
@@ -112,4 +114,65 @@ async fn whoever_reads_while_others_write_misses_nothing(database: &Database) {
         found.sort();
         assert_eq!(found, expected);
     }
+}
+
+async fn a_search_finds_entries_by_kind_date_and_members(database: &Database) {
+    let store = database.open().await;
+    let mut login = logs("acme", "e0", at(0));
+    login.log.clear();
+    for number in 0..40u64 {
+        let kind = if number % 4 == 0 { LogKind::FailedLogin } else { LogKind::SuccessfulLogin };
+        let mut written = NewLogEntry { kind, ..entry(&format!("e{number}"), at(number)) };
+        written.body.insert("user_id".into(), format!("user \"{}\"", number % 3).into());
+        written.body.insert("client_id".into(), format!("client-{}", number % 2).into());
+        login.log.push(written);
+    }
+    commit(&*store, login).await;
+    commit(&*store, logs("other", "of another tenant", at(4))).await;
+    let all = log_of(&*store, "acme").await;
+    let members = |user: &str| vec![("user_id", user.to_owned())];
+    let filters = [
+        LogFilter::default(),
+        LogFilter { kind: Some(LogKind::FailedLogin), ..LogFilter::default() },
+        LogFilter { kind: Some(LogKind::SuccessfulLogin), ..LogFilter::default() },
+        LogFilter { kind: Some(LogKind::Logout), ..LogFilter::default() },
+        LogFilter { since: Some(at(5)), until: Some(at(30)), ..LogFilter::default() },
+        LogFilter { kind: Some(LogKind::FailedLogin), since: Some(at(8)), until: Some(at(8)), ..LogFilter::default() },
+        LogFilter { members: members("user \"1\""), ..LogFilter::default() },
+        LogFilter { members: members("user"), ..LogFilter::default() },
+        LogFilter { members: vec![("client_id", "client-1".into()), ("user_id", "user \"2\"".into())], ..LogFilter::default() },
+        LogFilter { from: Some(all[10].position), to: Some(all[20].position), ..LogFilter::default() },
+        LogFilter { from: Some(all[10].position), kind: Some(LogKind::FailedLogin), until: Some(at(25)), ..LogFilter::default() },
+    ];
+    for filter in filters {
+        for order in [LogOrder::NewestFirst, LogOrder::OldestFirst] {
+            let mut expected: Vec<_> = all.iter().filter(|entry| filter.matches(entry)).cloned().collect();
+            if order == LogOrder::NewestFirst {
+                expected.reverse();
+            }
+            for (skip, take) in [(0, 100), (0, 3), (2, 4), (100, 5), (0, 0)] {
+                let search = LogSearch { filter: filter.clone(), order, skip, take };
+                let found = store.search_log(&tenant("acme"), search.clone()).await.unwrap();
+                let page: Vec<_> = expected.iter().skip(skip).take(take).cloned().collect();
+                assert!(found.entries == page && !found.is_cut, "{search:?}: {:?}", described(&found.entries));
+            }
+        }
+    }
+}
+
+async fn a_search_that_reads_too_much_says_that_it_is_cut(database: &Database) {
+    const ENTRIES: u64 = 10_500;
+    let store = database.open().await;
+    let mut login = logs("acme", "oldest", at(0));
+    login.log[0].body.insert("user_id".into(), "anna".into());
+    login.log.extend((1..ENTRIES).map(|number| entry("of another user", at(number))));
+    commit(&*store, login).await;
+    let search = |filter| LogSearch { filter, order: LogOrder::NewestFirst, skip: 0, take: 1 };
+    let members = vec![("user_id", "anna".to_owned())];
+    let wide = LogFilter { members: members.clone(), ..LogFilter::default() };
+    let found = store.search_log(&tenant("acme"), search(wide)).await.unwrap();
+    assert!(found.entries.is_empty() && found.is_cut);
+    let narrow = LogFilter { members, until: Some(at(100)), ..LogFilter::default() };
+    let found = store.search_log(&tenant("acme"), search(narrow)).await.unwrap();
+    assert_eq!((described(&found.entries), found.is_cut), (vec!["oldest"], false));
 }
