@@ -27,6 +27,12 @@ pub enum IdError {
         /// Its length in bytes.
         given: usize,
     },
+    /// A space at the beginning or the end, or beside another one.
+    #[error("{what} begins or ends with a space, or has two in a row")]
+    Space {
+        /// Which kind of id.
+        what: &'static str,
+    },
     /// A character that this kind of id can't have.
     #[error("{what} holds {character:?}, which is not allowed")]
     NotAllowed {
@@ -90,6 +96,11 @@ fn is_name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
 }
 
+/// Names that people give to Auth0's Actions. No path separator, no quote, no control character, and no `@`, which the version follows.
+fn is_action_name_character(character: char) -> bool {
+    is_name_character(character) || matches!(character, ' ' | '(' | ')' | '[' | ']' | ':' | ',' | '&' | '+')
+}
+
 fn is_visible(character: char) -> bool {
     !character.is_control() && !character.is_whitespace()
 }
@@ -114,12 +125,17 @@ id! {
 pub struct ActionId(Arc<(Box<str>, Box<str>)>);
 
 impl ActionId {
-    /// An Action's id from its name (letters, digits, `-`, `_` and `.`) and its version (the same, and `+`).
+    /// An Action's id from its name (ASCII letters, digits, single spaces inside it, and any of `-_.()[]:,&+`) and its version
+    /// (letters, digits, and any of `-_.+`).
     ///
     /// # Errors
-    /// When one of them is empty, longer than 255 bytes, or holds another character.
+    /// When one of them is empty, longer than 255 bytes, or holds another character, or when a space of the name is misplaced.
     pub fn new(name: &str, version: &str) -> Result<Self, IdError> {
-        let name = parse("the Action's name", name, is_name_character)?;
+        const NAME: &str = "the Action's name";
+        let name = parse(NAME, name, is_action_name_character)?;
+        if name.starts_with(' ') || name.ends_with(' ') || name.contains("  ") {
+            return Err(IdError::Space { what: NAME });
+        }
         let version = parse("the Action's version", version, |character| is_name_character(character) || character == '+')?;
         Ok(Self(Arc::new((name.into(), version.into()))))
     }
@@ -165,5 +181,18 @@ mod tests {
     fn an_action_is_shown_with_its_version() {
         let id = ActionId::new("organization-gate", "1.2.0+build.7").unwrap();
         assert_eq!(id.to_string(), "organization-gate@1.2.0+build.7");
+    }
+
+    #[test]
+    fn action_name_may_have_spaces_and_brackets() {
+        for name in ["Add Roles (v2)", "[PROD] Enrich: ID & access tokens", "a+b, c"] {
+            assert_eq!(ActionId::new(name, "1").unwrap().name(), name);
+        }
+        for name in [" a", "a ", "a  b", " "] {
+            assert!(matches!(ActionId::new(name, "1"), Err(IdError::Space { .. })), "{name:?}");
+        }
+        for name in ["a/b", "a\\b", "a@1", "a\nb", "a\tb", "\"a\"", "ä", "a\u{a0}b", "a%20b"] {
+            assert!(matches!(ActionId::new(name, "1"), Err(IdError::NotAllowed { .. })), "{name:?}");
+        }
     }
 }

@@ -55,6 +55,7 @@ macro_rules! id {
                     Err(IdError::Empty { .. }) => Err(IdError::Empty { what }),
                     Err(IdError::TooLong { given, .. }) => Err(IdError::TooLong { what, given }),
                     Err(IdError::NotAllowed { character, .. }) => Err(IdError::NotAllowed { what, character }),
+                    Err(IdError::Space { .. }) => Err(IdError::Space { what }),
                 }
             }
         }

@@ -28,7 +28,22 @@ pub(crate) struct Folder {
 
 /// Where an Action's component is written.
 pub(crate) fn component_file(action: &str) -> String {
-    format!("{COMPONENTS}/{action}.wasm")
+    format!("{COMPONENTS}/{}", file_name(action))
+}
+
+/// The name of the file of an Action's component. Characters of the Action's name that a file can't have on every system are
+/// percent-encoded, so that no two Actions have one file.
+fn file_name(action: &str) -> String {
+    let mut name = String::new();
+    for character in action.chars() {
+        if character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.') {
+            name.push(character);
+        } else {
+            let mut bytes = [0; 4];
+            name.extend(character.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
+        }
+    }
+    name + ".wasm"
 }
 
 impl Folder {
@@ -77,11 +92,11 @@ impl Folder {
         for (name, entry) in &before.actions {
             let is_ours = entry.component.as_ref().is_some_and(|file| *file == component_file(name));
             if is_ours && !self.components.contains_key(name) {
-                remove(&components, &format!("{name}.wasm"))?;
+                remove(&components, &file_name(name))?;
             }
         }
         for (name, bytes) in &self.components {
-            replace(&components, &format!("{name}.wasm"), bytes)?;
+            replace(&components, &file_name(name), bytes)?;
         }
         replace(&folder, MANIFEST, self.manifest.text()?.as_bytes())?;
         Ok(())
@@ -125,6 +140,18 @@ mod tests {
             names.iter().map(|name| format!("[actions.{name}]\ncomponent = \"components/{name}.wasm\"\n")).collect();
         let components = names.iter().map(|name| ((*name).to_owned(), Bytes::from(name.as_bytes().to_vec()))).collect();
         Folder { manifest: Manifest::parse(&text).unwrap(), components }
+    }
+
+    #[test]
+    fn names_with_spaces_and_brackets_come_back() {
+        let folder_of_names = tempfile::tempdir().unwrap();
+        let name = "[PROD] Roles: (v2)";
+        let text = format!("[actions.{name:?}]\ncomponent = {:?}\n", component_file(name));
+        let components = BTreeMap::from([(name.to_owned(), Bytes::from_static(b"component"))]);
+        let written = Folder { manifest: Manifest::parse(&text).unwrap(), components };
+        written.write(folder_of_names.path()).unwrap();
+        assert_eq!(files(&folder_of_names.path().join(COMPONENTS)), ["%5BPROD%5D%20Roles%3A%20%28v2%29.wasm"]);
+        assert_eq!(Folder::read(folder_of_names.path()).unwrap(), written);
     }
 
     fn files(path: &Path) -> Vec<String> {

@@ -30,7 +30,7 @@ pub(crate) struct ActionQuery {
     trigger_id: Option<String>,
     /// The one with this name.
     #[serde(rename = "actionName")]
-    #[param(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._-]+$")]
+    #[param(min_length = 1, max_length = 128, pattern = r"^[A-Za-z0-9._()\[\]:,&+-]+( [A-Za-z0-9._()\[\]:,&+-]+)*$")]
     action_name: Option<String>,
     /// Those alone that have a version that runs, or (`false`) those that have none.
     deployed: Option<bool>,

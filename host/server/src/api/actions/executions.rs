@@ -23,7 +23,7 @@ pub(crate) struct ExecutionQuery {
     /// `next` of the page before; empty for the first one.
     from: Option<String>,
     /// Those of an Action with this name alone.
-    #[param(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._-]+$")]
+    #[param(min_length = 1, max_length = 128, pattern = r"^[A-Za-z0-9._()\[\]:,&+-]+( [A-Za-z0-9._()\[\]:,&+-]+)*$")]
     action: Option<String>,
     /// Those that have ended so alone.
     #[param(value_type = Option<shapes::ExecutionStatusName>)]

@@ -234,7 +234,7 @@ pub(crate) struct ActionSecretGiven {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActionCreate {
-    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._-]+$")]
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[A-Za-z0-9._()\[\]:,&+-]+( [A-Za-z0-9._()\[\]:,&+-]+)*$")]
     name: String,
     #[schema(min_items = 1, max_items = 1)]
     supported_triggers: Vec<ActionTriggerGiven>,
@@ -257,7 +257,7 @@ pub(crate) struct ActionCreate {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActionUpdate {
-    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._-]+$")]
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[A-Za-z0-9._()\[\]:,&+-]+( [A-Za-z0-9._()\[\]:,&+-]+)*$")]
     name: Option<String>,
     #[schema(min_items = 1, max_items = 1)]
     supported_triggers: Option<Vec<ActionTriggerGiven>>,
