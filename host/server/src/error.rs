@@ -181,18 +181,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", format!("the body has more than {limit} bytes"))
     }
 
-    /// 404: a path of Auth0's Management API that this server doesn't serve. The clients of that API retry 501, and read a
-    /// 404 as a feature that the tenant doesn't have; they skip what the message calls a deprecated feature.
-    pub(crate) fn not_served(path: &str) -> Self {
-        let deprecated = ["/api/v2/rules", "/api/v2/rules-configs", "/api/v2/hooks"];
-        let is_deprecated =
-            deprecated.iter().any(|known| path.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-        let message = if is_deprecated {
-            "this server doesn't serve this path, a deprecated feature of Auth0; use Actions, see /openapi.json"
-        } else {
-            "this server doesn't serve this path of the Management API; see /openapi.json for those that it serves"
-        };
-        Self::new(StatusCode::NOT_FOUND, "not_served", message)
+    /// 403: something of Auth0's Management API that this server doesn't serve, a path for instance. It reads as a scope that no
+    /// token has: tools of that API go on without such things, where they stop at a 404 and try again after a 501.
+    pub(crate) fn not_served(what: &str) -> Self {
+        let what: String = what.chars().take(256).collect();
+        let message = format!("Insufficient scope, expected any of: none. This server doesn't serve {what}; see /openapi.json");
+        Self::new(StatusCode::FORBIDDEN, "not_served", message)
     }
 
     /// 429: too many requests of this tenant; there is room again after this time.

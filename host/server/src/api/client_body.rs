@@ -1,5 +1,7 @@
 //! A client in the words of the Management API: what is read of a request, and what is shown.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use vestibule::Connector;
 use vestibule::model::{TenantId, Timestamp};
@@ -11,13 +13,85 @@ use crate::logout::OidcLogout;
 /// A member's name, whether a value is right for it, and what it has to be.
 type Member = (&'static str, fn(&Value) -> bool, &'static str);
 
-/// What else is kept of a client and shown again, and what it has to be. Everything else that Auth0 keeps of one is for a token service.
-const KEPT: [Member; 5] = [
+/// What else is stored of a client and returned, and what it has to be.
+const KEPT: [Member; 28] = [
     ("description", |value| is_text(value, 140), "a text of at most 140 characters"),
     ("app_type", |value| is_text(value, 64), "a text of at most 64 characters"),
     ("logo_uri", |value| is_text(value, 2_000), "a URL of at most 2000 characters"),
-    ("is_first_party", Value::is_boolean, "true or false"),
+    ("is_first_party", Value::is_boolean, BOOLEAN),
     ("client_metadata", is_metadata, "an object of at most 10 texts, with keys and values of at most 255 characters"),
+    // Of no effect here: settings of the identity platform, stored so that a tool that keeps clients in files finds them again.
+    ("allowed_clients", is_list, LIST),
+    ("allowed_logout_urls", is_list, LIST),
+    ("allowed_origins", is_list, LIST),
+    ("callbacks", is_list, LIST),
+    ("client_aliases", is_list, LIST),
+    ("grant_types", is_list, LIST),
+    ("organization_discovery_methods", is_list, LIST),
+    ("web_origins", is_list, LIST),
+    ("initiate_login_uri", |value| is_text(value, 2_000), "a URL of at most 2000 characters"),
+    ("organization_require_behavior", |value| is_text(value, 64), "a text of at most 64 characters"),
+    ("organization_usage", |value| is_text(value, 64), "a text of at most 64 characters"),
+    ("token_endpoint_auth_method", |value| is_text(value, 64), "a text of at most 64 characters"),
+    ("cross_origin_authentication", Value::is_boolean, BOOLEAN),
+    ("cross_origin_loc", |value| is_text(value, 2_000), "a URL of at most 2000 characters"),
+    ("custom_login_page_on", Value::is_boolean, BOOLEAN),
+    ("is_token_endpoint_ip_header_trusted", Value::is_boolean, BOOLEAN),
+    ("oidc_conformant", Value::is_boolean, BOOLEAN),
+    ("require_proof_of_possession", Value::is_boolean, BOOLEAN),
+    ("require_pushed_authorization_requests", Value::is_boolean, BOOLEAN),
+    ("skip_non_verifiable_callback_uri_confirmation_prompt", Value::is_boolean, BOOLEAN),
+    ("sso", Value::is_boolean, BOOLEAN),
+    ("sso_disabled", Value::is_boolean, BOOLEAN),
+    ("compliance_level", |value| is_text(value, 64), "a text of at most 64 characters"),
+];
+
+/// The largest client that is stored, in bytes of JSON.
+const LARGEST: usize = 32 << 10;
+const BOOLEAN: &str = "true or false";
+const LIST: &str = "an array of at most 100 texts of at most 2000 characters";
+
+/// What else Auth0 defines of a client: accepted and ignored. Secrets, keys, and settings of products that are not here.
+const IGNORED: [&str; 39] = [
+    "addons",
+    "anonymous_sessions",
+    "async_approval_notification_channels",
+    "callback_url_template",
+    "client_authentication_methods",
+    "client_secret",
+    "created_at",
+    "cross_origin_auth",
+    "custom_login_page",
+    "custom_login_page_preview",
+    "default_organization",
+    "encryption_key",
+    "express_configuration",
+    "external_client_id",
+    "external_metadata_created_by",
+    "external_metadata_type",
+    "fedcm_login",
+    "form_template",
+    "global",
+    "identity_assertion_authorization_grant",
+    "is_global",
+    "jwks_uri",
+    "jwt_configuration",
+    "mobile",
+    "my_organization_configuration",
+    "native_social_login",
+    "par_request_expiry",
+    "redirection_policy",
+    "refresh_token",
+    "resource_server_identifier",
+    "session_transfer",
+    "signed_request_object",
+    "signing_keys",
+    "tenant",
+    "third_party_security_mode",
+    "token_exchange",
+    "token_quota",
+    "token_vault_privileged_access",
+    "updated_at",
 ];
 
 /// What an application wants to hear of logouts; and its older name.
@@ -54,9 +128,10 @@ impl Given {
                 name if LOGOUT.contains(&name) => given.logout = Some(value),
                 name => match KEPT.iter().find(|(known, ..)| *known == name) {
                     Some((_, is_right, _)) if value.is_null() || is_right(&value) => {
-                        given.kept.insert(name.to_owned(), value);
+                        given.kept.insert(name.to_owned(), without_repeats(value));
                     }
                     Some((_, _, what)) => return Err(ApiError::invalid_body(format!("`{name}` is {what}"))),
+                    None if IGNORED.contains(&name) => {}
                     None => return Err(ApiError::invalid_body(unknown(name))),
                 },
             }
@@ -114,6 +189,12 @@ impl Given {
                 client.body.insert(LOGOUT[0].to_owned(), normalised);
             }
         }
+        let bytes = serde_json::to_string(&client.body).map_or(usize::MAX, |json| json.len());
+        if bytes > LARGEST {
+            let message =
+                format!("the client's members have {bytes} bytes as JSON, at most {LARGEST} are stored; shorten its lists");
+            return Err(ApiError::invalid_body(message));
+        }
         client.updated_at = now;
         Ok(client)
     }
@@ -122,7 +203,18 @@ impl Given {
 fn unknown(name: &str) -> String {
     let known: Vec<&str> = KEPT.iter().map(|(name, ..)| *name).collect();
     let name: String = name.chars().take(64).collect();
-    format!("`{name}` is not kept of a client here; what is: client_id, name, {}, oidc_logout", known.join(", "))
+    format!("`{name}` is not a member of a client; what is stored of one: client_id, name, {}, oidc_logout", known.join(", "))
+}
+
+/// A list with each of its values once, in the order in which they come first.
+fn without_repeats(value: Value) -> Value {
+    let Value::Array(list) = value else { return value };
+    let mut seen = BTreeSet::new();
+    Value::Array(list.into_iter().filter(|one| seen.insert(one.to_string())).collect())
+}
+
+fn is_list(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| list.len() <= 100 && list.iter().all(|one| is_text(one, 2_000)))
 }
 
 fn is_text(value: &Value, most: usize) -> bool {
@@ -199,13 +291,38 @@ mod tests {
     }
 
     #[test]
+    fn members_of_auth0s_clients_are_stored_or_ignored() {
+        let mut body = json!({ "name": "Shop", "client_id": "shop", "oidc_conformant": true });
+        body["callbacks"] = json!(["https://shop.example/", "https://shop.example/"]);
+        for ignored in IGNORED {
+            body[ignored] = json!({ "any": "value" });
+        }
+        let client = created(body).unwrap();
+        assert_eq!(
+            Value::Object(shown(&client, &"acme".parse().unwrap())),
+            json!({
+                "client_id": "shop", "tenant": "acme", "name": "Shop", "callbacks": ["https://shop.example/"], "oidc_conformant": true
+            })
+        );
+    }
+
+    #[test]
     fn what_cant_be_is_told() {
         let with = |urls: Value| json!({ "name": "Shop", "oidc_logout": { "backchannel_logout_urls": urls } });
         for (body, told) in [
             (json!({}), "`name` is missing"),
             (json!({ "name": "" }), "1 to 255 characters"),
-            (json!({ "name": "Shop", "callbacks": [] }), "`callbacks` is not kept of a client here"),
+            (json!({ "name": "Shop", "callback": [] }), "`callback` is not a member of a client"),
+            (json!({ "name": "Shop", "callbacks": [1] }), "`callbacks` is an array of at most 100 texts"),
+            (
+                json!({ "name": "Shop", "callbacks": vec!["https://shop.example/"; 101] }),
+                "`callbacks` is an array of at most 100 texts",
+            ),
             (json!({ "name": "Shop", "client_metadata": { "a": 1 } }), "`client_metadata` is an object of at most 10 texts"),
+            (
+                json!({ "name": "Shop", "callbacks": (0..100).map(|at| format!("{at:500}")).collect::<Vec<_>>() }),
+                "at most 32768 are stored",
+            ),
             (json!([]), "invalid type"),
             (with(json!(["http://shop.example/logout"])), "https"),
             (with(json!(["https://127.0.0.1/logout"])), "loopback"),

@@ -11,7 +11,7 @@ use vestibule_sessions::{Client, ClientCreated, ClientDeleted, ClientId, ClientS
 
 use super::SMALL_BODY;
 use super::client_body::{Given, shown};
-use super::pages::{after, before, how_many};
+use super::pages::{Fields, after, before, how_many};
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::{ApiError, ErrorBody};
@@ -23,7 +23,6 @@ const TRIES: usize = 5;
 
 /// Which clients.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ClientQuery {
     /// Which page, counted from nought.
@@ -38,6 +37,18 @@ pub(crate) struct ClientQuery {
     /// How many after it, 50 by default, 100 at most.
     #[param(minimum = 1, maximum = 100)]
     take: Option<usize>,
+    /// Names of members, with commas between them: these alone are shown.
+    fields: Option<String>,
+    /// With `false`: all but these are shown.
+    include_fields: Option<bool>,
+    /// Whether Auth0's global client is listed. There is none, so that `true` is refused.
+    is_global: Option<bool>,
+}
+
+/// What is shown of a client.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FieldsQuery {
     /// Names of members, with commas between them: these alone are shown.
     fields: Option<String>,
     /// With `false`: all but these are shown.
@@ -77,8 +88,11 @@ pub(crate) async fn list(
     let id = &tenant.settings.id;
     let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
     let (by_cursor, by_page) = (how_many("take", query.take)?, how_many("per_page", query.per_page)?);
-    let fields = Fields::of(&query);
-    let show = |client: &Client| Value::Object(fields.of_client(shown(client, id)));
+    let fields = Fields::read(query.fields.as_deref(), query.include_fields);
+    let show = |client: &Client| fields.of(shown(client, id));
+    if query.is_global == Some(true) {
+        return Err(ApiError::not_served("the global client of Auth0"));
+    }
     if query.from.is_some() || query.take.is_some() {
         let from = after(query.from.as_deref()).map(str::parse::<ClientId>).transpose();
         let from = from.map_err(|error| ApiError::invalid_query(format!("`from`: {error}")))?;
@@ -95,29 +109,6 @@ pub(crate) async fn list(
     }
     let total = app.store().count_clients(id).await?;
     Ok(Json(json!({ "start": skip, "limit": by_page, "length": clients.len(), "total": total, "clients": clients })))
-}
-
-/// Which members of a client are shown.
-struct Fields {
-    named: Vec<String>,
-    are_shown: bool,
-}
-
-impl Fields {
-    fn of(query: &ClientQuery) -> Self {
-        let named = query.fields.as_deref().unwrap_or_default().split(',').map(str::trim);
-        Self {
-            named: named.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
-            are_shown: query.include_fields.unwrap_or(true),
-        }
-    }
-
-    fn of_client(&self, mut client: Map<String, Value>) -> Map<String, Value> {
-        if !self.named.is_empty() {
-            client.retain(|name, _| self.named.contains(name) == self.are_shown);
-        }
-        client
-    }
 }
 
 /// Creates a client. Without a `client_id` it gets one; with one it is the application that the platform's events name so.
@@ -168,7 +159,10 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, request: Body
     path = "/api/v2/clients/{id}",
     operation_id = "get_client",
     tag = "clients",
-    params(("id" = String, Path, description = "The client's id.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    params(
+        ("id" = String, Path, description = "The client's id.", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        FieldsQuery,
+    ),
     security(("token" = ["read:clients"])),
     responses(
         (status = 200, description = "The client.", body = super::shapes::Client),
@@ -180,10 +174,17 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, request: Body
         (status = 503, description = "The store can't be reached.", body = ErrorBody),
     )
 )]
-pub(crate) async fn read(State(app): State<App>, caller: Caller, PathId(id): PathId<ClientId>) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ClientId>,
+    query: Result<Query<FieldsQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
     let tenant = caller.may(&[Scope::ReadClients])?;
+    let Query(query) = query.map_err(|error| ApiError::invalid_query(error.body_text()))?;
+    let fields = Fields::read(query.fields.as_deref(), query.include_fields);
     let client = find(&app, tenant, &id).await?;
-    Ok(Json(Value::Object(shown(&client, &tenant.settings.id))))
+    Ok(Json(fields.of(shown(&client, &tenant.settings.id))))
 }
 
 async fn find(app: &App, tenant: &Tenant, id: &ClientId) -> Result<Client, ApiError> {

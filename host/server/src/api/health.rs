@@ -8,7 +8,10 @@ use crate::app::App;
 use crate::error::ApiError;
 
 /// The process answers.
-#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation", responses((status = 200, description = "It lives.", body = super::shapes::Status)))]
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation", responses(
+    (status = 200, description = "It lives.", body = super::shapes::Status),
+    (status = 400, description = "The host is written wrongly.", body = crate::error::ErrorBody),
+))]
 pub(crate) async fn alive() -> Json<Value> {
     Json(json!({ "status": "alive" }))
 }
@@ -18,6 +21,7 @@ pub(crate) async fn alive() -> Json<Value> {
 /// The store is asked once a second at most, whoever asks here.
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation", responses(
     (status = 200, description = "It can do its work.", body = super::shapes::Readiness),
+    (status = 400, description = "The host is written wrongly.", body = crate::error::ErrorBody),
     (status = 503, description = "It can't, and which part is why; or it is ending.", body = crate::error::ErrorBody),
 ))]
 pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Value>, ApiError> {

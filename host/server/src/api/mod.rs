@@ -7,11 +7,13 @@ pub(crate) mod discovery;
 pub(crate) mod document;
 mod health;
 pub(crate) mod list_turns;
+mod log_query;
 pub(crate) mod logs;
 mod metrics;
 mod object;
 mod openapi;
 mod pages;
+mod parameters;
 mod post_login;
 mod session_body;
 mod session_end;
@@ -45,6 +47,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(actions::routes())
         .route("/api/v2/logs", get(logs::list))
         .route("/api/v2/logs/{id}", get(logs::read))
+        .layer(middleware::from_fn(parameters::check))
         .layer(middleware::from_fn_with_state(app.clone(), observe::limit_rate));
     Router::new()
         .merge(management)

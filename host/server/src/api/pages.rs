@@ -1,6 +1,6 @@
 //! Pages of a list, as Auth0's API has them: by what the page before has ended with, and by number.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 
@@ -50,6 +50,32 @@ impl Numbered {
     /// The answer, with the rows under this name.
     pub(super) fn answer(self, rows_are: &str, rows: Vec<Value>, total: u64) -> Value {
         json!({ (rows_are): rows, "total": total, "page": self.page, "per_page": self.per_page })
+    }
+}
+
+/// Which members of each row are shown: `fields` and `include_fields`.
+#[derive(Debug)]
+pub(super) struct Fields {
+    named: Vec<String>,
+    are_shown: bool,
+}
+
+impl Fields {
+    /// Of names with commas between them. No name shows all members.
+    pub(super) fn read(fields: Option<&str>, include_fields: Option<bool>) -> Self {
+        let named = fields.unwrap_or_default().split(',').map(str::trim);
+        Self {
+            named: named.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            are_shown: include_fields.unwrap_or(true),
+        }
+    }
+
+    /// The row with these members alone.
+    pub(super) fn of(&self, mut row: Map<String, Value>) -> Value {
+        if !self.named.is_empty() {
+            row.retain(|name, _| self.named.contains(name) == self.are_shown);
+        }
+        Value::Object(row)
     }
 }
 

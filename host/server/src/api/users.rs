@@ -28,10 +28,10 @@ pub(crate) struct PageQuery {
     /// How many, 50 by default, 100 at most.
     #[param(minimum = 1, maximum = 100)]
     take: Option<usize>,
-    /// Whether the answer has a total. It never has: the clients ask, and don't need it.
+    /// Auth0's clients send it. The answer has no total.
     #[serde(rename = "include_totals")]
-    #[param(ignore)]
-    _include_totals: Option<String>,
+    #[param(rename = "include_totals")]
+    _include_totals: Option<bool>,
 }
 
 /// Some of a user's sessions.
