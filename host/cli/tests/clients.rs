@@ -61,10 +61,21 @@ impl Served {
     }
 }
 
+/// npm, in the folder of the clients.
+fn npm(arguments: &[&str]) -> Command {
+    let clients = root().join("tests/clients");
+    let installed = ["auth0", "auth0-deploy-cli", "@redocly", "openapi-typescript"];
+    let installed = installed.iter().all(|name| clients.join("node_modules").join(name).is_dir());
+    assert!(installed, "the programs are not there: run `npm ci` in tests/clients, as tests/run does");
+    let mut npm = Command::new("npm");
+    npm.args(arguments).current_dir(clients);
+    npm
+}
+
 /// Python with what `tests/clients/python/requirements.txt` names. `tests/run` installs it, and says where.
 fn python() -> Command {
     let python = std::env::var_os("VESTIBULE_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
-    let has = Command::new(&python).args(["-c", "import auth0, schemathesis"]).output();
+    let has = Command::new(&python).args(["-c", "import auth0, datamodel_code_generator, schemathesis"]).output();
     assert!(
         has.is_ok_and(|has| has.status.success()),
         "{} lacks the clients: run `tests/run`, or set VESTIBULE_PYTHON to one that has tests/clients/python/requirements.txt",
@@ -77,14 +88,7 @@ fn python() -> Command {
 
 #[test]
 fn the_node_client_takes_it_for_auth0() {
-    let clients = root().join("tests/clients");
-    assert!(
-        clients.join("node_modules/auth0").is_dir(),
-        "the client is not there: run `npm ci` in tests/clients, as tests/run does"
-    );
-    let mut npm = Command::new("npm");
-    npm.arg("test").current_dir(&clients);
-    let told = Served::start().hold_against(npm);
+    let told = Served::start().hold_against(npm(&["test"]));
     assert!(told.contains("pass 19") && told.contains("fail 0"), "{told}");
 }
 
@@ -109,4 +113,40 @@ fn the_openapi_document_is_held_by_schemathesis() {
     }
     let told = served.hold_against(python);
     assert!(told.contains("No issues found"), "{told}");
+}
+
+#[test]
+fn auth0_deploy_cli_exports_and_imports_the_same() {
+    let told = Served::start().hold_against(npm(&["run", "deploy"]));
+    assert!(told.contains("pass 1") && told.contains("fail 0"), "{told}");
+}
+
+#[test]
+fn the_openapi_document_is_clean_for_redocly() {
+    let mut npm = npm(&["run", "lint"]);
+    npm.env("REDOCLY_TELEMETRY", "off").env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");
+    let told = Served::start().hold_against(npm);
+    assert!(told.contains("Your API description is valid") && !told.contains("warning"), "{told}");
+}
+
+#[test]
+fn generated_clients_read_every_member_of_an_outcome() {
+    let served = Served::start();
+    let guests: [(&str, &[u8]); 8] = [
+        ("every_effect", artifacts::EVERY_EFFECT),
+        ("revokes", artifacts::REVOKES),
+        ("denies", artifacts::DENIES),
+        ("panics", artifacts::PANICS),
+        ("returns_an_error", artifacts::RETURNS_AN_ERROR),
+        ("floods_the_log", artifacts::FLOODS_THE_LOG),
+        ("grows_memory", artifacts::GROWS_MEMORY),
+        ("sends_requests", artifacts::SENDS_REQUESTS),
+    ];
+    for (name, component) in guests {
+        file(&served.folder, &format!("{name}.wasm"), component);
+    }
+    let mut python = python();
+    python.args(["-m", "unittest", "--verbose", "typed_test"]).env("VESTIBULE_GUESTS", served.folder.path());
+    let told = served.hold_against(python);
+    assert!(told.contains("Ran 2 tests") && !told.contains("skipped"), "{told}");
 }
