@@ -30,6 +30,18 @@ pub enum BuildError {
         /// Which folder.
         folder: PathBuf,
     },
+    /// The manifest gives the Action a stack that it can't have.
+    #[error(
+        "the Cargo.toml in {} gives the Action a stack of {given} bytes; `stack` in [package.metadata.vestibule] is a multiple of 16 from \
+         16384 to 16777216",
+        folder.display()
+    )]
+    Stack {
+        /// Which folder.
+        folder: PathBuf,
+        /// What it gives.
+        given: String,
+    },
     /// The target is missing, and can't be added.
     #[error("the target {TARGET} is missing, and `rustup target add {TARGET}` failed: {reason}")]
     Target {

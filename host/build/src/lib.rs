@@ -11,6 +11,7 @@ pub use symbols::{Symbol, Symbols, SymbolsError};
 
 use std::ffi::OsString;
 use std::io::BufReader;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -31,6 +32,14 @@ const PROFILE: [&str; 6] = [
     r#"profile.action.debug="line-tables-only""#,
     "profile.action.strip=false",
 ];
+
+/// Bytes of an Action's stack in its linear memory, unless its manifest says otherwise. rustc's own is 1 MiB, which alone makes a memory too
+/// large to be overwritten after each run: a host would have to give it back to the kernel and fault it in again, which takes longer than a
+/// short run. JSON as deep as serde_json reads it (128 levels) fits in.
+const STACK: u64 = 128 << 10;
+
+/// A stack that leaves room for data, in the smallest memory that a host may have been set up with.
+const STACKS: RangeInclusive<u64> = (16 << 10)..=(16 << 20);
 
 /// What a cargo or a clippy above us has set for its own compilers: not for the ones below.
 const NOT_INHERITED: [&str; 3] = ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
@@ -154,6 +163,17 @@ impl Builder {
         metadata.packages.iter().find(is_ours).ok_or_else(|| BuildError::NotACrate { folder: self.folder.clone() })
     }
 
+    /// Bytes of the stack: what the manifest says, or [`STACK`].
+    fn stack(&self, package: &Package) -> Result<u64, BuildError> {
+        match package.metadata.get("vestibule").and_then(|settings| settings.get("stack")) {
+            None => Ok(STACK),
+            Some(stack) => match stack.as_u64().filter(|bytes| STACKS.contains(bytes) && bytes.is_multiple_of(16)) {
+                Some(bytes) => Ok(bytes),
+                None => Err(BuildError::Stack { folder: self.folder.clone(), given: stack.to_string() }),
+            },
+        }
+    }
+
     fn cargo(&self, metadata: &Metadata, package: &Package, what: &[&str]) -> Result<Vec<Built>, BuildError> {
         target::ensure(&self.folder)?;
         let target_directory = match &self.target_directory {
@@ -161,10 +181,20 @@ impl Builder {
             None => metadata.target_directory.clone().into_std_path_buf(),
         };
         forget_others(&target_directory, package);
+        let stack = format!("link-arg=-zstack-size={}", self.stack(package)?);
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
         command.arg("build").arg("--manifest-path").arg(self.manifest()).args(what);
         command.args(["--target", TARGET, "--profile", "action", "--message-format", "json-render-diagnostics"]);
         command.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
+        // cargo reads the one or the other.
+        match std::env::var_os("RUSTFLAGS") {
+            Some(mut flags) => {
+                flags.push(" -C ");
+                flags.push(&stack);
+                command.env("RUSTFLAGS", flags)
+            }
+            None => command.args(["--config", &format!("target.{TARGET}.rustflags=[\"-C\", {stack:?}]")]),
+        };
         if self.quiet {
             command.arg("--quiet");
         }

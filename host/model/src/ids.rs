@@ -140,6 +140,11 @@ impl ActionId {
         Ok(Self(Arc::new((name.into(), version.into()))))
     }
 
+    /// The id of an Action that has no report: a fault of the host, which must not undo what the Action decided.
+    pub(crate) fn unknown() -> Self {
+        Self(Arc::new(("unknown".into(), "0.0.0".into())))
+    }
+
     /// The Action's name.
     pub fn name(&self) -> &str {
         &self.0.0

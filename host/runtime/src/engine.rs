@@ -4,16 +4,27 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails};
 
-use crate::error::RuntimeError;
+use crate::error::{RuntimeError, of_wasmtime};
+use crate::limits::HostLimits;
 use crate::settings::Settings;
 
 /// How often the ticker advances the epoch. A guest overshoots its time by at most one tick and the time to its next check; 1 ms
 /// keeps that below 2 ms, at a cost of 1,000 wake-ups a second.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-/// Bytes of a memory that stay resident when its sandbox is dropped: zeroing so much costs less than giving it back to the system
-/// and faulting it in again. Measured on Actions in Rust, which touch about as much.
-const KEEP_RESIDENT: usize = 64 << 10;
+/// Bytes of address space of each memory: all that 32 bits of an address reach, so that compiled code checks no bounds.
+pub(crate) const MEMORY_RESERVED: u64 = 4 << 30;
+
+/// And behind it, for what an instruction adds to an address.
+const MEMORY_GUARD: u64 = 32 << 20;
+
+/// Bytes of a memory, from its start, that are overwritten when its sandbox is dropped; what is beyond is given back to the kernel
+/// (`MADV_DONTNEED`). The memory of an Action that `vestibule build` has linked (its stack first, then its data) is not larger, so its
+/// reset makes no system call. The README's ladder has the cost.
+const OVERWRITTEN: usize = 192 << 10;
+
+/// The same of a table. One of 8,192 functions is not larger.
+const TABLE_OVERWRITTEN: usize = 64 << 10;
 
 /// Bytes that a component's own records may take, and a core instance's.
 const INSTANCE_BYTES: usize = 1 << 20;
@@ -23,7 +34,7 @@ const HOST_STACK: usize = 512 << 10;
 
 /// An engine for these settings, and a thread that advances its epoch for as long as the engine lives.
 pub(crate) fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
-    let engine = Engine::new(&config(settings)).map_err(|error| RuntimeError::Engine { reason: format!("{error:#}") })?;
+    let engine = Engine::new(&config(settings)).map_err(|error| no_pool(&error, settings))?;
     let ticking = engine.weak();
     let ticker = std::thread::Builder::new().name("vestibule-ticker".to_owned());
     // A thread of the operating system: a task on the executor could be starved by the very guests that it has to stop.
@@ -38,7 +49,32 @@ pub(crate) fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
     Ok(engine)
 }
 
+fn no_pool(error: &wasmtime::Error, settings: &Settings) -> RuntimeError {
+    let &HostLimits { sandboxes, memories, warm_memories, .. } = &settings.host_limits;
+    let reserved = settings.host_limits.pooled_memories() as u64 * (MEMORY_RESERVED + MEMORY_GUARD);
+    RuntimeError::Pool { reason: of_wasmtime(error), reserved, sandboxes, memories, warm_memories }
+}
+
 fn config(settings: &Settings) -> Config {
+    let host = &settings.host_limits;
+    let mut config = config_of_code(settings.count_fuel, settings.read_symbols);
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)))
+        // Stacks keep what was touched of them, up to their size in each slot: to give it back after each run costs a tenth of a short
+        // one. WebAssembly can't address a native stack, and compiled code reads no slot of it before it has written it.
+        .async_stack_zeroing(false)
+        .max_wasm_stack(host.stack)
+        .async_stack_size(host.stack + HOST_STACK);
+    config
+}
+
+/// Memories, tables and stacks, reserved once and reset after each run.
+///
+/// A reset overwrites the start of a memory and gives the rest back, whatever the guest has touched. It never asks the kernel which pages
+/// were written (`PAGEMAP_SCAN`): wasmtime 48 asks for those that are written *and present*, so it would leave out a page that was swapped
+/// out, or that is being migrated (compaction, a balance between NUMA nodes, memory that is taken offline), and the next run would read it.
+/// Locking the pages doesn't help: a locked page is migrated, too, and `MADV_DONTNEED` refuses it.
+fn pool(settings: &Settings) -> PoolingAllocationConfig {
     let (limits, host) = (&settings.limits, &settings.host_limits);
     // The maxima of all these are far below what a `u32` holds.
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -51,7 +87,8 @@ fn config(settings: &Settings) -> Config {
         // One that no Action has had is taken before one that another Action has: mapping an image costs more than the rest of a short run,
         // and interrupts the other processors.
         .max_unused_warm_slots(memories)
-        .total_tables(of_all(host.tables))
+        // Where nothing is run, too, wasmtime holds a component's tables against this number.
+        .total_tables(of_all(host.tables).max(number(host.tables)))
         .total_stacks(number(host.sandboxes))
         .max_core_instances_per_component(number(host.instances))
         .max_memories_per_component(number(host.memories))
@@ -63,18 +100,10 @@ fn config(settings: &Settings) -> Config {
         .max_core_instance_size(INSTANCE_BYTES)
         .max_memory_size(limits.memory)
         .table_elements(limits.table_elements)
-        .linear_memory_keep_resident(KEEP_RESIDENT)
-        .table_keep_resident(KEEP_RESIDENT)
-        .pagemap_scan(if PoolingAllocationConfig::is_pagemap_scan_available() { Enabled::Yes } else { Enabled::No });
-
-    let mut config = config_of_code(settings.count_fuel, settings.read_symbols);
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        // Stacks keep what was touched of them, up to their size in each slot: to give it back after each run costs a tenth of a short one.
-        .async_stack_zeroing(false)
-        .max_wasm_stack(host.stack)
-        .async_stack_size(host.stack + HOST_STACK);
-    config
+        .linear_memory_keep_resident(OVERWRITTEN)
+        .table_keep_resident(TABLE_OVERWRITTEN)
+        .pagemap_scan(Enabled::No);
+    pool
 }
 
 /// All that decides what code a component becomes, and so the whole configuration of a compiler's process. What is beside it in a host, a
@@ -83,6 +112,8 @@ pub(crate) fn config_of_code(count_fuel: bool, read_symbols: bool) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
+        .memory_reservation(MEMORY_RESERVED)
+        .memory_guard_size(MEMORY_GUARD)
         .epoch_interruption(true)
         .consume_fuel(count_fuel)
         .wasm_backtrace_details(if read_symbols { WasmBacktraceDetails::Enable } else { WasmBacktraceDetails::Disable })
@@ -97,6 +128,11 @@ pub(crate) fn config_of_code(count_fuel: bool, read_symbols: bool) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_reset_asks_the_kernel_for_written_pages() {
+        assert_eq!(pool(&Settings::default()).get_pagemap_scan(), Enabled::No);
+    }
 
     #[test]
     fn the_ticker_ends_with_its_engine() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 use vestibule_model::{ComponentDigest, IdError, TenantId, one_line};
 
+use crate::engine::MEMORY_RESERVED;
 use crate::inspect::Capability;
 use crate::limits::{LimitTooHigh, amount};
 
@@ -12,11 +13,31 @@ use crate::limits::{LimitTooHigh, amount};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
-    /// wasmtime doesn't take the settings on this machine.
-    #[error("the sandbox can't be set up on this machine: {reason}; fewer `sandboxes` or a smaller `memory` limit may help")]
+    /// wasmtime's functions can't be offered to Actions.
+    #[error("the sandbox can't be set up: {reason}")]
     Engine {
         /// What wasmtime says.
         reason: String,
+    },
+    /// This machine, or the process's limit of address space, doesn't have what the pool of sandboxes reserves.
+    #[error(
+        "the pool of sandboxes can't be reserved: {reason}; it takes {} GiB of address space, {} GiB for each memory \
+         (`sandboxes` {sandboxes} × `memories` {memories} + `warm_memories` {warm_memories}): lower these limits, or raise the process's \
+         limit of address space (`ulimit -v`, `LimitAS=`)",
+        reserved.div_ceil(1 << 30),
+        MEMORY_RESERVED >> 30
+    )]
+    Pool {
+        /// What wasmtime says.
+        reason: String,
+        /// Bytes of address space that its memories take.
+        reserved: u64,
+        /// The limit `sandboxes`.
+        sandboxes: usize,
+        /// The limit `memories`.
+        memories: usize,
+        /// The limit `warm_memories`.
+        warm_memories: usize,
     },
     /// Connections can't be encrypted.
     #[error("the host's TLS can't be set up: {reason}")]

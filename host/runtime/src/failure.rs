@@ -65,7 +65,8 @@ fn why(error: &wasmtime::Error, limits: &Limits, stack: usize) -> Failure {
         Some(Trap::StackOverflow) => return Failure::Limit { limit: LimitBroken::Stack { allowed: stack } },
         // Rust keeps a stack of its own at the start of linear memory, and runs out of it downwards.
         Some(Trap::MemoryOutOfBounds) => {
-            let reason = "it read or wrote outside of its memory; in Rust that is most often a recursion that doesn't end";
+            let reason = "it read or wrote outside of its memory; in Rust that is most often a recursion that doesn't end, or one \
+                          that needs more than the Action's `stack` (in [package.metadata.vestibule])";
             return Failure::Trapped { reason: reason.to_owned() };
         }
         _ => {}

@@ -25,6 +25,22 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// These settings for a program that runs one login at a time: one sandbox, and no memories beside its own. It reserves 4 GiB of
+    /// address space for each memory of a component (limit `memories`).
+    #[must_use]
+    pub fn for_one_login(mut self) -> Self {
+        self.host_limits = HostLimits { sandboxes: 1, warm_memories: 0, ..self.host_limits };
+        self
+    }
+
+    /// These settings for a program that loads Actions and runs none: no sandbox, and no address space for one. Components are held
+    /// against the same limits.
+    #[must_use]
+    pub fn for_loading(mut self) -> Self {
+        self.host_limits = HostLimits { sandboxes: 0, warm_memories: 0, ..self.host_limits };
+        self
+    }
+
     /// # Errors
     /// When a limit is higher than is possible.
     pub(crate) fn check(&self) -> Result<(), LimitTooHigh> {

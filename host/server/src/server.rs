@@ -193,6 +193,12 @@ impl Server {
         let streams = Streams::start(&app, streams)?;
         let (connections, per_peer) = (limits.all, limits.per_peer);
         tracing::info!(%address, tenants = configuration.tenants.len(), open_files = descriptors, connections, per_peer, "listening");
+        if swap_is_on() {
+            tracing::warn!(
+                "this machine has swap: memory with secrets may be written to it, and stays there; turn swap off, or encrypt it with a key \
+                 that doesn't outlive the machine's uptime"
+            );
+        }
         Ok(Self {
             app,
             store,
@@ -337,4 +343,10 @@ impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
+}
+
+/// Whether the kernel has a swap area that this process's memory may be written to. Unknown is no.
+fn swap_is_on() -> bool {
+    // A heading, and a line for each area.
+    std::fs::read_to_string("/proc/swaps").is_ok_and(|areas| areas.lines().count() > 1)
 }

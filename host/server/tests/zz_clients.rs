@@ -10,10 +10,18 @@ async fn run() {
     std::fs::write(folder.path().join("key.pem"), certified.signing_key.serialize_pem()).unwrap();
     common::write_components(folder.path());
     let guests: [(&str, &[u8]); 8] = [
-        ("every_effect", artifacts::EVERY_EFFECT), ("revokes", artifacts::REVOKES), ("denies", artifacts::DENIES), ("panics", artifacts::PANICS),
-        ("returns_an_error", artifacts::RETURNS_AN_ERROR), ("floods_the_log", artifacts::FLOODS_THE_LOG), ("grows_memory", artifacts::GROWS_MEMORY), ("sends_requests", artifacts::SENDS_REQUESTS),
+        ("every_effect", artifacts::EVERY_EFFECT),
+        ("revokes", artifacts::REVOKES),
+        ("denies", artifacts::DENIES),
+        ("panics", artifacts::PANICS),
+        ("returns_an_error", artifacts::RETURNS_AN_ERROR),
+        ("floods_the_log", artifacts::FLOODS_THE_LOG),
+        ("grows_memory", artifacts::GROWS_MEMORY),
+        ("sends_requests", artifacts::SENDS_REQUESTS),
     ];
-    for (name, bytes) in guests { std::fs::write(folder.path().join(format!("{name}.wasm")), bytes).unwrap(); }
+    for (name, bytes) in guests {
+        std::fs::write(folder.path().join(format!("{name}.wasm")), bytes).unwrap();
+    }
     let text = format!("tls = {{ certificate = \"chain.pem\", key = \"key.pem\" }}\n{}", common::configuration(""));
     let server = common::try_start(folder.path(), &text).await.unwrap();
     let domain = format!("localhost:{}", server.address().port());
@@ -21,9 +29,17 @@ async fn run() {
     tokio::task::spawn_blocking(move || {
         let mut command = std::process::Command::new("bash");
         command.arg("/tmp/team/tq/clients.sh");
-        for name in ["VESTIBULE_CERTIFICATE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] { command.env(name, path.join("chain.pem")); }
-        command.env("VESTIBULE_DOMAIN", domain).env("VESTIBULE_SECRET", common::SECRET).env("VESTIBULE_EVENT", "/work/main/examples/serve/login.json").env("VESTIBULE_GUESTS", &path);
+        for name in ["VESTIBULE_CERTIFICATE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
+            command.env(name, path.join("chain.pem"));
+        }
+        command
+            .env("VESTIBULE_DOMAIN", domain)
+            .env("VESTIBULE_SECRET", common::SECRET)
+            .env("VESTIBULE_EVENT", "/work/main/examples/serve/login.json")
+            .env("VESTIBULE_GUESTS", &path);
         command.status().unwrap();
-    }).await.unwrap();
+    })
+    .await
+    .unwrap();
     server.stop().await;
 }

@@ -32,7 +32,7 @@ impl Build {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let built = actions::build(&self.folder)?;
         // A component that no host would take is an error now, and not at somebody's login.
-        self.caching.loader(&Runtime::new(Settings::default())?)?.load(&built.name, &built.component)?;
+        self.caching.loader(&Runtime::new(Settings::default().for_loading())?)?.load(&built.name, &built.component)?;
         let file = match self.output {
             Some(file) => file,
             None => built.target_directory.join("actions").join(format!("{}.wasm", built.name)),

@@ -71,8 +71,9 @@ impl Dev {
         for (folder, mode) in &watched.folders {
             watcher.watch(folder, *mode).with_context(|| format!("can't watch {}", folder.display()))?;
         }
-        let runtime =
-            Runtime::new(Settings { count_fuel: true, read_symbols: true, http: self.given.http(), ..Settings::default() })?;
+        let runtime = Runtime::new(
+            Settings { count_fuel: true, read_symbols: true, http: self.given.http(), ..Settings::default() }.for_one_login(),
+        )?;
         let loading = self.caching.loader(&runtime)?;
         let mut last = None;
         let mut what = "begins".to_owned();

@@ -37,7 +37,7 @@ struct Inspection<'a> {
 
 impl Inspect {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let runtime = Runtime::new(Settings::default())?;
+        let runtime = Runtime::new(Settings::default().for_loading())?;
         let action = actions::deployed(&self.action)?.load(&self.caching.loader(&runtime)?)?;
         if self.json {
             let inspection = Inspection {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use vestibule::model::Outcome;
 use vestibule::model::outcome::Decision;
-use vestibule::{Action, Runtime, Settings};
+use vestibule::{Action, HostLimits, Runtime, Settings};
 
 use super::repeat::Distribution;
 use super::{picture, profile};
@@ -71,8 +71,9 @@ impl Run {
         };
         let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 
-        let runtime =
-            Runtime::new(Settings { count_fuel: true, read_symbols: true, http: self.given.http(), ..Settings::default() })?;
+        let runtime = Runtime::new(
+            Settings { count_fuel: true, read_symbols: true, http: self.given.http(), ..Settings::default() }.for_one_login(),
+        )?;
         let (first, context) = flow(&runtime)?;
         let (outcome, profiles) = match &self.profile {
             Some(_) => executor.block_on(runtime.profile(&first, Arc::clone(&event), &context))?,
@@ -92,7 +93,10 @@ impl Run {
         }
         if let Some(times) = self.repeat {
             // Timed as a host runs it: fuel isn't counted, and symbols aren't read.
-            let runtime = Runtime::new(Settings { http: self.given.http(), ..Settings::default() })?;
+            let settings = Settings { http: self.given.http(), ..Settings::default() }.for_one_login();
+            // And each Action finds its memory as it has left it.
+            let host_limits = HostLimits { warm_memories: components.len(), ..settings.host_limits };
+            let runtime = Runtime::new(Settings { host_limits, ..settings })?;
             let (flow, context) = flow(&runtime)?;
             let mut durations = Vec::new();
             for _ in 0..times {

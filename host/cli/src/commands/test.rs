@@ -68,7 +68,8 @@ impl Test {
             }
             let cases = self.cases(folder)?;
             let http = self.network.settings();
-            let runtime = Runtime::new(Settings { count_fuel: true, read_symbols: true, http, ..Settings::default() })?;
+            let runtime =
+                Runtime::new(Settings { count_fuel: true, read_symbols: true, http, ..Settings::default() }.for_one_login())?;
             let action = actions::read(folder)?.load(&self.caching.loader(&runtime)?)?;
             let mut table = Table::default();
             let mut details = String::new();

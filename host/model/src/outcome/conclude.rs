@@ -43,7 +43,8 @@ impl Outcome {
             };
         }
         let changes = login.changes();
-        let names = |by: usize| actions.get(by).map(|report| report.action.clone());
+        // Total: a change whose Action has no report stays what it is, a denial above all.
+        let names = |by: usize| actions.get(by).map_or_else(ActionId::unknown, |report| report.action.clone());
         let decision = decision(changes, &names);
         let issued = decision == Decision::Allow;
         Self {
@@ -67,17 +68,17 @@ impl Outcome {
     }
 }
 
-fn decision(changes: &Changes, names: &impl Fn(usize) -> Option<ActionId>) -> Decision {
+fn decision(changes: &Changes, names: &impl Fn(usize) -> ActionId) -> Decision {
     let denied = changes.denial.as_ref().map(|denial| (&denial.reason, denial.by));
     let revoked = changes.session.revoked.as_ref().map(|revoked| (&revoked.reason, revoked.by));
     let token_revoked = changes.refresh_token.revoked.as_ref().map(|(reason, by)| (reason, *by));
-    match denied.or(revoked).or(token_revoked).and_then(|(reason, by)| Some((reason, names(by)?))) {
-        Some((reason, action)) => Decision::Deny { reason: reason.clone(), action },
+    match denied.or(revoked).or(token_revoked) {
+        Some((reason, by)) => Decision::Deny { reason: reason.clone(), action: names(by) },
         None => Decision::Allow,
     }
 }
 
-fn session(login: &Login, names: &impl Fn(usize) -> Option<ActionId>) -> SessionOutcome {
+fn session(login: &Login, names: &impl Fn(usize) -> ActionId) -> SessionOutcome {
     let Some(session) = &login.event().session else { return SessionOutcome::default() };
     let changes = &login.changes().session;
     SessionOutcome {
@@ -88,25 +89,20 @@ fn session(login: &Login, names: &impl Fn(usize) -> Option<ActionId>) -> Session
         expires_at: changes.expires_at,
         idle_expires_at: changes.idle_expires_at,
         cookie_mode: changes.cookie_mode,
-        revoked: changes.revoked.as_ref().and_then(|revoked| {
-            Some(Revoked {
-                reason: revoked.reason.clone(),
-                preserve_refresh_tokens: revoked.preserve_refresh_tokens,
-                action: names(revoked.by)?,
-            })
+        revoked: changes.revoked.as_ref().map(|revoked| Revoked {
+            reason: revoked.reason.clone(),
+            preserve_refresh_tokens: revoked.preserve_refresh_tokens,
+            action: names(revoked.by),
         }),
     }
 }
 
-fn entries(
-    changes: &MetadataChanges,
-    names: &impl Fn(usize) -> Option<ActionId>,
-) -> BTreeMap<MetadataKey, Change<Option<Arc<str>>>> {
-    let change = |written: &Written| Some(Change { value: written.value.clone(), action: names(written.by)? });
-    changes.entries.iter().filter_map(|(key, written)| Some((key.clone(), change(written)?))).collect()
+fn entries(changes: &MetadataChanges, names: &impl Fn(usize) -> ActionId) -> BTreeMap<MetadataKey, Change<Option<Arc<str>>>> {
+    let change = |written: &Written| Change { value: written.value.clone(), action: names(written.by) };
+    changes.entries.iter().map(|(key, written)| (key.clone(), change(written))).collect()
 }
 
-fn refresh_token(login: &Login, names: &impl Fn(usize) -> Option<ActionId>) -> Option<RefreshTokenOutcome> {
+fn refresh_token(login: &Login, names: &impl Fn(usize) -> ActionId) -> Option<RefreshTokenOutcome> {
     let token = login.event().refresh_token.as_ref()?;
     let changes = &login.changes().refresh_token;
     let revoked = changes.revoked.as_ref();
@@ -117,35 +113,35 @@ fn refresh_token(login: &Login, names: &impl Fn(usize) -> Option<ActionId>) -> O
         metadata_changes: entries(&changes.metadata, names),
         expires_at: changes.expires_at,
         idle_expires_at: changes.idle_expires_at,
-        revoked: revoked.and_then(|(reason, by)| Some(Change { value: reason.clone(), action: names(*by)? })),
+        revoked: revoked.map(|(reason, by)| Change { value: reason.clone(), action: names(*by) }),
     })
 }
 
 /// What is required: an Action that asks for none has taken back what another has asked for.
-fn multifactor(change: &MultifactorChange, names: &impl Fn(usize) -> Option<ActionId>) -> Option<Multifactor> {
+fn multifactor(change: &MultifactorChange, names: &impl Fn(usize) -> ActionId) -> Option<Multifactor> {
     let MultifactorChange { provider, allow_remember_browser, by } = *change;
     (provider != Provider::None).then_some(())?;
-    Some(Multifactor { provider, allow_remember_browser, action: names(by)? })
+    Some(Multifactor { provider, allow_remember_browser, action: names(by) })
 }
 
-fn saml_response(changes: &SamlChanges, names: &impl Fn(usize) -> Option<ActionId>) -> Option<SamlOutcome> {
+fn saml_response(changes: &SamlChanges, names: &impl Fn(usize) -> ActionId) -> Option<SamlOutcome> {
     let attributes = members(&changes.attributes, names, Clone::clone);
     let is_asked = changes.response.is_some() || !attributes.is_empty();
     is_asked.then(|| SamlOutcome { attributes, response: changes.response.as_deref().cloned().unwrap_or_default() })
 }
 
-fn cache(changes: &CacheChanges, names: &impl Fn(usize) -> Option<ActionId>) -> BTreeMap<String, Change<Option<CacheEntry>>> {
-    let named = changes.iter().filter_map(|(key, (value, by))| {
-        let change = Change { value: value.clone(), action: names(*by)? };
-        Some((key.to_string(), change))
+fn cache(changes: &CacheChanges, names: &impl Fn(usize) -> ActionId) -> BTreeMap<String, Change<Option<CacheEntry>>> {
+    let named = changes.iter().map(|(key, (value, by))| {
+        let change = Change { value: value.clone(), action: names(*by) };
+        (key.to_string(), change)
     });
     named.collect()
 }
 
-fn token(changes: &TokenChanges, names: &impl Fn(usize) -> Option<ActionId>) -> TokenOutcome {
+fn token(changes: &TokenChanges, names: &impl Fn(usize) -> ActionId) -> TokenOutcome {
     let scopes = |wanted: bool| {
         let of_kind = changes.scopes.iter().filter(move |(_, (added, _))| *added == wanted);
-        of_kind.filter_map(|(scope, (_, by))| Some((scope.to_string(), names(*by)?))).collect()
+        of_kind.map(|(scope, (_, by))| (scope.to_string(), names(*by))).collect()
     };
     TokenOutcome {
         claims: members(&changes.claims, names, |value| value.clone().unwrap_or_default()),
@@ -156,10 +152,10 @@ fn token(changes: &TokenChanges, names: &impl Fn(usize) -> Option<ActionId>) -> 
 
 fn members<T>(
     changes: &ObjectChanges,
-    names: &impl Fn(usize) -> Option<ActionId>,
+    names: &impl Fn(usize) -> ActionId,
     value: impl Fn(&Option<Value>) -> T,
 ) -> BTreeMap<String, Change<T>> {
-    let named = changes.iter().filter_map(|(name, change)| Some((name.to_owned(), value(&change.value), names(change.by)?)));
+    let named = changes.iter().map(|(name, change)| (name.to_owned(), value(&change.value), names(change.by)));
     named.map(|(name, value, action)| (name, Change { value, action })).collect()
 }
 
@@ -215,6 +211,20 @@ mod tests {
         let json = json(&Outcome::new(&login, vec![report("gate")], None));
         assert_eq!((&json["decision"], &json["reason"]), (&"deny".into(), &"stolen".into()));
         assert_eq!(json["session"]["revoked"]["preserve_refresh_tokens"], true);
+    }
+
+    #[test]
+    fn what_an_action_without_a_report_decided_stands() {
+        let mut denied = login();
+        denied.deny("not today").unwrap();
+        let json_of = |login: &Login| json(&Outcome::new(login, Vec::new(), None));
+        assert_eq!((&json_of(&denied)["decision"], &json_of(&denied)["reason"]), (&"deny".into(), &"not today".into()));
+        let mut revoked = login();
+        revoked.revoke_session("stolen", false).unwrap();
+        assert_eq!(
+            (&json_of(&revoked)["decision"], &json_of(&revoked)["session"]["revoked"]["reason"]),
+            (&"deny".into(), &"stolen".into())
+        );
     }
 
     #[test]

@@ -78,10 +78,11 @@ pub(crate) struct Bare {
 impl Bare {
     pub(crate) fn new(component: &[u8]) -> Self {
         let mut pool = PoolingAllocationConfig::default();
-        pool.linear_memory_keep_resident(64 << 10)
+        // As `engine.rs` resets memories, and for its reasons.
+        pool.linear_memory_keep_resident(192 << 10)
             .table_keep_resident(64 << 10)
             .max_memory_size(64 << 20)
-            .pagemap_scan(if PoolingAllocationConfig::is_pagemap_scan_available() { Enabled::Yes } else { Enabled::No });
+            .pagemap_scan(Enabled::No);
         let mut config = Config::new();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).concurrency_support(false).epoch_interruption(true);
         let engine = Engine::new(&config).expect("an engine");

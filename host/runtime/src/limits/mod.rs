@@ -28,7 +28,7 @@ limits! {
         /// Time from its start, waiting included: by default as long as Auth0 gives a trigger.
         wall_time: time = SECOND * 20, at most SECOND * 60;
             "time from its start, waiting included", "`LimitBroken::WallTime`";
-        /// Bytes of linear memory. An Action in Rust starts with 1 MiB, one in Python with about 30.
+        /// Bytes of linear memory. An Action in Rust starts with 128 KiB to 1 MiB, one in Python with about 30 MiB.
         memory: bytes = 64 * MIB, at most 1024 * MIB;
             "linear memory", "`LimitBroken::Memory`";
         /// Elements of one table.
@@ -104,7 +104,8 @@ limits! {
 limits! {
     /// What a host as a whole may use, and what a component may be. Neither a tenant nor a binding can change them.
     HostLimits of Host {
-        /// Sandboxes that can live at one time. Each reserves address space, and takes memory only while it is used.
+        /// Sandboxes that can live at one time. Each reserves 4 GiB of address space for each of its `memories`, and takes memory only
+        /// while it is used.
         sandboxes: number = 256, at most 10_000;
             "sandboxes that live at one time", "wait their turn, then `RunError::TooBusy`";
         /// Sandboxes that only tenants with fewer than `tenant_reserve` may take, so that few tenants with many logins leave some for others;
@@ -112,7 +113,7 @@ limits! {
         reserved_sandboxes: number = 64, at most 2_500;
             "sandboxes for tenants that hold fewer than `tenant_reserve`; at most a quarter of `sandboxes`", "wait for one that is not reserved";
         /// Memories beside those of the sandboxes, that a pool of many Actions has something to keep them in: each keeps the image of the Action
-        /// that ran in it last, so that its next run maps nothing. Each reserves 4 GiB of address space, and keeps up to 64 KiB in memory.
+        /// that ran in it last, so that its next run maps nothing. Each reserves 4 GiB of address space, and keeps up to 192 KiB in memory.
         warm_memories: number = 4_096, at most 8_192;
             "memories that are kept as their last Actions found them, beside those of the sandboxes", "the one that has waited longest is mapped anew";
         /// Threads for Actions that compute for longer than a moment; none is as many as there are processors.

@@ -7,8 +7,8 @@ use vestibule::model::event::{Session as EventSession, SessionTimes};
 use vestibule::model::outcome::Decision;
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule_sessions::{
-    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, NewTransaction, SESSION_CLIENTS, Session,
-    SessionChange, SessionLogin, UsedSession,
+    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, NewTransaction, SESSION_CLIENTS,
+    Session, SessionChange, SessionLogin, UsedSession,
 };
 
 use crate::tenant::Tenant;

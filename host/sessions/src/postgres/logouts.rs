@@ -29,8 +29,7 @@ const END: &str = concat!(
     ") FOR UPDATE"
 );
 
-const THESE: &str =
-    concat!("SELECT ", ended_columns!(), ", $3::bigint FROM sessions WHERE tenant = $1 AND id = ANY($2)");
+const THESE: &str = concat!("SELECT ", ended_columns!(), ", $3::bigint FROM sessions WHERE tenant = $1 AND id = ANY($2)");
 
 // What another sweep has in its hands is skipped.
 const DUE: &str = concat!(

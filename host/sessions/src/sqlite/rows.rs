@@ -6,8 +6,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use vestibule_model::{SessionId, TenantId, Timestamp};
 
-use crate::error::StoreError;
 use crate::columns::{SessionRow, millis, read_session_columns, session_columns};
+use crate::error::StoreError;
 use crate::ids::TransactionId;
 use crate::log::NewLogEntry;
 use crate::login::{KeptAnswer, NewTransaction, RequestDigest};

@@ -13,6 +13,7 @@ mod loading;
 mod memory;
 mod places;
 mod shape;
+mod swapped;
 mod time;
 
 /// The components of `tests/hostile`. A file that is not among them is an error.
@@ -22,12 +23,12 @@ mod components {
         CALLS_THE_HOST_ON_A_FULL_STACK, COMPUTES_AS_OFTEN, DATA_OUT_OF_BOUNDS, DROPS_A_HANDLE_TWICE,
         DROPS_A_STREAM_THAT_IS_WAITED_FOR, GROWS_A_TABLE, HALF_OF_A_CHARACTER, INVALID_UTF8, INVENTS_A_HANDLE, KEEPS_A_BORROW,
         LATIN1, LATIN1_UTF16_LONE_SURROGATE, LATIN1_UTF16_MISALIGNED, LEVEL_THAT_IS_NONE, LIST_THAT_OVERFLOWS, LONE_SURROGATE,
-        LOOPS_AFTER_ITS_RETURN, LOOPS_IN_ITS_START, MAKES_HANDLES, NESTED_JSON, OPENS_STREAMS, OPTION_THAT_IS_NONE_OF_TWO,
-        REALLOC_CALLS_THE_HOST, REALLOC_LOOPS, REALLOC_MISALIGNED, REALLOC_OUT_OF_BOUNDS, REALLOC_TRAPS, RECURSES_AS_DEEP,
-        RETURNS_A_LONG_TEXT, RETURNS_A_TEXT_OUT_OF_BOUNDS, RETURNS_MISALIGNED, RETURNS_NEITHER, RETURNS_OUT_OF_BOUNDS, SLEEPS,
-        SLEEPS_ODDLY, SLEEPS_WITHOUT_END, TEXT_OF_100_MEGABYTES, TEXT_OUT_OF_BOUNDS, TEXT_THAT_OVERFLOWS, TRAPS_AFTER_ITS_RETURN,
-        TRAPS_AT_THE_THIRTEENTH_LOGIN, TRAPS_IN_ITS_START, USES_A_DROPPED_HANDLE, USES_A_HANDLE_OF_ANOTHER_TYPE, UTF16,
-        UTF16_MISALIGNED, UTF16_OVERFLOWS, VARIANT_THAT_IS_NONE, WAITS_FOR_NOTHING,
+        LOOPS_AFTER_ITS_RETURN, LOOPS_IN_ITS_START, MAKES_HANDLES, MARKS_ITS_MEMORY_AND_WAITS, NESTED_JSON, OPENS_STREAMS,
+        OPTION_THAT_IS_NONE_OF_TWO, REALLOC_CALLS_THE_HOST, REALLOC_LOOPS, REALLOC_MISALIGNED, REALLOC_OUT_OF_BOUNDS,
+        REALLOC_TRAPS, RECURSES_AS_DEEP, RETURNS_A_LONG_TEXT, RETURNS_A_TEXT_OUT_OF_BOUNDS, RETURNS_MISALIGNED, RETURNS_NEITHER,
+        RETURNS_OUT_OF_BOUNDS, SLEEPS, SLEEPS_ODDLY, SLEEPS_WITHOUT_END, TEXT_OF_100_MEGABYTES, TEXT_OUT_OF_BOUNDS,
+        TEXT_THAT_OVERFLOWS, TRAPS_AFTER_ITS_RETURN, TRAPS_AT_THE_THIRTEENTH_LOGIN, TRAPS_IN_ITS_START, USES_A_DROPPED_HANDLE,
+        USES_A_HANDLE_OF_ANOTHER_TYPE, UTF16, UTF16_MISALIGNED, UTF16_OVERFLOWS, VARIANT_THAT_IS_NONE, WAITS_FOR_NOTHING,
     };
 
     macro_rules! is_named {
@@ -74,7 +75,8 @@ attempts! {
     23 "re-entry": canonical_abi::a_call_while_the_host_is_calling_breaks_off, canonical_abi::a_call_back_into_itself_breaks_off;
     24 "after the return": canonical_abi::what_breaks_off_after_its_return_has_failed;
     25 "a call after a trap": canonical_abi::after_a_trap_the_same_action_runs_in_a_fresh_sandbox;
-    26 "what another tenant has left": isolation::nothing_of_one_login_is_found_by_another;
+    26 "what another tenant has left": isolation::nothing_of_one_login_is_found_by_another,
+        swapped::nothing_that_was_swapped_out_is_found_by_another, swapped::no_reset_asks_the_kernel_for_present_pages;
     27 "a failed instantiation": isolation::nothing_of_a_failed_instantiation_is_found_by_another,
         isolation::a_failed_instantiation_gives_its_place_back;
     28 "every place": places::one_tenant_does_not_take_every_place;
