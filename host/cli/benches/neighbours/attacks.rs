@@ -2,14 +2,14 @@
 
 use std::io::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::client::{Client, connect, flood, request};
-use crate::world::{HOST, SLEEPERS, World, sleeper};
+use crate::world::{ASKS, HOST, SLEEPERS, World, sleeper};
 
 /// An attack, and what the quiet tenant's p99 may be beside it, as a multiple of its own.
 pub(crate) struct Attack {
@@ -20,7 +20,7 @@ pub(crate) struct Attack {
     pub(crate) run: fn(&World, &AtomicBool) -> u64,
 }
 
-pub(crate) const ATTACKS: [Attack; 12] = [
+pub(crate) const ATTACKS: [Attack; 14] = [
     Attack { name: "asks for /openapi.json", bound: 2, prepare: nothing, run: openapi },
     Attack { name: "asks for /readyz", bound: 2, prepare: nothing, run: readyz },
     Attack { name: "asks for tokens with wrong secrets", bound: 2, prepare: nothing, run: wrong_secrets },
@@ -31,6 +31,8 @@ pub(crate) const ATTACKS: [Attack; 12] = [
     Attack { name: "uploads components that take long to compile", bound: 3, prepare: an_action, run: bombs },
     Attack { name: "ends all sessions of a user", bound: 2, prepare: many_sessions, run: ends_all },
     Attack { name: "four tenants sleep in all their logins", bound: 2, prepare: nothing, run: sleepers },
+    Attack { name: "ends sessions whose logout URLs are never found", bound: 2, prepare: sessions_of_many_urls, run: ends_some },
+    Attack { name: "sends requests to a host that is never found", bound: 2, prepare: nothing, run: asks },
     Attack { name: "sends logins with large texts", bound: 2, prepare: nothing, run: large_logins },
     Attack { name: "reads its log", bound: 2, prepare: a_log, run: reads_log },
 ];
@@ -61,7 +63,7 @@ fn wrong_secrets(world: &World, stop: &AtomicBool) -> u64 {
     })
 }
 
-/// Holds so many connections open on which this was sent.
+/// Holds `connections` connections open on which this was sent.
 fn held(world: &World, connections: usize, stop: &AtomicBool, sent: &[u8]) -> u64 {
     let mut held = Vec::new();
     let mut opened = 0;
@@ -194,6 +196,58 @@ fn ends_all(world: &World, stop: &AtomicBool) -> u64 {
         thread::sleep(Duration::from_millis(10));
     }
     1
+}
+
+/// Sessions that are ended, one in each turn of the attack, and applications of each: 650 names.
+const ENDED: usize = 8;
+const APPLICATIONS: usize = 130;
+
+/// The id of the next session that is ended.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+fn sessions_of_many_urls(world: &World) {
+    NEXT.store(0, Ordering::Relaxed);
+    let mut client = Client::of(world.running.address);
+    for application in 0..world.many(APPLICATIONS) {
+        let urls: Vec<String> = (0..5).map(|url| format!("https://logout-{url}.shop-{application}.never.test/")).collect();
+        let body = json!({ "client_id": format!("shop-{application}"), "name": "shop", "oidc_logout": {
+            "backchannel_logout_urls": urls, "backchannel_logout_initiators": { "mode": "all" } } });
+        let (status, answer) = world.send(&mut client, "POST", "/api/v2/clients", &body);
+        assert_eq!(status, 201, "{answer}");
+        for session in 0..ENDED {
+            let number = (session * APPLICATIONS + application) as u64;
+            let login = changed(&world.login("other", HOST, &world.token, number), |event| {
+                event["session"]["id"] = format!("ended-{session}").into();
+                event["user"]["user_id"] = "auth0|ended".into();
+                event["client"]["client_id"] = format!("shop-{application}").into();
+            });
+            let is_done = (0..600).any(|_| {
+                let is_done = client.send(&login).is_some_and(|(status, _)| status == 200);
+                if !is_done {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                is_done
+            });
+            assert!(is_done, "a login is never answered");
+        }
+    }
+}
+
+fn ends_some(world: &World, stop: &AtomicBool) -> u64 {
+    let session = NEXT.fetch_add(1, Ordering::Relaxed);
+    let request = world.request("DELETE", &format!("/api/v2/sessions/ended-{session}"), &Value::Null);
+    Client::of(world.running.address).send(&request);
+    while !stop.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    1
+}
+
+fn asks(world: &World, stop: &AtomicBool) -> u64 {
+    let token = world.running.token_of(ASKS);
+    flood(world.running.address, world.many(64), stop, |connection, count| {
+        world.login("asks", ASKS, &token, (connection as u64) << 32 | count)
+    })
 }
 
 fn sleepers(world: &World, stop: &AtomicBool) -> u64 {

@@ -93,7 +93,7 @@ pub(crate) fn request(method: &str, path: &str, host: &str, token: &str, content
     [head.as_bytes(), body].concat()
 }
 
-/// The same over so many connections at one time until the attack ends; how many requests there were. `next` makes the request of a
+/// The same over this number of connections at one time until the attack ends; how many requests there were. `next` makes the request of a
 /// connection's number and a count.
 pub(crate) fn flood(
     address: SocketAddr,

@@ -1,5 +1,7 @@
-//! The server that is attacked: a quiet tenant, a tenant that attacks, and tenants whose Actions sleep.
+//! The server that is attacked: a quiet tenant, a tenant that attacks, one whose Action asks a host that is never found, and tenants whose Actions
+//! sleep. Names are looked up at a name server that never answers.
 
+use std::net::UdpSocket;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -23,10 +25,15 @@ pub(crate) struct World {
     /// Whether it is only tried that the bench runs.
     pub(crate) is_test: bool,
     _components: TempDir,
+    /// The name server. Nothing is read from it.
+    _silent: UdpSocket,
 }
 
 /// The host of the tenant that attacks.
 pub(crate) const HOST: &str = "other.example";
+
+/// The host of the tenant whose Action sends requests.
+pub(crate) const ASKS: &str = "asks.example";
 
 /// The host of a tenant that sleeps.
 pub(crate) fn sleeper(number: usize) -> String {
@@ -36,19 +43,29 @@ pub(crate) fn sleeper(number: usize) -> String {
 impl World {
     pub(crate) fn start(is_test: bool) -> Self {
         let components = tempfile::tempdir().expect("a folder");
-        let file = components.path().join("sleeps.wasm");
-        std::fs::write(&file, artifacts::hostile::SLEEPS_WITHOUT_END).expect("the folder can be written");
+        let component = |name: &str, bytes: &[u8]| {
+            let file = components.path().join(name);
+            std::fs::write(&file, bytes).expect("the folder can be written");
+            file
+        };
+        let sleeps = component("sleeps.wasm", artifacts::hostile::SLEEPS_WITHOUT_END);
+        let asks = component("asks.wasm", artifacts::SENDS_REQUESTS);
         let hash = secret_hash();
-        let mut tenants = tenant("other", HOST, &hash, None);
+        let mut tenants = tenant("other", HOST, &hash, "");
+        let request = "requests = [\"https://api.never.test\"]\nconfiguration = { url = \"https://api.never.test/\" }\n";
+        tenants.push_str(&tenant("asks", ASKS, &hash, &action("asks", &asks, request)));
         for number in 0..SLEEPERS {
-            tenants.push_str(&tenant(&format!("sleeper-{number}"), &sleeper(number), &hash, Some(&file)));
+            let id = format!("sleeper-{number}");
+            tenants.push_str(&tenant(&id, &sleeper(number), &hash, &action(&id, &sleeps, "")));
         }
-        let running = Running::start("", &tenants);
+        let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let dns = format!("dns = {{ name_servers = [\"{}\"] }}\n", silent.local_addr().expect("its address"));
+        let running = Running::start(&dns, &tenants);
         let token = running.token_of(HOST);
-        Self { running, token, is_test, _components: components }
+        Self { running, token, is_test, _components: components, _silent: silent }
     }
 
-    /// So many, or a few where it is only tried that the bench runs.
+    /// The number itself, or a small one in test mode.
     pub(crate) fn many(&self, number: usize) -> usize {
         if self.is_test { number.min(2) } else { number }
     }
@@ -94,8 +111,11 @@ impl World {
     }
 }
 
-fn tenant(id: &str, host: &str, hash: &str, component: Option<&Path>) -> String {
-    let action = component.map(|file| format!("[[tenants.{id}.actions]]\ncomponent = {file:?}\n")).unwrap_or_default();
+fn action(tenant: &str, component: &Path, more: &str) -> String {
+    format!("[[tenants.{tenant}.actions]]\ncomponent = {component:?}\n{more}")
+}
+
+fn tenant(id: &str, host: &str, hash: &str, action: &str) -> String {
     format!(
         "[tenants.{id}]\nhosts = [{host:?}]\n{action}[[tenants.{id}.clients]]\nclient_id = \"platform\"\nsecret_hash = {hash:?}\nscopes = [{SCOPES}]\n"
     )
