@@ -22,7 +22,7 @@ impl Backoff {
         now.plus(self.wait(attempts, chance).max(asked.unwrap_or_default().min(self.longest_asked)))
     }
 
-    /// How long to wait after so many attempts.
+    /// How long to wait after this number of attempts.
     pub(crate) fn wait(self, attempts: u32, chance: f64) -> Duration {
         let doubled = self.first.saturating_mul(1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX));
         doubled.min(self.longest).mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))

@@ -57,7 +57,7 @@ impl Bodies {
 }
 
 impl Charge {
-    /// So many bytes more have arrived.
+    /// Counts bytes that have arrived.
     ///
     /// # Errors
     /// When one of the budgets doesn't have them.

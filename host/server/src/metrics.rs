@@ -234,7 +234,7 @@ impl Metrics {
         &self.deployed
     }
 
-    /// So many connections are open.
+    /// Sets how many connections are open.
     pub(crate) fn connections(&self, open: usize) {
         self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }

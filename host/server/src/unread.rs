@@ -55,7 +55,7 @@ impl Rest {
     }
 }
 
-/// Reads so many bytes at most, and keeps none.
+/// Reads this number of bytes at most, and keeps none.
 async fn discard(mut body: Body, most: usize) {
     let mut left = most;
     while let Some(Ok(frame)) = body.frame().await {

@@ -120,7 +120,7 @@ async fn connection_without_a_request_ends_before_one_that_rests() {
     running.stop().await;
 }
 
-/// Asks many times over HTTP/2 with a window of so many bytes, reads nothing, and waits until the server ends the connection.
+/// Asks many times over HTTP/2 with a window of this size, reads nothing, and waits until the server ends the connection.
 async fn reads_nothing(running: &Running, path: &str, window: u32) {
     let stream = stranger(running).await;
     let mut builder = h2::client::Builder::new();
@@ -206,7 +206,7 @@ async fn large_body_gets_an_answer_by_http2_and_no_reset() {
     running.stop().await;
 }
 
-/// Sends so much of a body that is longer, from another peer.
+/// Sends the beginning of a longer body, from another peer.
 async fn half_body(running: &Running, path: &str, sent: usize) -> TcpStream {
     let mut stream = stranger(running).await;
     let head = format!(

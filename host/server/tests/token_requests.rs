@@ -23,7 +23,7 @@ async fn ask(client: &Client, origin: &str, id: &str, secret: &str) -> (u16, Opt
     (response.status().as_u16(), retry_after)
 }
 
-/// Sends wrong secrets to a tenant, by as many connections as were said, until it is told to stop.
+/// Sends wrong secrets to a tenant, by several connections, until it is stopped.
 fn fail(running: &Running, tenant: &str, stop: &Arc<AtomicBool>, limited: &Arc<AtomicU64>) -> Vec<tokio::task::JoinHandle<()>> {
     let origin = running.origin_of(tenant);
     let sends = |number: usize| {

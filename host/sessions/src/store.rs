@@ -216,7 +216,7 @@ pub trait Store: Registry {
 /// How all sessions of a user have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedAll {
-    /// So many there were, and their ends are written.
+    /// How many there were; their ends are written.
     Written(u64),
     /// They have ended, and their ends are to be written.
     Marked,

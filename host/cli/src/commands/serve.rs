@@ -1,4 +1,4 @@
-//! `vestibule serve`: the server, until it is told to end.
+//! `vestibule serve`: the server, until a signal ends it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,9 +19,9 @@ use crate::loading::WORKER;
 
 /// Serve logins and sessions
 ///
-/// Reads the configuration, makes its Actions ready, and answers until it is told to end. SIGTERM: it says so in `/readyz`, takes requests for
+/// Reads the configuration, makes its Actions ready, and answers until a signal ends it. SIGTERM: it says so in `/readyz`, takes requests for
 /// as long as `shutdown.drain` says, and lets those that have begun end, all within 28 s. Ctrl-C, or a second signal: the same without the
-/// wait. SIGHUP reads the configuration again: where something is wrong with it, that is told, and nothing changes.
+/// wait. SIGHUP reads the configuration again: where something is wrong with it, the log says what, and nothing changes.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The configuration
@@ -91,7 +91,7 @@ async fn serve(file: &Path, configuration: Configuration) -> Result<()> {
             end = ends.next() => break end,
             _ = reload.recv() => {}
         }
-        // One that is broken off by the end is none that the server goes on with.
+        // A start or a reload that a signal breaks off leaves no server to go on with.
         tokio::select! {
             end = ends.next() => break end,
             () = read_again(&mut server, file) => {}

@@ -42,7 +42,7 @@ enum End {
 }
 
 impl Compiler {
-    /// Compiles a component in so much processor time, for a host with these settings and this engine.
+    /// Compiles a component in at most this processor time, for a host with these settings and this engine.
     pub(crate) fn compile(
         &self,
         (name, time): (&str, Duration),

@@ -61,7 +61,7 @@ impl Connector {
     /// A connection for a tenant to the origin's server, which has proved its name where the origin is encrypted. It speaks HTTP/1.1.
     ///
     /// # Errors
-    /// When there is none until then, too many names of the tenant are being looked up, or an address of the host is refused.
+    /// When no address is found until then, too many names of the tenant are being looked up, or an address of the host is refused.
     pub async fn connect(&self, tenant: &TenantId, origin: &Origin, until: Instant) -> Result<Box<dyn Stream>, RequestError> {
         let addresses = self.addresses(tenant, origin, until).await?;
         let stream = dial(&addresses, origin.port(), until).await?;

@@ -41,7 +41,7 @@ pub(crate) struct ClientQuery {
     fields: Option<String>,
     /// With `false`: all but these are shown.
     include_fields: Option<bool>,
-    /// Whether Auth0's global client is listed. There is none, so that `true` is refused.
+    /// Whether Auth0's global client is listed. This server has no such client, so `true` is refused.
     is_global: Option<bool>,
 }
 

@@ -18,7 +18,7 @@ pub(crate) async fn alive() -> Json<Value> {
 
 /// The store takes transactions, no background worker is late, and the server isn't ending.
 ///
-/// The store is asked once a second at most, whoever asks here.
+/// The store is asked once a second at most, however many requests come.
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation", responses(
     (status = 200, description = "It can do its work.", body = super::shapes::Readiness),
     (status = 400, description = "The host is written wrongly.", body = crate::error::ErrorBody),

@@ -73,7 +73,7 @@ enum Value {
     },
 }
 
-/// A value, and what stands behind it.
+/// A value, and the text after it.
 fn value(text: &str) -> Result<(Value, &str), QueryError> {
     if let Some(inner) = text.strip_prefix(['[', '{']) {
         let end = inner.find([']', '}']).ok_or_else(|| syntax(text))?;

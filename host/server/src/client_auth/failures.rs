@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use vestibule::model::{TenantId, Timestamp};
+use vestibule::model::TenantId;
 
 use super::NotChecked;
 use crate::rate::Bucket;
@@ -14,7 +14,7 @@ use crate::rate::Bucket;
 /// Failures of one peer at one tenant: as many at once, and one more in each second. A machine with a wrong secret that tries again and
 /// again is noticed by its log before it is limited.
 const OF_PEER: Limit = Limit { burst: 64, per_second: 1 };
-/// Failures of one client, whoever tries: more than of a peer, since anybody can use them up. Clients whose secret was right a short
+/// Failures of one client, from any peer: more than of a peer, since anybody can use them up. Clients whose secret was right a short
 /// time ago pass nevertheless.
 const OF_CLIENT: Limit = Limit { burst: 128, per_second: 2 };
 /// Buckets of each kind for each tenant. One that is full again says nothing and is dropped first.
@@ -45,7 +45,7 @@ impl Failures {
     ///
     /// # Errors
     /// When one of them is empty.
-    pub(super) fn take(&self, tenant: &TenantId, peer: Option<IpAddr>, client: &str, now: Timestamp) -> Result<(), NotChecked> {
+    pub(super) fn take(&self, tenant: &TenantId, peer: Option<IpAddr>, client: &str, now: Instant) -> Result<(), NotChecked> {
         let client = self.clients.hash_one(client);
         let mut tenants = self.tenants();
         let buckets = tenants.entry(tenant.clone()).or_default();
@@ -60,7 +60,7 @@ impl Failures {
     }
 
     /// Gives back what an attempt has taken that did not fail.
-    pub(super) fn give_back(&self, tenant: &TenantId, peer: Option<IpAddr>, client: &str, now: Timestamp) {
+    pub(super) fn give_back(&self, tenant: &TenantId, peer: Option<IpAddr>, client: &str, now: Instant) {
         let client = self.clients.hash_one(client);
         if let Some(buckets) = self.tenants().get_mut(tenant) {
             if let Some(peer) = peer {
@@ -89,7 +89,7 @@ impl Limit {
         self,
         buckets: &mut HashMap<K, Bucket>,
         key: K,
-        now: Timestamp,
+        now: Instant,
     ) -> Result<(), NotChecked> {
         if !buckets.contains_key(&key) && buckets.len() >= MOST {
             buckets.retain(|_, bucket| {
@@ -113,7 +113,7 @@ impl Limit {
         }
     }
 
-    fn give_back<K: Eq + std::hash::Hash>(self, buckets: &mut HashMap<K, Bucket>, key: &K, now: Timestamp) {
+    fn give_back<K: Eq + std::hash::Hash>(self, buckets: &mut HashMap<K, Bucket>, key: &K, now: Instant) {
         if let Some(bucket) = buckets.get_mut(key) {
             bucket.fill(self.full(), self.per_second, now);
             bucket.left = self.full().min(bucket.left + 1_000);
@@ -125,8 +125,9 @@ impl Limit {
 mod tests {
     use super::*;
 
-    fn at(milliseconds: u64) -> Timestamp {
-        Timestamp::from_millis(1_000_000 + milliseconds)
+    fn clock() -> impl Fn(u64) -> Instant {
+        let start = Instant::now();
+        move |milliseconds| start + Duration::from_millis(milliseconds)
     }
 
     fn tenant(name: &str) -> TenantId {
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn peer_that_fails_is_limited_at_its_tenant_alone() {
-        let failures = Failures::default();
+        let (failures, at) = (Failures::default(), clock());
         let take = |of: &str, peer, now| failures.take(&tenant(of), peer, "client", at(now));
         for _ in 0..OF_PEER.burst {
             take("acme", peer(1), 0).unwrap();
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn client_is_limited_whatever_peers_try() {
-        let failures = Failures::default();
+        let (failures, at) = (Failures::default(), clock());
         let take = |number: u64, client: &str| {
             let peer = Some(IpAddr::from((number as u32).to_be_bytes()));
             failures.take(&tenant("acme"), peer, client, at(0))
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn buckets_of_a_tenant_are_bounded() {
-        let failures = Failures::default();
+        let (failures, at) = (Failures::default(), clock());
         for number in 0..2 * MOST as u32 {
             let peer = Some(IpAddr::from(number.to_be_bytes()));
             failures.take(&tenant("acme"), peer, &number.to_string(), at(0)).unwrap();

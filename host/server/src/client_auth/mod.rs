@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
 use thiserror::Error;
-use vestibule::model::{TenantId, Timestamp};
+use vestibule::model::TenantId;
 use zeroize::Zeroizing;
 
 use failures::Failures;
@@ -94,12 +94,12 @@ impl ClientAuth {
         let Attempt { tenant, peer, client, hash, hash_of_others, secret } = attempt;
         let client = client.as_str();
         // Taken before the hashing, so that requests at one time can't pass together.
-        self.failures.take(tenant, peer, client, Timestamp::now())?;
+        self.failures.take(tenant, peer, client, Instant::now())?;
         let checked = hash.or(hash_of_others).unwrap_or(&self.hash_of_none).to_owned();
         let is_right = self.hashing.verify(tenant, checked, secret).await;
         let is_failure = matches!(is_right, Ok(false)) || hash.is_none() && is_right.is_ok();
         if !is_failure {
-            self.failures.give_back(tenant, peer, client, Timestamp::now());
+            self.failures.give_back(tenant, peer, client, Instant::now());
         }
         let is_right = is_right? && hash.is_some();
         if let Some(digest) = digest.filter(|_| is_right) {

@@ -31,7 +31,7 @@ struct Window {
 }
 
 impl StoredAnswers {
-    /// So many bytes of each tenant, of answers that are kept for this time.
+    /// This number of bytes of each tenant, for answers that are kept for this time.
     pub(crate) fn new(at_most: u64, keep: Lifetime) -> Self {
         Self { at_most, slot_millis: (keep.as_millis() / SLOTS).max(1), windows: Mutex::default() }
     }

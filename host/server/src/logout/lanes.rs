@@ -186,7 +186,7 @@ impl Lanes {
         starts
     }
 
-    /// A worker is gone without its end, with so many attempts that had begun. What waits behind the last worker of a lane is
+    /// A worker is gone without its end, with this number of attempts. What waits behind the last worker of a lane is
     /// given up, too: it is due again when its lease is over.
     pub(super) fn lost(&mut self, key: &Key, attempts: usize) {
         let Some(lane) = self.lanes.get_mut(key) else { return };

@@ -199,7 +199,7 @@ fn leb128(mut number: usize) -> Vec<u8> {
 async fn whoever_reads_components_slowly_holds_up_themselves_alone() {
     let running = start().await;
     let id = running.create("gate", json!({})).await;
-    // It begins as a component does, and is larger than what the system and the server keep of an answer that nobody reads.
+    // It begins as a component does, and is larger than what the system and the server keep of an unread answer.
     let mut large = vec![7; 24 << 20];
     large[..8].copy_from_slice(b"\0asm\x0d\0\x01\0");
     running.upload(&id, &large).await;

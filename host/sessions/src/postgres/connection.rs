@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use deadpool_postgres::ClientWrapper;
 use tokio::join;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Error, Row, SimpleQueryMessage};
 
 use super::errors::Trouble;
 use super::parameters::Parameter;
@@ -47,6 +47,11 @@ impl Connection<'_> {
     /// Runs statements by the simple protocol.
     pub(super) async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
         self.answered(self.client.batch_execute(sql)).await
+    }
+
+    /// Runs statements by the simple protocol, outside of a transaction, and returns their rows as texts.
+    pub(super) async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
+        self.answered(self.client.simple_query(sql)).await
     }
 
     /// Prepares a statement, once for each connection.

@@ -23,7 +23,7 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// One that has so many connections to each database. These are its settings beside those of every test.
+    /// One with this number of connections to each database. These are its settings beside those of every test.
     pub(crate) async fn start(cluster: &Cluster, mode: &str, connections: usize, settings: &str) -> Self {
         install();
         let folder = tempfile::Builder::new().prefix("vestibule-pgbouncer-").tempdir().unwrap();

@@ -150,7 +150,7 @@ async fn a_component_may_take_longer_to_be_read_than_a_statement_has() {
     store.close().await;
 }
 
-/// So many entries of the log that have no positions, as logins leave them.
+/// This number of entries of the log that have no positions, as logins leave them.
 async fn write_log(cluster: &Cluster, url: &str, entries: u32) {
     let database = url.trim_start_matches("postgres:///").split('?').next().unwrap();
     let sql = format!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vestibule_sessions::{Committed, Pooler, PostgresSettings, PostgresStore, Store, StoreError};
+use vestibule_sessions::{Committed, Pooler, PostgresSettings, PostgresStore, Registry as _, Store, StoreError};
 
 use crate::parts::cluster::Cluster;
 use crate::parts::logins::*;
@@ -46,7 +46,7 @@ async fn log_in_at_once(store: &Arc<PostgresStore>) {
             let store = Arc::clone(store);
             tokio::spawn(async move {
                 let mut login = login(&format!("s{number}"), at(number));
-                login.transaction = Some((transaction(&format!("t{number}")), "answer".into()));
+                login.transaction = Some(answered(transaction(&format!("t{number}")), "answer".into()));
                 login.log.push(entry("login", at(number)));
                 store.commit_login(login).await
             })

@@ -105,8 +105,9 @@ async fn a_connection_of_a_dropped_call_is_not_lent_again() {
     let (_cluster, proxy, store) = behind_a_proxy(1).await;
     commit(&*store, login("s1", at(1))).await;
     proxy.silence();
+    let (acme, session) = (tenant("acme"), id("s1"));
     tokio::select! {
-        found = store.session(&tenant("acme"), &id("s1"), at(2)) => panic!("nothing should answer: {found:?}"),
+        found = store.session(&acme, &session, at(2)) => panic!("nothing should answer: {found:?}"),
         () = ends(proxy.has_swallowed()) => {}
     }
     // The call was dropped when its question was on its way.
@@ -134,7 +135,7 @@ async fn a_commit_that_was_given_up_is_unknown() {
     assert!(find(&*store, "s2", at(3)).await.is_some(), "it has happened, this time");
     proxy.silence_commits(1);
     let mut again = login("s3", at(2));
-    again.transaction = Some((transaction("t3"), "answer".into()));
+    again.transaction = Some(answered(transaction("t3"), "answer".into()));
     let error = ends(store.commit_login(again.clone())).await.unwrap_err();
     assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
     assert!(matches!(store.commit_login(again).await.unwrap(), Committed::Repeated { .. }));
@@ -157,7 +158,7 @@ async fn a_commit_that_is_answered_with_unknown_is_unknown() {
         // One with a transaction's id finds out by itself.
         proxy.answer_commits(&[code]);
         let mut login = login(&format!("known-{number}"), at(1));
-        login.transaction = Some((transaction(&name), "answer".into()));
+        login.transaction = Some(answered(transaction(&name), "answer".into()));
         assert!(matches!(store.commit_login(login).await.unwrap(), Committed::Repeated { .. }), "{code}");
     }
     store.close().await;
@@ -168,7 +169,7 @@ async fn what_is_sent_with_a_begin_that_fails_changes_nothing() {
     let (_cluster, proxy, store) = behind_a_proxy(1).await;
     commit(&*store, login("s1", at(1))).await;
     let mut login = login("s2", at(2));
-    login.transaction = Some((transaction("t2"), "answer".into()));
+    login.transaction = Some(answered(transaction("t2"), "answer".into()));
     login.log.push(entry("t2", at(2)));
     proxy.refuse_begins(1);
     assert!(is_not_done(&store.commit_login(login.clone()).await.unwrap_err()));
@@ -178,13 +179,13 @@ async fn what_is_sent_with_a_begin_that_fails_changes_nothing() {
     assert!(store.end(&tenant("acme"), &id("s1"), Initiator::RpLogout, at(3)).await.is_err());
     assert!(matches!(known(&*store, "s1", at(3)).await, KnownSession::Alive(_)));
     proxy.refuse_begins(1);
-    assert!(store.end_all_of(&tenant("acme"), &user("anna"), Initiator::RpLogout, at(3)).await.is_err());
+    assert!(store.end_all_of(&tenant("acme"), &user("anna"), Initiator::RpLogout, at(3), 100).await.is_err());
     assert!(matches!(known(&*store, "s2", at(3)).await, KnownSession::Alive(_)));
     proxy.refuse_begins(1);
     let forgets = vestibule_sessions::Retention { transactions_since: at(100), log_since: at(100), ..keep_all() };
     assert!(store.sweep(at(3), forgets, 10).await.is_err());
     let before = store.before_login(&tenant("acme"), Some(&transaction("t2")), None, at(3)).await.unwrap();
-    assert_eq!(before.answer.as_deref(), Some("answer"));
+    assert_eq!(&*before.answer.unwrap().json, "answer");
     proxy.refuse_begins(1);
     assert!(store.stream_claim(&tenant("acme"), "hook", Holder::random().unwrap(), at(3), at(9)).await.is_err());
     let claimed = store.stream_claim(&tenant("acme"), "hook", Holder::random().unwrap(), at(3), at(9)).await.unwrap();

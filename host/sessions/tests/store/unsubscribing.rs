@@ -179,7 +179,7 @@ async fn what_nobody_can_read_of_a_client_keeps_its_deliveries(database: &Databa
     assert_eq!(all(&*store).await.iter().map(|delivery| delivery.id).collect::<BTreeSet<_>>().len(), 0);
 }
 
-/// So many more deliveries like the one that there is, due one millisecond after the other.
+/// `count` more deliveries like the one that there is, due one millisecond after the other.
 async fn multiply(database: &Database, count: usize) {
     let columns =
         "tenant, id, client_id, session_id, user_id, url, receiver, initiator, ended_at, created_at, attempts, due_at, state";
@@ -188,7 +188,7 @@ async fn multiply(database: &Database, count: usize) {
             let numbers = "WITH RECURSIVE one (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < ";
             (format!("{numbers}{count})"), "'many' || n")
         }
-        Database::Postgres { .. } => {
+        Database::Postgres { .. } | Database::Pooled { .. } => {
             (format!("WITH one (n) AS (SELECT * FROM generate_series(1, {count}))"), "convert_to('many' || n, 'UTF8')")
         }
     };
@@ -214,7 +214,7 @@ async fn a_long_backlog_is_dropped_part_by_part_after_its_client_and_what_is_lef
             ),
             "DROP TRIGGER refuse",
         ),
-        Database::Postgres { .. } => (
+        Database::Postgres { .. } | Database::Pooled { .. } => (
             format!(
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
                  $$ BEGIN RAISE EXCEPTION 'not this one'; END $$; \

@@ -309,14 +309,14 @@ async fn sandboxes_that_are_free_are_taken_and_one_more_is_too_busy() {
     assert_eq!(too_busy(host.login("initech", 1, vec![host.honest()]).await), "sandboxes");
 }
 
-/// A host with eight sandboxes, of which two are the reserve, and of that a tenant may have so many.
+/// A host with eight sandboxes, of which two are the reserve, with a share for one tenant.
 fn host_with_a_reserve(tenant_reserve: usize) -> Host {
     let tenant_limits = TenantLimits { tenant_logins: 8, tenant_queue: 8, queue_time: IMPATIENT, tenant_reserve };
     let host_limits = HostLimits { sandboxes: 8, reserved_sandboxes: 2, ..host_limits() };
     Host::of(Settings { limits: limits(), tenant_limits, host_limits, ..Settings::default() })
 }
 
-/// Begins eight logins of a tenant that sleep, of which so many get a sandbox: these.
+/// Begins eight logins of a tenant that sleep, and returns those that get a sandbox.
 async fn sleepers(host: &Host, tenant: &str, expected: usize) -> JoinSet<Result<Outcome, RunError>> {
     let flow = Arc::new(flow(tenant, sleeping(host)));
     let mut event = example_event("organization-login");
