@@ -17,9 +17,13 @@ const { bindings } = actions.triggers;
 const nobody = "00000000-0000-4000-8000-000000000000";
 
 /** Calls what the client has no call for. */
-async function call(method, path, body, type = "application/json") {
+async function send(method, path, body, type = "application/json") {
   const headers = { authorization: `Bearer ${await token()}`, ...(body && { "content-type": type }) };
-  const answer = await fetch(`https://${domain}/api/v2/actions/${path}`, { method, headers, body });
+  return fetch(`https://${domain}/api/v2/actions/${path}`, { method, headers, body });
+}
+
+async function call(...request) {
+  const answer = await send(...request);
   assert.ok(answer.ok, await answer.clone().text());
   return answer.status === 204 ? undefined : answer.json();
 }
@@ -113,8 +117,9 @@ test("the triggers are listed, and an Action is for one of them", async () => {
 
 test("a component that can't be built says why, and what runs goes on", async () => {
   const id = await deployed("mended");
-  const source = await upload(id, Buffer.from("exports.onExecutePostLogin = async () => {}"));
-  assert.deepEqual([source.status, source.errors[0].id], ["failed", "not_wasm"]);
+  // What doesn't begin as a component does is not stored: the draft stays as it was.
+  const source = await send("PUT", `actions/${id}/component`, "exports.onExecutePostLogin = async () => {}", "application/wasm");
+  assert.deepEqual([source.status, (await source.json()).errorCode], [400, "not_wasm"]);
   const failed = await upload(id, component.subarray(0, component.length / 2));
   assert.deepEqual([failed.status, failed.errors[0].id], ["failed", "invalid_component"]);
   assert.ok(failed.errors[0].msg.length > 0);
@@ -277,7 +282,7 @@ test("each error is the client's own exception", async () => {
   const code = await refused(() => create("x", { code: "exports.onExecutePostLogin" }), BadRequestError, 400, "invalid_body");
   assert.ok(code.message.includes("/component"), code.message);
   const cases = [
-    [() => create("no name"), BadRequestError, 400, "invalid_body"],
+    [() => create("no/name"), BadRequestError, 400, "invalid_body"],
     [() => actions.create({ name: "x" }), BadRequestError, 400, "invalid_body"],
     [() => actions.update(id, { secrets: [{ name: "NEW" }] }), BadRequestError, 400, "invalid_body"],
     [() => actions.get("no-id"), BadRequestError, 400, "invalid_uri"],

@@ -286,7 +286,7 @@ mod tests {
             "two rules are for `http`; keep one of them",
         );
         told(json!({"rules": [["http", []]]}), "expected capabilities, and for each of them");
-        told(json!({"rules": {"http": ["crm sync"]}}), "no Action can be called \"crm sync\"");
+        told(json!({"rules": {"http": ["crm/sync"]}}), "no Action can be called \"crm/sync\"");
         told(json!({"rules": {"http": [""]}}), "no Action can be called \"\"");
     }
 

@@ -89,8 +89,8 @@ async fn what_cannot_be_built_is_told_and_deployed_nowhere() {
         let refused = world.refused(&["deploy", &world.person.component(name, bytes), "--name", "broken", "--bind"]);
         assert!(refused.contains("nothing was deployed") && refused.contains(words), "{refused}");
     }
-    let named = world.refused(&["deploy", &world.person.component("my gate.wasm", b"\0asm\x0d\0\x01\0")]);
-    assert!(named.contains("can't be called \"my gate\"; call it by --name"), "{named}");
+    let named = world.refused(&["deploy", &world.person.component("my@gate.wasm", b"\0asm\x0d\0\x01\0")]);
+    assert!(named.contains("can't be called \"my@gate\"; call it by --name"), "{named}");
     assert_eq!(world.json(&["actions", "list"])[1], serde_json::Value::Null, "what is no WebAssembly makes no Action");
     let left = world.refused(&["deploy", &world.person.component("left.wasm", b"\0asm\x0d\0\x01\0")]);
     assert!(left.contains("left was created and has no version yet; the next `vestibule deploy` goes on"), "{left}");

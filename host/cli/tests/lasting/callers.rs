@@ -160,8 +160,8 @@ enum Kind {
 pub(crate) struct Caller {
     number: usize,
     count: usize,
-    /// Transactions, and their answers.
-    pub(crate) acknowledged: Vec<(String, String)>,
+    /// Transactions, their sessions, and their answers.
+    pub(crate) acknowledged: Vec<(String, String, String)>,
     /// Its session's metadata, as far as it was told; none before its first login.
     metadata: Option<Value>,
     /// What was not answered: it has happened or it has not.
@@ -191,8 +191,8 @@ impl Caller {
             };
             match answered {
                 Ok(Answered { status: 200, body, .. }) => {
-                    if let Kind::Login { transaction, .. } = asked.kind {
-                        self.acknowledged.push((transaction, body));
+                    if let Kind::Login { transaction, session } = asked.kind {
+                        self.acknowledged.push((transaction, session, body));
                     }
                     self.metadata = Some(asked.then);
                     progress.0.fetch_add(1, Ordering::Relaxed);
@@ -237,8 +237,8 @@ impl Caller {
         let found = &api.get(&format!("/api/v2/sessions/{}", self.session())).await["session_metadata"];
         let open = self.open.as_ref().map(|asked| &asked.then);
         assert!(found == metadata || Some(found) == open, "{found} is neither {metadata} nor {open:?}");
-        for (transaction, answer) in self.acknowledged.iter().rev().take(5) {
-            let again = api.login(&event("sess_of_nobody", "app", transaction)).await.expect("it answers");
+        for (transaction, session, answer) in self.acknowledged.iter().rev().take(5) {
+            let again = api.login(&event(session, &self.client(), transaction)).await.expect("it answers");
             assert!(again.is_repeated && again.body == *answer, "{transaction}: {again:?} is not {answer}");
         }
     }

@@ -72,7 +72,7 @@ async fn survive(place: &Place, cluster: Option<&Cluster>) {
     let mut known = BTreeMap::new();
     for caller in &callers {
         caller.finds_what_it_knows(&api).await;
-        known.extend(caller.acknowledged.iter().map(|(transaction, _)| (transaction.clone(), 0)));
+        known.extend(caller.acknowledged.iter().map(|(transaction, ..)| (transaction.clone(), 0)));
     }
     count_in_the_log(&api, &mut known).await;
     let wrong: Vec<_> = known.iter().filter(|(_, count)| **count != 1).collect();

@@ -104,8 +104,8 @@ pub(super) struct Given {
     name: Option<String>,
     /// Members that are set, or (null) removed.
     kept: Map<String, Value>,
-    /// As the caller sent it; null where it is removed. It is parsed before anything of it is stored.
-    logout: Option<Value>,
+    /// As the caller sent it, by each of its names; null where it is removed. It is parsed before anything of it is stored.
+    logout: [Option<Value>; 2],
 }
 
 impl Given {
@@ -113,7 +113,7 @@ impl Given {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ApiError> {
         let object: Map<String, Value> =
             serde_json::from_slice(bytes).map_err(|error| ApiError::invalid_body(error.to_string()))?;
-        let mut given = Self { id: None, name: None, kept: Map::new(), logout: None };
+        let mut given = Self { id: None, name: None, kept: Map::new(), logout: [None, None] };
         for (name, value) in object {
             match name.as_str() {
                 "client_id" => {
@@ -125,7 +125,8 @@ impl Given {
                     let name = name.ok_or_else(|| ApiError::invalid_body("`name` is a text of 1 to 255 characters"))?;
                     given.name = Some(name.to_owned());
                 }
-                name if LOGOUT.contains(&name) => given.logout = Some(value),
+                name if name == LOGOUT[0] => given.logout[0] = Some(value),
+                name if name == LOGOUT[1] => given.logout[1] = Some(value),
                 name => match KEPT.iter().find(|(known, ..)| *known == name) {
                     Some((_, is_right, _)) if value.is_null() || is_right(&value) => {
                         given.kept.insert(name.to_owned(), without_repeats(value));
@@ -174,20 +175,19 @@ impl Given {
                 client.body.insert(name.clone(), value.clone());
             }
         }
-        match &self.logout {
-            None => {}
-            Some(Value::Null) => {
+        // The older name comes first, so that of both the newer one counts.
+        for sent in self.logout.iter().rev().flatten() {
+            if sent.is_null() {
                 client.body.remove(LOGOUT[0]);
                 client.logout = None;
+                continue;
             }
-            Some(sent) => {
-                let read = serde_path_to_error::deserialize::<_, OidcLogout>(sent);
-                let mut parsed = read.map_err(|error| ApiError::invalid_body(format!("`oidc_logout`: {error}")))?;
-                client.logout = parsed.read(connector).map_err(|error| ApiError::invalid_body(error.to_string()))?;
-                // The parsed value, whose size is bounded: members that were left out stay out, lists have each value once.
-                let normalised = serde_json::to_value(&parsed).map_err(|error| ApiError::internal(&error))?;
-                client.body.insert(LOGOUT[0].to_owned(), normalised);
-            }
+            let read = serde_path_to_error::deserialize::<_, OidcLogout>(sent);
+            let mut parsed = read.map_err(|error| ApiError::invalid_body(format!("`oidc_logout`: {error}")))?;
+            client.logout = parsed.read(connector).map_err(|error| ApiError::invalid_body(error.to_string()))?;
+            // The parsed value, whose size is bounded: members that were left out stay out, lists have each value once.
+            let normalised = serde_json::to_value(&parsed).map_err(|error| ApiError::internal(&error))?;
+            client.body.insert(LOGOUT[0].to_owned(), normalised);
         }
         let bytes = serde_json::to_string(&client.body).map_or(usize::MAX, |json| json.len());
         if bytes > LARGEST {

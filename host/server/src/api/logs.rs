@@ -37,7 +37,7 @@ pub(crate) struct LogQuery {
     #[param(max_length = 2048)]
     q: Option<String>,
     /// Without `from` and `take`: the order of a page's entries.
-    #[param(value_type = Option<super::shapes::LogSort>)]
+    #[param(inline, value_type = Option<super::shapes::LogSort>)]
     sort: Option<String>,
     /// Names of members, with commas between them: these alone are shown.
     fields: Option<String>,

@@ -49,17 +49,19 @@ pub(crate) struct Actor {
     sub: String,
 }
 
-/// An entry of the tenant's log.
+/// An entry of the tenant's log. It has `_id`, `log_id`, `date` and `type`, unless a list's `fields` leaves them out.
 #[derive(ToSchema)]
 pub(crate) struct LogEntry {
     #[serde(rename = "_id")]
+    #[schema(required = false)]
     same_id: String,
-    #[schema(pattern = r"^log_0[0-8][0-9]{18}$")]
+    #[schema(required = false, pattern = r"^log_0[0-8][0-9]{18}$")]
     log_id: String,
-    #[schema(format = DateTime)]
+    #[schema(required = false, format = DateTime)]
     date: String,
     /// `s`: a login has succeeded; `f`: it was denied, or has failed.
     #[serde(rename = "type")]
+    #[schema(required = false)]
     kind: String,
     client_id: Option<String>,
     user_id: Option<String>,

@@ -26,7 +26,7 @@ async fn each_mistake_has_its_status_and_its_code() {
     let many: Vec<Value> = (0..101).map(|number| json!({ "name": format!("s{number}"), "value": "v" })).collect();
     let cases = [
         (create(json!({ "name": "gate" })), 409, "action_name_taken"),
-        (create(json!({ "name": "a b" })), 400, "invalid_body"),
+        (create(json!({ "name": "a/b" })), 400, "invalid_body"),
         (create(json!({ "name": "" })), 400, "invalid_body"),
         (create(json!({ "supported_triggers": [] })), 400, "invalid_body"),
         (create(json!({ "supported_triggers": [{ "id": "pre-user-registration" }] })), 400, "invalid_body"),

@@ -8,19 +8,29 @@ use crate::columns::{self, millis};
 use crate::error::StoreError;
 use crate::log::{LogFound, LogOrder, LogPage, LogPosition, LogSearch};
 
+/// The index is named: without statistics SQLite may take another one, which reads all kinds.
 macro_rules! select {
-    ($where:literal, $order:literal) => {
-        concat!("SELECT position, kind, date, body FROM log WHERE tenant = ?1 AND ", $where, " ORDER BY ", $order, " LIMIT ?4")
+    ($index:literal, $where:literal, $order:literal) => {
+        concat!(
+            "SELECT position, kind, date, body FROM log INDEXED BY ",
+            $index,
+            " WHERE tenant = ?1 AND ",
+            $where,
+            " ORDER BY ",
+            $order,
+            " LIMIT ?4"
+        )
     };
 }
 
-const NEWEST: &str = select!("date >= ?2 AND date <= ?3", "date DESC, position DESC");
-const OLDEST: &str = select!("date >= ?2 AND date <= ?3", "date, position");
+const NEWEST: &str = select!("log_by_tenant_and_date", "date >= ?2 AND date <= ?3", "date DESC, position DESC");
+const OLDEST: &str = select!("log_by_tenant_and_date", "date >= ?2 AND date <= ?3", "date, position");
 /// Of any kind but that of successful logins, which is most of a log and in no index.
-const NEWEST_OF_KIND: &str = select!("date >= ?2 AND date <= ?3 AND kind = ?5 AND kind <> 's'", "date DESC, position DESC");
-const OLDEST_OF_KIND: &str = select!("date >= ?2 AND date <= ?3 AND kind = ?5 AND kind <> 's'", "date, position");
-const LAST: &str = select!("position >= ?2 AND position <= ?3", "position DESC");
-const FIRST: &str = select!("position >= ?2 AND position <= ?3", "position");
+const NEWEST_OF_KIND: &str =
+    select!("log_by_kind", "date >= ?2 AND date <= ?3 AND kind = ?5 AND kind <> 's'", "date DESC, position DESC");
+const OLDEST_OF_KIND: &str = select!("log_by_kind", "date >= ?2 AND date <= ?3 AND kind = ?5 AND kind <> 's'", "date, position");
+const LAST: &str = select!("log_by_tenant", "position >= ?2 AND position <= ?3", "position DESC");
+const FIRST: &str = select!("log_by_tenant", "position >= ?2 AND position <= ?3", "position");
 
 pub(super) fn log(
     connection: &Connection,

@@ -325,7 +325,8 @@ mod tests {
             connection.execute("INSERT INTO numbers VALUES (13)", ()).unwrap();
             panic!("as a fault of ours would")
         });
-        let letting_go = async {
+        // The sender is dropped: where the panic takes the whole batch back, the first one runs again.
+        let letting_go = async move {
             tokio::task::yield_now().await;
             go.send(()).unwrap();
         };

@@ -16,7 +16,7 @@ on_both! {
 async fn a_database_is_migrated_once_when_many_open_it_at_once(database: &Database) {
     let mut opened = Vec::new();
     let opening = async {
-        let all: [_; 6] = std::array::from_fn(|_| database.try_open());
+        let all: [_; 6] = std::array::from_fn(|_| Box::pin(database.try_open()));
         let [a, b, c, d, e, f] = all;
         let all = tokio::join!(a, b, c, d, e, f);
         opened.extend([all.0, all.1, all.2, all.3, all.4, all.5].map(Result::unwrap));
