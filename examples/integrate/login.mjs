@@ -26,16 +26,28 @@ async function authorized(path, body) {
   return call(path, body, { authorization: `Bearer ${token.text}` });
 }
 
+const newTransaction = (event) => ({ ...event, transaction: { ...event.transaction, id: randomUUID() } });
+const newSession = (event) => ({ ...newTransaction(event), session: { id: randomUUID() } });
+/** What is sent after a 409, by its `errorCode`. A session that is alive goes on: its cookie is all that the user has of it. */
+const afterConflict = {
+  session_contended: (event) => event,
+  transaction_mismatch: newTransaction,
+  answer_not_stored: newTransaction,
+  session_ended: newSession,
+  session_of_another_user: newSession,
+};
+
 async function login(event, secondFactor) {
-  let response = await authorized("/v1/post-login", event);
-  if (response.status === 409) {
-    // The session has ended or is another user's: this login begins a new one.
-    event = { ...event, session: { id: randomUUID() }, transaction: { ...event.transaction, id: randomUUID() } };
+  let response, outcome;
+  for (let attempt = 1; attempt <= 3; attempt++) {
     response = await authorized("/v1/post-login", event);
+    outcome = await response.json();
+    const next = response.status === 409 && afterConflict[outcome.errorCode];
+    if (!next) break;
+    event = next(event);
   }
   // Without an answer there are no tokens: an Action may be what keeps this user out.
-  if (response.status !== 200) return { error: "temporarily_unavailable", description: (await response.json()).message };
-  const outcome = await response.json();
+  if (response.status !== 200) return { error: "temporarily_unavailable", description: outcome.message };
   if (outcome.decision === "deny") return { error: "access_denied", description: outcome.reason };
   if (outcome.decision !== "allow") return { error: "server_error", description: "the login can't be completed" };
   if (outcome.multifactor && !(await secondFactor(outcome.multifactor))) {

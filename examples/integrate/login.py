@@ -29,13 +29,31 @@ def authorized(path, body):
     return call(path, body, {"authorization": "Bearer " + token["text"]})
 
 
+def new_transaction(event):
+    return {**event, "transaction": {**event.get("transaction", {}), "id": str(uuid.uuid4())}}
+
+
+def new_session(event):
+    return {**new_transaction(event), "session": {"id": str(uuid.uuid4())}}
+
+
+# What is sent after a 409, by its `errorCode`. A session that is alive goes on: its cookie is all that the user has of it.
+AFTER_CONFLICT = {
+    "session_contended": lambda event: event,
+    "transaction_mismatch": new_transaction,
+    "answer_not_stored": new_transaction,
+    "session_ended": new_session,
+    "session_of_another_user": new_session,
+}
+
+
 def login(event, second_factor):
-    status, outcome = authorized("/v1/post-login", event)
-    if status == 409:
-        # The session has ended or is another user's: this login begins a new one.
-        transaction = {**event.get("transaction", {}), "id": str(uuid.uuid4())}
-        event = {**event, "session": {"id": str(uuid.uuid4())}, "transaction": transaction}
+    for _ in range(3):
         status, outcome = authorized("/v1/post-login", event)
+        following = AFTER_CONFLICT.get(outcome.get("errorCode")) if status == 409 else None
+        if not following:
+            break
+        event = following(event)
     if status != 200:  # Without an answer there are no tokens: an Action may be what keeps this user out.
         return {"error": "temporarily_unavailable", "description": outcome.get("message")}
     if outcome["decision"] == "deny":

@@ -7,6 +7,9 @@ use anyhow::{Context as _, Result};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
+/// How often a login is sent that is answered by 409.
+const ATTEMPTS: usize = 3;
+
 struct Vestibule {
     client: Client,
     url: String,
@@ -54,10 +57,10 @@ impl Vestibule {
 
     async fn login(&mut self, mut event: Value, second_factor: impl Fn(&Value) -> bool) -> Result<Value> {
         let (mut status, mut outcome) = self.authorized("/v1/post-login", &event).await?;
-        if status == StatusCode::CONFLICT {
-            // The session has ended or is another user's: this login begins a new one.
-            event["session"] = json!({ "id": unique() });
-            event["transaction"]["id"] = unique().into();
+        for _ in 1..ATTEMPTS {
+            if status != StatusCode::CONFLICT || !prepare_next(&mut event, outcome["errorCode"].as_str()) {
+                break;
+            }
             (status, outcome) = self.authorized("/v1/post-login", &event).await?;
         }
         if status != StatusCode::OK {
@@ -92,6 +95,21 @@ impl Vestibule {
         // Members of `user` are to be set, and to be removed where they are null.
         Ok(json!({ "id_token": id_token, "access_token": access, "user": outcome["user"] }))
     }
+}
+
+/// Makes of an event what is sent after a 409 of this code: whether there is anything to send. A session that is alive goes on: its cookie is
+/// all that the user has of it.
+fn prepare_next(event: &mut Value, error_code: Option<&str>) -> bool {
+    match error_code {
+        Some("session_contended") => {}
+        Some("transaction_mismatch" | "answer_not_stored") => event["transaction"]["id"] = unique().into(),
+        Some("session_ended" | "session_of_another_user") => {
+            event["session"] = json!({ "id": unique() });
+            event["transaction"]["id"] = unique().into();
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// An id that no other login has. A platform takes its own.

@@ -23,6 +23,11 @@ const STEP_UP: &[u8] = artifacts::STEP_UP_NEW_COUNTRY;
 
 /// A server whose logins run these Actions after `organization-session-metadata`.
 async fn started(actions: &[&[u8]]) -> Running {
+    started_with("", actions).await
+}
+
+/// The same with this before the tenants.
+async fn started_with(more: &str, actions: &[&[u8]]) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let mut declared = String::new();
     for (number, component) in actions.iter().enumerate() {
@@ -30,7 +35,8 @@ async fn started(actions: &[&[u8]]) -> Running {
         declared.push_str(&format!("[[tenants.acme.actions]]\ncomponent = \"{number}.wasm\"\n"));
     }
     let clients = "[[tenants.acme.clients]]";
-    start_in(folder, &common::configuration("").replacen(clients, &format!("{declared}{clients}"), 1)).await
+    let configuration = common::configuration("").replacen(clients, &format!("{declared}{clients}"), 1);
+    start_in(folder, &format!("{more}{configuration}")).await
 }
 
 /// What a platform does with a login, when the user answers this to the second factor.
@@ -153,6 +159,43 @@ async fn an_answer_that_is_lost_is_asked_for_again() {
         assert_eq!(logins.count(), 1, "{language}: the login was kept once");
     }
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_and_was_not_stored_costs_no_session() {
+    let running = started_with("quota = { answers = \"1\" }\n", &[GATE, STEP_UP]).await;
+    for language in LANGUAGES {
+        let (session, transaction) = (format!("sess_{language}"), format!("txn_{language}"));
+        let (url, lost) = lossy::in_front_of(&running.origin).await;
+        let done = login(language, &url, &event(&session, &transaction), "no").await;
+        assert_eq!(done["id_token"]["sid"], session.as_str(), "{language}: the session goes on: {done}");
+        assert!(lost.load(std::sync::atomic::Ordering::Relaxed), "{language}: no answer was lost");
+        let again = running.request(Method::POST, "/v1/post-login").json(&event(&session, &transaction));
+        let (status, body) = running.answer(again).await;
+        assert_eq!((status, &body["errorCode"]), (409, &json!("answer_not_stored")), "{language}: the first one was kept");
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_was_another_logins_costs_no_session() {
+    let running = started(&[GATE, STEP_UP]).await;
+    for language in LANGUAGES {
+        let (other, session, transaction) = (format!("other_{language}"), format!("sess_{language}"), format!("txn_{language}"));
+        login(language, &running.origin, &event(&other, &transaction), "no").await;
+        let done = login(language, &running.origin, &event(&session, &transaction), "no").await;
+        assert_eq!(done["id_token"]["sid"], session.as_str(), "{language}: {done}");
+        assert!(is_kept(&running, &session).await);
+    }
+    running.stop().await;
+}
+
+#[test]
+fn the_page_and_the_three_platforms_know_each_conflict_of_a_login() {
+    let platforms = [include_str!("../src/main.rs"), include_str!("../login.mjs"), include_str!("../login.py"), PAGE];
+    for code in ["session_ended", "session_of_another_user", "transaction_mismatch", "answer_not_stored", "session_contended"] {
+        assert!(platforms.iter().all(|text| text.contains(code)), "{code}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
