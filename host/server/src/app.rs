@@ -85,7 +85,7 @@ impl App {
             tenants: ArcSwap::default(),
             runtime,
             store,
-            bodies: Arc::new(Bodies::new(configuration.bodies, refusals.clone())),
+            bodies: Arc::new(Bodies::new(configuration.bodies, configuration.listen.trust_forwarded_host, refusals.clone())),
             refusals,
             metrics,
             traces,

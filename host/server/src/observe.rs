@@ -49,6 +49,7 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
         Arc::new(app.bodies().charge(tenant, peer))
     });
     authority.map(|authority| parts.extensions.insert(authority));
+    charge.as_ref().map(|charge| parts.extensions.insert(Arc::clone(charge)));
     let (request, rest) = unread::watch(Request::from_parts(parts, body));
     let request = match &charge {
         // Around what is watched: a rest that is thrown away takes no memory.

@@ -29,10 +29,12 @@ pub(crate) enum Refusal {
     Bodies,
     /// A client's secret was not checked: too many were wrong, or too many wait.
     Tokens,
+    /// A connection has made room for one of a peer that has fewer.
+    Displaced,
 }
 
 impl Refusal {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Connections,
         Self::ConnectionsOfPeer,
         Self::Accept,
@@ -41,6 +43,7 @@ impl Refusal {
         Self::Host,
         Self::Bodies,
         Self::Tokens,
+        Self::Displaced,
     ];
 
     /// Its name in metrics and in the log.
@@ -54,6 +57,7 @@ impl Refusal {
             Self::Host => "host",
             Self::Bodies => "bodies",
             Self::Tokens => "tokens",
+            Self::Displaced => "displaced",
         }
     }
 }

@@ -17,8 +17,9 @@ use vestibule::model::{SessionId, Timestamp, UserId};
 
 use crate::app::App;
 use crate::authority::Authority;
-use crate::bodies::BodiesFull;
+use crate::bodies::{BodiesFull, Charge};
 use crate::config::{HostName, Scope};
+use crate::connections::Connection;
 use crate::error::ApiError;
 use crate::tenant::Tenant;
 use crate::tokens::Scopes;
@@ -88,6 +89,13 @@ impl FromRequestParts<App> for Caller {
         let token = token.filter(|token| !token.is_empty()).ok_or_else(ApiError::no_token)?;
         let scopes = tenant.verifier.verify(token, Timestamp::now()).await;
         let scopes = scopes.map_err(|error| ApiError::invalid_token(error.to_string()).because(&error))?;
+        // From now on it is no stranger's: its body has the callers' budget, and its connection makes no room for others while it is served.
+        if let Some(charge) = parts.extensions.get::<Arc<Charge>>() {
+            charge.is_of_caller();
+        }
+        if let Some(connection) = parts.extensions.get::<Arc<Connection>>() {
+            connection.is_of_caller();
+        }
         Ok(Self { tenant, scopes })
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwapOption;
 use cap_std::fs::Dir;
@@ -15,6 +14,7 @@ use vestibule::{Binding, Flow, LoadError, Loader};
 
 use crate::api::discovery::Documents;
 use crate::api::list_turns::ListTurns;
+use crate::bodies::Taken;
 use crate::config::{ActionSettings, Configuration, HostName, KeySource, ReferenceError, StreamName, TenantSettings};
 use crate::keys::{KeyError, KeyRing, Purpose, SigningAlgorithm};
 use crate::rate::Rate;
@@ -22,7 +22,7 @@ use crate::registry::Part;
 use crate::registry::upload_rate::UploadRate;
 use crate::tokens::{Issuer, RemoteKeys, Verifier};
 
-/// Components of one tenant that arrive at one time: fewer than of all of them together.
+/// Components of one tenant that arrive at one time. Others have turns of their own: a tenant that sends slowly holds up itself.
 const UPLOADS: usize = 4;
 /// Components of one tenant that are sent at one time.
 const DOWNLOADS: usize = 2;
@@ -144,7 +144,7 @@ pub(crate) struct Tenant {
     /// What others look up of it.
     pub(crate) documents: Documents,
     /// Bytes of its requests' bodies that are in memory.
-    pub(crate) bodies: AtomicU64,
+    pub(crate) bodies: Taken,
     /// Its lists that are read at one time.
     pub(crate) lists: ListTurns,
     /// Its components that arrive at one time.
@@ -279,7 +279,7 @@ impl Tenant {
                 .filter(|before| before.settings.rate == settings.rate)
                 .map_or_else(|| Arc::new(Rate::new(settings.rate)), |before| Arc::clone(&before.rate)),
             documents: Documents::default(),
-            bodies: AtomicU64::new(0),
+            bodies: Taken::default(),
             lists: ListTurns::new(),
             uploads: Semaphore::new(UPLOADS),
             upload_rate: UploadRate::new(),

@@ -20,8 +20,13 @@ fn address(running: &Running) -> SocketAddr {
 
 /// A connection of another peer than the tests' client: the whole network 127.0.0.0/8 is this machine.
 async fn stranger(running: &Running) -> TcpStream {
+    peer(running, 2).await
+}
+
+/// A connection of the peer 127.0.0.NUMBER.
+async fn peer(running: &Running, number: u8) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, number], 0))).unwrap();
     socket.connect(address(running)).await.unwrap()
 }
 
@@ -36,6 +41,17 @@ async fn refused(running: &Running, kind: &str) -> u64 {
     let text = running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap();
     let line = format!("vestibule_refused_total{{kind=\"{kind}\"}} ");
     text.lines().find_map(|found| found.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
+}
+
+/// Waits until this many were refused.
+async fn until_refused(running: &Running, kind: &str, at_least: u64) {
+    let waiting = async {
+        while refused(running, kind).await < at_least {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+    assert!(waited.is_ok(), "{at_least} are not refused: {kind}");
 }
 
 async fn is_allowed(running: &Running, number: usize) -> bool {
@@ -82,6 +98,76 @@ async fn too_many_connections_in_all_are_closed() {
     }
     assert!(is_allowed(&running, 1).await);
     assert_eq!(refused(&running, "connections").await, 13);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn peers_that_have_taken_all_connections_make_room_for_another() {
+    let running = start_with(&format!("connections = {{ all = 13, per_peer = 4 }}\n{}", configuration(""))).await;
+    // With the one of the tests' client these are all: some rest, some have sent half a head, and some half a body.
+    let mut crowd = Vec::new();
+    for number in [2, 3, 4] {
+        for _ in 0..4 {
+            let mut stream = peer(&running, number).await;
+            match number {
+                2 => ask(&mut stream).await.unwrap(),
+                3 => stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: ").await.unwrap(),
+                _ => {
+                    let head = "POST /oauth/token HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{";
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                }
+            }
+            crowd.push(stream);
+        }
+    }
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        let mut stream = peer(&running, 5).await;
+        ask(&mut stream).await.expect("there is room for it");
+        others.push(stream);
+    }
+    let mut one_too_many = peer(&running, 5).await;
+    assert!(ask(&mut one_too_many).await.is_err(), "all four have three by now");
+    assert_eq!((refused(&running, "displaced").await, refused(&running, "connections").await), (3, 1));
+    for stream in &mut others {
+        ask(stream).await.expect("those that have come in stay");
+    }
+    assert!(is_allowed(&running, 1).await, "and a peer that has one connection keeps it");
+    drop((crowd, others));
+    running.stop().await;
+}
+
+/// Asks over a connection, and reads the answer's head.
+async fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
+    let mut answer = [0; 4_096];
+    let read = stream.read(&mut answer).await?;
+    if read == 0 {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_that_only_send_bodies_make_room_too_and_those_of_callers_do_not() {
+    let running = start_with(&format!("connections = {{ all = 9, per_peer = 4 }}\n{}", configuration(""))).await;
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        callers.push(half_body_of(&running, 2, "/v1/post-login", 100).await);
+    }
+    let mut crowd = Vec::new();
+    for _ in 0..4 {
+        crowd.push(half_body_of(&running, 3, "/oauth/token", 100).await);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut other = peer(&running, 4).await;
+    ask(&mut other).await.expect("there is room for it");
+    assert_eq!(refused(&running, "displaced").await, 1);
+    for stream in callers {
+        let answer = ended(stream).await;
+        assert!(answer.starts_with(b"HTTP/1.1 408"), "a caller's body is waited for: {}", String::from_utf8_lossy(&answer));
+    }
     running.stop().await;
 }
 
@@ -208,7 +294,12 @@ async fn large_body_gets_an_answer_by_http2_and_no_reset() {
 
 /// Sends the beginning of a longer body, from another peer.
 async fn half_body(running: &Running, path: &str, sent: usize) -> TcpStream {
-    let mut stream = stranger(running).await;
+    half_body_of(running, 2, path, sent).await
+}
+
+/// The same from the peer 127.0.0.NUMBER.
+async fn half_body_of(running: &Running, number: u8, path: &str, sent: usize) -> TcpStream {
+    let mut stream = peer(running, number).await;
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 1000000\r\n\r\n",
         running.token
@@ -245,6 +336,66 @@ async fn bodies_of_one_tenant_leave_memory_to_others() {
     let login = format!("{}{}", " ".repeat(900_000), event("sess_3", "txn_3"));
     let (status, outcome) = running.answer(running.request(Method::POST, "/v1/post-login").body(login)).await;
     assert_eq!((status, &outcome["decision"]), (200, &json!("allow")), "and its memory is free again");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_of_one_peer_leave_memory_to_other_peers_of_the_same_tenant() {
+    let limits = "bodies = { all = \"16 MiB\", each = \"4 MiB\" }";
+    let running = start_with(&format!("{limits}\n{}", configuration(""))).await;
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        open.push(half_body(&running, "/v1/post-login", 990_000).await);
+    }
+    // Two megabytes are all that one peer may take.
+    until_refused(&running, "bodies", 3).await;
+    let login = format!("{}{}", " ".repeat(900_000), event("sess_1", "txn_1"));
+    let (status, outcome) = running.answer(running.request(Method::POST, "/v1/post-login").body(login)).await;
+    assert_eq!((status, &outcome["decision"]), (200, &json!("allow")));
+    drop(open);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_of_tenants_that_have_much_leave_memory_to_those_that_have_little() {
+    let limits = "bodies = { all = \"4 MiB\", each = \"4 MiB\", per_peer = \"4 MiB\" }";
+    let running = start_with(&format!("{limits}\n{}", configuration(""))).await;
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        open.push(half_body(&running, "/v1/post-login", 999_999).await);
+    }
+    until_refused(&running, "bodies", 1).await;
+    let of_globex = running.token_of("globex", "run:post-login").await;
+    let mut login = event("sess_1", "txn_1");
+    login["tenant"]["id"] = "globex".into();
+    let login = format!("{}{login}", " ".repeat(200_000));
+    let request = running.client.request(Method::POST, format!("{}/v1/post-login", running.origin_of("globex")));
+    let (status, outcome) = running.answer(request.bearer_auth(of_globex).body(login)).await;
+    assert_eq!((status, &outcome["decision"]), (200, &json!("allow")), "a quarter is for those that have few");
+    drop(open);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_without_a_verified_token_leave_memory_to_callers() {
+    // Of each of these an eighth is for strangers, and one of them has 64 KiB of it.
+    let limits = "bodies = { all = \"8 MiB\", each = \"1 MiB\" }";
+    let running = start_with(&format!("{limits}\n{}", configuration(""))).await;
+    let mut open = Vec::new();
+    for _ in 0..12 {
+        open.push(half_body_of(&running, 2, "/oauth/token", 7_000).await);
+    }
+    until_refused(&running, "bodies", 1).await;
+    running.token_of("acme", "read:logs").await;
+    for _ in 0..12 {
+        open.push(half_body_of(&running, 3, "/oauth/token", 7_000).await);
+    }
+    until_refused(&running, "bodies", 4).await;
+    let login = format!("{}{}", " ".repeat(900_000), event("sess_1", "txn_1"));
+    let (status, outcome) = running.answer(running.request(Method::POST, "/v1/post-login").body(login)).await;
+    assert_eq!((status, &outcome["decision"]), (200, &json!("allow")), "logins have their own");
+    running.token_of("globex", "read:logs").await;
+    drop(open);
     running.stop().await;
 }
 

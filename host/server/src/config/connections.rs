@@ -16,12 +16,14 @@ pub struct ConnectionSettings {
 pub struct BodySettings {
     /// In all.
     pub all: u64,
-    /// Of one tenant, and of one peer.
+    /// Of one tenant.
     pub each: u64,
+    /// Of one peer; where nothing is said, half of a tenant's, and all of it behind a proxy.
+    pub per_peer: Option<u64>,
 }
 
-/// Room for a component of each of four tenants.
-const BODIES: BodySettings = BodySettings { all: 256 << 20, each: 64 << 20 };
+/// Room for two components of each of four tenants.
+const BODIES: BodySettings = BodySettings { all: 256 << 20, each: 64 << 20, per_peer: None };
 
 impl Default for BodySettings {
     fn default() -> Self {
@@ -67,7 +69,7 @@ pub(super) fn bodies(file: &Section<'_>) -> BodySettings {
         }
         Some(Read { value: bytes?, span: given.span })
     };
-    let (all, each) = (bytes("all"), bytes("each"));
+    let (all, each, per_peer) = (bytes("all"), bytes("each"), bytes("per_peer"));
     settings.all = all.map_or(settings.all, |given| given.value);
     match each {
         Some(each) if each.value > settings.all => section.source.mistake(
@@ -77,6 +79,14 @@ pub(super) fn bodies(file: &Section<'_>) -> BodySettings {
         ),
         Some(each) => settings.each = each.value,
         None => settings.each = settings.each.min(settings.all),
+    }
+    match per_peer {
+        Some(per_peer) if per_peer.value > settings.each => section.source.mistake(
+            &per_peer.span,
+            "one peer can't have more than one tenant has",
+            "make `per_peer` smaller, or `each` larger",
+        ),
+        per_peer => settings.per_peer = per_peer.map(|given| given.value),
     }
     section.finish();
     settings
@@ -103,7 +113,8 @@ mod tests {
         assert_eq!(settings(""), (ConnectionSettings { all: None, per_peer: None }, BODIES));
         let (connections, bodies) = settings("connections = { all = 9, per_peer = 3 }\nbodies = { all = \"2 MiB\" }");
         assert_eq!(connections, ConnectionSettings { all: Some(9), per_peer: Some(3) });
-        assert_eq!(bodies, BodySettings { all: 2 << 20, each: 2 << 20 });
+        assert_eq!(bodies, BodySettings { all: 2 << 20, each: 2 << 20, per_peer: None });
+        assert_eq!(settings("bodies = { per_peer = \"8 MiB\" }").1, BodySettings { per_peer: Some(8 << 20), ..BODIES });
         assert_eq!(settings("bodies = { each = \"1 MiB\" }").1, BodySettings { each: 1 << 20, ..BODIES });
     }
 
@@ -114,6 +125,7 @@ mod tests {
             ("connections = { all = 1, per_peer = 2 }", "one peer can't have more connections"),
             ("bodies = { all = \"1 KiB\" }", "`bodies.all` can't be"),
             ("bodies = { all = \"2 MiB\", each = \"3 MiB\" }", "one tenant can't have more"),
+            ("bodies = { each = \"2 MiB\", per_peer = \"3 MiB\" }", "one peer can't have more than one tenant"),
             ("bodies = { eech = \"3 MiB\" }", "is it `each`?"),
         ] {
             let mistakes = parse(text).unwrap_err();

@@ -55,6 +55,9 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        if self.admitted.0.is_displaced(context) {
+            return Poll::Ready(Err(Error::new(ErrorKind::ConnectionAborted, "it has made room for another peer's connection")));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

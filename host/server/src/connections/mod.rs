@@ -3,6 +3,7 @@
 
 mod accept;
 mod answer;
+mod room;
 mod serve;
 
 use std::collections::HashMap;
@@ -14,11 +15,13 @@ use std::time::{Duration, Instant};
 
 use axum_server::ConnectionShutdown;
 
+use crate::bodies::Taken;
 use crate::config::ConnectionSettings;
 use crate::refusals::{Refusal, Refusals};
 use crate::workers::{Worker, Workers};
 
 pub(crate) use answer::Request;
+use room::Displaced;
 pub(crate) use serve::serve;
 
 /// How long a connection may take until its first request has begun: its TLS handshake, and then its first head.
@@ -78,6 +81,8 @@ struct Open {
     last: u64,
     connections: HashMap<u64, Arc<Connection>>,
     peers: HashMap<IpAddr, Arc<Peer>>,
+    /// Connections of each wider network: see [`room`].
+    networks: HashMap<IpAddr, u64>,
 }
 
 /// Who is at the other end of connections: an IPv4 address, or an IPv6 network of 64 bits, which one subscriber has.
@@ -86,7 +91,7 @@ pub(crate) struct Peer {
     address: IpAddr,
     connections: AtomicU64,
     /// Bytes of its requests' bodies that are in memory.
-    pub(crate) bodies: AtomicU64,
+    pub(crate) bodies: Taken,
 }
 
 /// A connection that was admitted.
@@ -106,6 +111,9 @@ pub(crate) struct Connection {
     /// Answers that wait for their peer: since when.
     unread: Mutex<HashMap<u64, u64>>,
     is_ending: AtomicBool,
+    /// Whether a caller whose token was right has used it.
+    is_of_caller: AtomicBool,
+    displaced: Displaced,
 }
 
 impl Peer {
@@ -120,25 +128,33 @@ impl Connections {
         Self { limits, refusals, started: Instant::now(), open: Mutex::default() }
     }
 
-    /// Takes a connection from this address, unless there are too many.
+    /// Takes a connection from this address, unless there are too many. Where there are as many as there may be in all, one of the network that
+    /// has most makes room for one of a network that has fewer.
     fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admitted, Refusal> {
         let address = network(address);
         let mut open = self.open();
-        let refused = if open.connections.len() as u64 >= self.limits.all {
-            Some(Refusal::Connections)
+        let of_peer = open.peers.get(&address).map_or(0, |peer| peer.connections.load(Ordering::Relaxed));
+        let mut displaced = None;
+        let refused = if of_peer >= self.limits.per_peer {
+            Some(Refusal::ConnectionsOfPeer)
+        } else if (open.connections.len() as u64) < self.limits.all {
+            None
         } else {
-            let of_peer = open.peers.get(&address).map_or(0, |peer| peer.connections.load(Ordering::Relaxed));
-            (of_peer >= self.limits.per_peer).then_some(Refusal::ConnectionsOfPeer)
+            displaced = open.make_room(address);
+            displaced.is_none().then_some(Refusal::Connections)
         };
         if let Some(refusal) = refused {
             drop(open);
             self.refusals.count_peer(refusal, address);
             return Err(refusal);
         }
-        let peer =
-            open.peers.entry(address).or_insert_with(|| Arc::new(Peer { address, connections: 0.into(), bodies: 0.into() }));
+        let peer = open
+            .peers
+            .entry(address)
+            .or_insert_with(|| Arc::new(Peer { address, connections: 0.into(), bodies: Taken::default() }));
         peer.connections.fetch_add(1, Ordering::Relaxed);
         let peer = Arc::clone(peer);
+        *open.networks.entry(room::wider(address)).or_default() += 1;
         open.last += 1;
         let connection = Arc::new(Connection {
             id: open.last,
@@ -150,18 +166,22 @@ impl Connections {
             blocked_since: 0.into(),
             unread: Mutex::default(),
             is_ending: false.into(),
+            is_of_caller: false.into(),
+            displaced: Displaced::default(),
         });
         open.connections.insert(connection.id, Arc::clone(&connection));
         self.refusals.metrics().connections(open.connections.len());
+        drop(open);
+        if let Some(displaced) = displaced {
+            self.refusals.count_peer(Refusal::Displaced, displaced.peer.address);
+            displaced.end();
+        }
         Ok(Admitted(connection))
     }
 
     fn forget(&self, connection: &Connection) {
         let mut open = self.open();
-        open.connections.remove(&connection.id);
-        if connection.peer.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
-            open.peers.remove(&connection.peer.address);
-        }
+        open.forget(connection);
         self.refusals.metrics().connections(open.connections.len());
     }
 
@@ -198,6 +218,11 @@ impl Connections {
 }
 
 impl Connection {
+    /// A caller whose token was right uses it.
+    pub(crate) fn is_of_caller(&self) {
+        self.is_of_caller.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn peer(&self) -> &Arc<Peer> {
         &self.peer
     }
@@ -305,7 +330,8 @@ mod tests {
         let _fourth = from("2001:db8::2").unwrap();
         assert_eq!(connections.open().peers.len(), 2);
         drop((_second, _third, _fourth));
-        assert!(connections.open().peers.is_empty() && connections.open().connections.is_empty());
+        let open = connections.open();
+        assert!(open.peers.is_empty() && open.connections.is_empty() && open.networks.is_empty());
     }
 
     #[test]
@@ -350,7 +376,7 @@ mod tests {
             format!("token request | {token} KiB |"),
             format!("a component | {small} KiB; limit"),
             format!("time of a body | {body} s,"),
-            format!("| {} MiB, {} MiB |", bodies.all >> 20, bodies.each >> 20),
+            format!("| {} MiB, {} MiB; half of `each`", bodies.all >> 20, bodies.each >> 20),
             format!("| {},{:03} and a quarter of the open files at most", ALL / 1_000, ALL % 1_000),
             format!("a quarter of `all`, at least {LEAST_PER_PEER} |"),
         ] {
