@@ -34,9 +34,10 @@ pub use live::{RefusedFlow, TooLong};
 pub(crate) use metrics::RegistryMetrics;
 pub(crate) use watch::watch;
 
-/// Components that arrive at one time: each may have as many bytes as the limit `component_bytes` says, in memory.
+/// Components that are hashed and written at one time. Those that still arrive don't count: no one else waits for a slow peer.
 const UPLOADS: usize = 8;
-/// Components that are sent at one time: the same. More, since somebody who reads slowly is no reason to send nobody else any.
+/// Components that are sent at one time: each may have as many bytes as the limit `component_bytes` says, in memory. More, since one who
+/// reads slowly is no reason to send no one else any.
 const DOWNLOADS: usize = 16;
 /// How long an upload or a download waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,12 +97,20 @@ impl Deployments {
         &self.live
     }
 
-    /// A turn to send a component.
+    /// A turn to send a component: one of the tenant's own. The memory that it takes has the budget of bodies.
     ///
     /// # Errors
-    /// When too many send one at this time.
-    pub(crate) async fn upload_turn<'a>(&'a self, tenant: &'a Tenant) -> Result<[SemaphorePermit<'a>; 2], ApiError> {
-        in_time(async { Ok([tenant.uploads.acquire().await?, self.uploads.acquire().await?]) }).await
+    /// When too many of the tenant's are sent at this time.
+    pub(crate) async fn upload_turn(tenant: &Tenant) -> Result<SemaphorePermit<'_>, ApiError> {
+        in_time(tenant.uploads.acquire()).await
+    }
+
+    /// A turn to have a component kept that has arrived.
+    ///
+    /// # Errors
+    /// When too many have arrived at this time.
+    pub(crate) async fn keep_turn(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        in_time(self.uploads.acquire()).await
     }
 
     /// A turn to be sent a component: until what this gives is dropped.

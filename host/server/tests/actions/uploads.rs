@@ -6,8 +6,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use vestibule_test_artifacts as artifacts;
 
+use crate::common::start_in;
 use crate::in_both;
-use crate::world::{Actions as _, Database, start};
+use crate::world::{Actions as _, Database, configuration, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_action_is_told_to_its_author_and_can_not_be_deployed() {
@@ -143,6 +144,79 @@ async fn one_that_never_ends_is_given_up_and_holds_up_nobody() {
         let told = String::from_utf8_lossy(&told);
         assert!(told.starts_with("HTTP/1.1 408"), "{told}");
     }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_whose_uploads_are_slow_hold_up_no_other_tenant() {
+    let two = configuration("", "");
+    let (_, globex) = two.split_once("[tenants.globex]").unwrap();
+    let initech = globex.replace("tenants.globex", "tenants.initech").replace("\"127.0.0.1\"", "\"initech.example\"");
+    let running = start_in(tempfile::tempdir().unwrap(), &format!("{two}\n[tenants.initech]{initech}")).await;
+    let create = |host: &'static str, token: &str| {
+        let body = json!({ "name": "gate", "supported_triggers": [{ "id": "post-login" }] });
+        let request = running.client.post(format!("{}/api/v2/actions/actions", running.origin));
+        running.answer(request.header("host", host).bearer_auth(token).json(&body))
+    };
+    let of_globex = running.token_of("globex", crate::common::ALL_SCOPES).await;
+    let ask = json!({ "grant_type": "client_credentials", "client_id": "platform", "client_secret": crate::common::SECRET });
+    let ask = running.client.post(format!("{}/oauth/token", running.origin)).header("host", "initech.example").json(&ask);
+    let (status, granted) = running.answer(ask).await;
+    assert_eq!(status, 200, "{granted}");
+    let of_initech = granted["access_token"].as_str().unwrap();
+
+    let mut slow = Vec::new();
+    for (host, token) in [("localhost", &running.token), ("127.0.0.1", &of_globex)] {
+        let (_, action) = create(host, token).await;
+        let id = action["id"].as_str().unwrap();
+        // What has come of it gives it more time than others would wait for a turn.
+        for _ in 0..4 {
+            let mut stream = TcpStream::connect(running.server.as_ref().unwrap().address()).await.unwrap();
+            let head = format!(
+                "PUT /api/v2/actions/actions/{id}/component HTTP/1.1\r\ncontent-length: 500000\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![0; 400_000]).await.unwrap();
+            slow.push(stream);
+        }
+    }
+    let (_, action) = create("initech.example", of_initech).await;
+    let path = format!("{}/api/v2/actions/actions/{}/component", running.origin, action["id"].as_str().unwrap());
+    let upload = running.client.put(path).header("host", "initech.example").bearer_auth(of_initech).body(artifacts::DENIES);
+    let (status, action) = running.answer(upload).await;
+    assert_eq!((status, &action["status"]), (200, &json!("built")), "{action}");
+    for mut stream in slow {
+        let mut told = Vec::new();
+        stream.read_to_end(&mut told).await.unwrap();
+        assert!(told.starts_with(b"HTTP/1.1 408"), "they still came meanwhile: {}", String::from_utf8_lossy(&told));
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_uploads_much_waits_and_another_does_not() {
+    let running = start().await;
+    let id = running.create("gate", json!({})).await;
+    let path = format!("/api/v2/actions/actions/{id}/component");
+    let much = bytes::Bytes::from(vec![0; 32 << 20]);
+    let mut refused = None;
+    // Eight of them are what it may send at once, and some more come in while these are on their way.
+    for _ in 0..40 {
+        let answer = running.request(Method::PUT, &path).body(much.clone()).send().await.unwrap();
+        if answer.status() == 429 {
+            refused = Some(answer);
+            break;
+        }
+        assert_eq!(answer.status(), 400, "it is no component");
+    }
+    let refused = refused.expect("it has sent a gigabyte");
+    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=9).contains(&wait), "as long as one of them takes at most: {wait}");
+    let answer: Value = refused.json().await.unwrap();
+    assert_eq!(answer["errorCode"], "too_many_requests", "{answer}");
+    let of_globex = running.token_of("globex", crate::common::ALL_SCOPES).await;
+    let other = running.client.put(format!("{}{path}", running.origin_of("globex"))).bearer_auth(of_globex).body("x");
+    assert_eq!(running.answer(other).await.0, 404, "another tenant is answered");
     running.stop().await;
 }
 

@@ -16,7 +16,7 @@ use super::{find, no_action, no_version, pieces, shown};
 use crate::app::App;
 use crate::config::Scope;
 use crate::error::ApiError;
-use crate::registry::build;
+use crate::registry::{Deployments, build};
 use crate::request::{BODY_TIME, Caller, PathId, large_body};
 use crate::tenant::Tenant;
 
@@ -46,7 +46,7 @@ pub(crate) async fn upload(
     let caller_tenant = caller.may(&[Scope::UpdateActions])?;
     let tenant = &caller_tenant.settings.id;
     find(&app, tenant, &id).await?;
-    let turn = app.registry().upload_turn(caller_tenant).await?;
+    let turn = Deployments::upload_turn(caller_tenant).await?;
     let limit = app.runtime().settings().host_limits.component_bytes;
     caller_tenant.upload_rate.check(Instant::now()).map_err(ApiError::too_many_requests)?;
     let bytes = large_body(&headers, request, limit).await?;
@@ -55,6 +55,7 @@ pub(crate) async fn upload(
         return Err(ApiError::invalid_body("the body is empty; send the component that `vestibule build` makes"));
     }
     check_preamble(&bytes)?;
+    let keeping_turn = app.registry().keep_turn().await?;
     // It takes tens of milliseconds for a large one.
     let hashing = tokio::task::spawn_blocking(move || (ComponentDigest::of(&bytes), bytes)).await;
     let (digest, bytes) = hashing.map_err(|error| ApiError::internal(&error))?;
@@ -64,7 +65,7 @@ pub(crate) async fn upload(
         DraftPut::Absent => return Err(no_action()),
         DraftPut::TooManyBytes => return Err(too_many_bytes(keeping)),
     }
-    drop(turn);
+    drop((keeping_turn, turn));
     let action = build::build(&app, tenant, &id, &digest).await?.ok_or_else(no_action)?;
     Ok(Json(shown::action(&action)))
 }
