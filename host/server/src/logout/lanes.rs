@@ -16,6 +16,10 @@ const IN_HAND: usize = 4;
 const ALL_IN_HAND: usize = 4_096;
 /// Deliveries in hand of one tenant's receivers: a tenant whose receivers all hang leaves the others as much again.
 const TENANTS_IN_HAND: usize = ALL_IN_HAND / 2;
+/// Of those of all receivers, these are only for tenants that have few in hand, however many others have receivers that all hang.
+const RESERVE: usize = ALL_IN_HAND / 4;
+/// Deliveries in hand of a tenant that has few: sixteen receivers that are new.
+const FEW: usize = 16 * IN_HAND;
 
 /// The longest that an attempt takes.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -101,8 +105,7 @@ impl Lanes {
             tenants.retain(|tenant, receivers| {
                 let Some(receiver) = receivers.pop_front() else { return false };
                 let of_tenant = of_tenants.entry(tenant.clone()).or_default();
-                let tenants_room = TENANTS_IN_HAND.saturating_sub(*of_tenant);
-                let at_most = self.room(&(tenant.clone(), receiver.clone()), now).min(room).min(tenants_room);
+                let at_most = self.room(&(tenant.clone(), receiver.clone()), now).min(tenants_room(*of_tenant, room));
                 if at_most > 0 {
                     room -= at_most;
                     *of_tenant += at_most;
@@ -211,6 +214,13 @@ impl Lanes {
     }
 }
 
+/// How many more a tenant may have in hand that has this many, where all together may have this many more.
+fn tenants_room(in_hand: usize, room: usize) -> usize {
+    let as_one_with_few = FEW.saturating_sub(in_hand).min(room);
+    let as_any = TENANTS_IN_HAND.saturating_sub(in_hand).min(room.saturating_sub(RESERVE));
+    as_one_with_few.max(as_any)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +293,22 @@ mod tests {
         assert_eq!(lanes.busy(at(0)), TENANTS_IN_HAND / IN_HAND, "so many more are looked at");
         let shares = lanes.shares(hanging().chain([due("quiet", "shop.example")]).collect(), at(0));
         assert_eq!(given(&shares), [("quiet", "https://shop.example:443", IN_HAND)]);
+    }
+
+    #[test]
+    fn two_tenants_whose_receivers_all_hang_leave_room_for_tenants_that_have_few() {
+        let mut lanes = Lanes::default();
+        let hanging = |tenant: &'static str| (0..2_000).map(move |number| due(tenant, &format!("r{number}.{tenant}.example")));
+        let both = || hanging("loud").chain(hanging("louder"));
+        for ReceiverShare { tenant, receiver, at_most } in lanes.shares(both().collect(), at(0)) {
+            lanes.lanes.entry((tenant, receiver)).or_default().in_hand += at_most;
+            lanes.in_hand += at_most;
+        }
+        assert_eq!(lanes.in_hand(), ALL_IN_HAND - RESERVE);
+        let quiet = (0..20).map(|number| due("quiet", &format!("shop-{number}.example")));
+        let shares = lanes.shares(both().chain(quiet).collect(), at(0));
+        assert!(shares.iter().all(|share| share.tenant.as_str() == "quiet"), "{:?}", given(&shares));
+        assert_eq!(shares.iter().map(|share| share.at_most).sum::<usize>(), FEW, "and no more than a tenant with few");
     }
 
     #[test]
