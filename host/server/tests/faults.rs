@@ -217,6 +217,47 @@ async fn a_database_that_stands_still_is_told_and_used_again() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn metrics_say_how_near_the_database_is_to_its_limits() {
+    let cluster = Cluster::start();
+    let configuration = on_postgres(&cluster, &cluster.new_database().await).replacen(" } }", " }, connections = 2 }", 1);
+    let running = start_with(&configuration).await;
+    running.login(&event("sess_1", "txn_1")).await;
+    let metric = async |name: &str| {
+        let text = running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("vestibule_store_{name} ")));
+        line.unwrap_or_else(|| panic!("{name}: {text}")).parse::<u64>().unwrap()
+    };
+    // The text of the metrics may be one that was made a moment ago.
+    let until = async |name: &str, is_so: fn(u64) -> bool| {
+        let waiting = async {
+            while !is_so(metric(name).await) {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), waiting).await;
+        assert!(waited.is_ok(), "{name} stays {}", metric(name).await);
+    };
+    assert_eq!(metric("connections_limit").await, 2);
+    until("connections_open", |open| open == 1 || open == 2).await;
+    until("connections_idle", |idle| idle > 0).await;
+    until("calls_waiting", |waiting| waiting == 0).await;
+    let timeouts = metric("timeouts_total").await;
+    cluster.freeze();
+    let read = || running.answer(running.request(Method::GET, "/api/v2/sessions/sess_1"));
+    let reads = async { tokio::join!(read(), read(), read(), read(), read(), read()) };
+    let (answers, ()) = tokio::join!(reads, until("calls_waiting", |waiting| waiting > 0));
+    let statuses = [answers.0.0, answers.1.0, answers.2.0, answers.3.0, answers.4.0, answers.5.0];
+    assert_eq!(statuses, [503; 6]);
+    cluster.thaw();
+    let heals = async { while read().await.0 != 200 {} };
+    tokio::time::timeout(std::time::Duration::from_secs(60), heals).await.expect("it should answer again");
+    until("calls_waiting", |waiting| waiting == 0).await;
+    until("connections_idle", |idle| idle > 0).await;
+    assert!(metric("timeouts_total").await > timeouts);
+    running.stop().await;
+}
+
 fn on_postgres(cluster: &Cluster, url: &str) -> String {
     let file = cluster.folder().join("url");
     std::fs::write(&file, url).unwrap();

@@ -6,7 +6,7 @@ mod common;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::{event, start};
+use common::{configuration, event, start, start_with};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -53,6 +53,43 @@ async fn a_token_is_good_for_its_tenant_its_scopes_and_nothing_else() {
     assert_eq!(body["message"], "Insufficient scope, expected any of: read:sessions update:session");
     let enough = running.token_of("acme", "update:session").await;
     assert_eq!(running.answer(get(Some(&enough))).await.0, 200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_tenant_has_some_clients_and_no_more() {
+    let running = start_with(&format!("quota = {{ clients = 2 }}\n{}", configuration(""))).await;
+    let create = |id: &str| {
+        let body = json!({ "client_id": id, "name": id });
+        running.answer(running.request(Method::POST, "/api/v2/clients").json(&body))
+    };
+    // The configuration has one.
+    assert_eq!(create("shop").await.0, 201);
+    let (status, body) = create("desk").await;
+    assert!(body["message"].as_str().unwrap().contains("at most 2 clients"), "{body}");
+    assert_eq!(refused((status, body)), (409, "too_many_clients".into()));
+    assert_eq!(running.answer(running.request(Method::GET, "/api/v2/clients/desk")).await.0, 404, "nothing was kept of it");
+    let token = running.token_of("globex", common::ALL_SCOPES).await;
+    let other = running.client.post(format!("{}/api/v2/clients", running.origin_of("globex"))).bearer_auth(token);
+    assert_eq!(running.answer(other.json(&json!({ "client_id": "shop", "name": "shop" }))).await.0, 201, "each has its own");
+    assert_eq!(running.answer(running.request(Method::DELETE, "/api/v2/clients/shop")).await.0, 204);
+    assert_eq!(create("desk").await.0, 201);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_whose_answer_was_not_stored_is_known_and_not_run_again() {
+    let running = start_with(&format!("quota = {{ answers = \"1\" }}\n{}", configuration(""))).await;
+    let again = || running.answer(running.request(Method::POST, "/v1/post-login").json(&event("sess_1", "txn_1")));
+    assert_eq!(running.login(&event("sess_1", "txn_1")).await["decision"], "allow");
+    for _ in 0..2 {
+        assert_eq!(refused(again().await), (409, "answer_not_stored".into()));
+    }
+    let (_, log) = running.answer(running.request(Method::GET, "/api/v2/logs")).await;
+    assert_eq!(log.as_array().unwrap().iter().filter(|entry| entry["type"] == "s").count(), 1, "{log}");
+    assert_eq!(running.login(&event("sess_1", "txn_2")).await["decision"], "allow", "by another id the session goes on");
+    assert_eq!(running.answer(running.request(Method::DELETE, "/api/v2/sessions/sess_1")).await.0, 204);
+    assert_eq!(refused(again().await), (409, "session_ended".into()), "what is over is over");
     running.stop().await;
 }
 

@@ -176,6 +176,39 @@ async fn a_receiver_that_is_away_gets_everything_when_it_is_back_also_after_a_ne
 }
 
 #[tokio::test]
+async fn a_webhook_whose_name_is_never_found_holds_up_nothing_and_loses_nothing() {
+    let receiver = Receiver::start().await;
+    // A name server that never answers.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    silent.set_read_timeout(Some(PATIENCE)).unwrap();
+    let dns = format!("dns = {{ name_servers = [\"{}\"] }}\n", silent.local_addr().unwrap());
+    let never = "[[tenants.acme.streams]]\nname = \"audit\"\n\
+         webhook = { url = \"https://siem.never.test/\", secret = { file = \"secret\" } }\n";
+    let with = |audit: &str| format!("{dns}{}", configuration(&format!("{audit}{}", file(""))));
+    let mut running = start_in(folder(), &with(never)).await;
+    let path = running.folder.path().join("acme.jsonl");
+    logins(&running, 0..20).await;
+    until(|| lines(&path).len() == 20).await;
+    let failed = "vestibule_stream_batches_total{tenant=\"acme\",stream=\"audit\",result=\"failed\"}";
+    let since = Instant::now();
+    while !metrics(&running).await.contains(failed) {
+        assert!(since.elapsed() < PATIENCE, "it never fails");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(silent.recv(&mut [0; 512]).is_ok(), "it was asked for");
+    logins(&running, 20..40).await;
+    until(|| lines(&path).len() == 40).await;
+    let text = metrics(&running).await;
+    assert!(!text.contains("stream=\"audit\",result=\"sent\""), "{text}");
+    let found = common::parse(path.parent().unwrap(), &with(&webhook(&receiver, "")));
+    running.server.as_mut().unwrap().reload(found).await.unwrap();
+    let expected = log(&running).await;
+    until(|| receiver.entries().len() >= expected.len()).await;
+    assert_eq!(receiver.entries(), expected, "under a name that is found it goes on from the beginning");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn of_two_servers_one_sends_and_the_other_goes_on_when_it_ends() {
     let receiver = Receiver::start().await;
     let shared = tempfile::tempdir().unwrap();
