@@ -1,40 +1,56 @@
 //! The attacks: what any stranger can send, and what a tenant can do with its own token.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vestibule_test_artifacts as artifacts;
 
-use crate::client::{Client, connect, flood, request};
+use crate::client::{Client, connect_from, flood, request};
+use crate::probe::Probe::{self, Logins, Tokens, Uploads};
+use crate::probe::numbered;
 use crate::world::{ASKS, HOST, SLEEPERS, World, sleeper};
 
 /// An attack, and what the quiet tenant's p99 may be beside it, as a multiple of its own.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) bound: u32,
+    /// What of the quiet tenant is measured.
+    pub(crate) probe: Probe,
     pub(crate) prepare: fn(&World),
     /// Attacks until it is stopped; how many requests that were.
     pub(crate) run: fn(&World, &AtomicBool) -> u64,
 }
 
-pub(crate) const ATTACKS: [Attack; 14] = [
-    Attack { name: "asks for /openapi.json", bound: 2, prepare: nothing, run: openapi },
-    Attack { name: "asks for /readyz", bound: 2, prepare: nothing, run: readyz },
-    Attack { name: "asks for tokens with wrong secrets", bound: 2, prepare: nothing, run: wrong_secrets },
-    Attack { name: "opens connections and sends half a head", bound: 2, prepare: nothing, run: half_heads },
-    Attack { name: "opens bodies and sends half of them", bound: 2, prepare: nothing, run: half_bodies },
-    Attack { name: "lists many large clients", bound: 2, prepare: many_clients, run: lists },
-    Attack { name: "uploads random bytes", bound: 3, prepare: an_action, run: uploads },
-    Attack { name: "uploads components that take long to compile", bound: 3, prepare: an_action, run: bombs },
-    Attack { name: "ends all sessions of a user", bound: 2, prepare: many_sessions, run: ends_all },
-    Attack { name: "four tenants sleep in all their logins", bound: 2, prepare: nothing, run: sleepers },
-    Attack { name: "ends sessions whose logout URLs are never found", bound: 2, prepare: sessions_of_many_urls, run: ends_some },
-    Attack { name: "sends requests to a host that is never found", bound: 2, prepare: nothing, run: asks },
-    Attack { name: "sends logins with large texts", bound: 2, prepare: nothing, run: large_logins },
-    Attack { name: "reads its log", bound: 2, prepare: a_log, run: reads_log },
+pub(crate) const ATTACKS: [Attack; 18] = [
+    Attack { name: "asks for /openapi.json", bound: 2, probe: Logins, prepare: nothing, run: openapi },
+    Attack { name: "asks for /readyz", bound: 2, probe: Logins, prepare: nothing, run: readyz },
+    Attack { name: "asks for tokens with wrong secrets", bound: 2, probe: Logins, prepare: nothing, run: wrong_secrets },
+    Attack { name: "asks for tokens with wrong secrets", bound: 2, probe: Tokens, prepare: nothing, run: wrong_secrets },
+    Attack { name: "opens connections and sends half a head", bound: 2, probe: Logins, prepare: nothing, run: half_heads },
+    Attack { name: "opens all connections from four addresses and rests", bound: 2, probe: Logins, prepare: nothing, run: rests },
+    Attack { name: "opens bodies and sends half of them", bound: 2, probe: Logins, prepare: nothing, run: half_bodies },
+    Attack { name: "lists many large clients", bound: 2, probe: Logins, prepare: many_clients, run: lists },
+    Attack { name: "uploads random bytes", bound: 3, probe: Logins, prepare: an_action, run: uploads },
+    Attack { name: "uploads components that take long to compile", bound: 3, probe: Logins, prepare: an_action, run: bombs },
+    Attack { name: "uploads components that take long to compile", bound: 3, probe: Uploads, prepare: an_action, run: bombs },
+    Attack { name: "deletes Actions with large versions", bound: 3, probe: Logins, prepare: large_actions, run: deletes },
+    Attack { name: "ends all sessions of a user", bound: 2, probe: Logins, prepare: many_sessions, run: ends_all },
+    Attack { name: "four tenants sleep in all their logins", bound: 2, probe: Logins, prepare: nothing, run: sleepers },
+    Attack {
+        name: "ends sessions whose logout URLs are never found",
+        bound: 2,
+        probe: Logins,
+        prepare: sessions_of_many_urls,
+        run: ends_some,
+    },
+    Attack { name: "sends requests to a host that is never found", bound: 2, probe: Logins, prepare: nothing, run: asks },
+    Attack { name: "sends logins with large texts", bound: 2, probe: Logins, prepare: nothing, run: large_logins },
+    Attack { name: "reads its log", bound: 2, probe: Logins, prepare: a_log, run: reads_log },
 ];
 
 /// The id of the Action that [`an_action`] has made.
@@ -65,14 +81,18 @@ fn wrong_secrets(world: &World, stop: &AtomicBool) -> u64 {
 
 /// Holds `connections` connections open on which this was sent.
 fn held(world: &World, connections: usize, stop: &AtomicBool, sent: &[u8]) -> u64 {
+    held_from(world, 1, connections, stop, sent)
+}
+
+/// The same from this number of addresses.
+fn held_from(world: &World, addresses: u8, connections: usize, stop: &AtomicBool, sent: &[u8]) -> u64 {
     let mut held = Vec::new();
     let mut opened = 0;
     while !stop.load(Ordering::Relaxed) {
-        held.retain(|stream: &std::net::TcpStream| {
-            stream.peek(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-        });
+        held.retain(is_open);
         while held.len() < world.many(connections) && !stop.load(Ordering::Relaxed) {
-            let Ok(mut stream) = connect(world.running.address) else { break };
+            let from = (opened % u64::from(addresses)) as u8;
+            let Ok(mut stream) = connect_from(from, world.running.address) else { break };
             opened += 1;
             if stream.write_all(sent).is_ok() && stream.set_nonblocking(true).is_ok() {
                 held.push(stream);
@@ -81,6 +101,23 @@ fn held(world: &World, connections: usize, stop: &AtomicBool, sent: &[u8]) -> u6
         thread::sleep(Duration::from_millis(50));
     }
     opened
+}
+
+/// Whether the server has not ended it. What it has answered is read.
+fn is_open(stream: &TcpStream) -> bool {
+    let (mut stream, mut answer) = (stream, [0; 4_096]);
+    loop {
+        match stream.read(&mut answer) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+fn rests(world: &World, stop: &AtomicBool) -> u64 {
+    let request = request("GET", "/healthz", HOST, "", "text/plain", b"");
+    held_from(world, 4, 5_000, stop, &request)
 }
 
 fn half_heads(world: &World, stop: &AtomicBool) -> u64 {
@@ -127,11 +164,17 @@ fn action() -> String {
     ACTION.lock().expect("no attack panics").clone()
 }
 
+/// How a component begins.
+const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
+
+fn noise(bytes: u32) -> Vec<u8> {
+    (0..bytes).map(|number| (number.wrapping_mul(0x9E37_79B9) >> 24) as u8).collect()
+}
+
 fn uploads(world: &World, stop: &AtomicBool) -> u64 {
-    let bytes: Vec<u8> = (0..if world.is_test { 1 << 16 } else { 32_u32 << 20 })
-        .map(|number| (number.wrapping_mul(0x9E37_79B9) >> 24) as u8)
-        .collect();
-    let request = world.upload(&action(), &bytes);
+    // It begins as a component does: what doesn't is refused before it is kept.
+    let noise = noise(if world.is_test { 1 << 16 } else { (32 << 20) - PREAMBLE.len() as u32 });
+    let request = world.upload(&action(), &[PREAMBLE, &noise].concat());
     flood(world.running.address, world.many(4), stop, |_, _| request.clone())
 }
 
@@ -145,6 +188,42 @@ fn bombs(world: &World, stop: &AtomicBool) -> u64 {
     );
     let request = world.upload(&action(), &wat::parse_str(text).expect("the component is right"));
     flood(world.running.address, world.many(4), stop, |_, _| request.clone())
+}
+
+/// Actions that are deleted, one in each turn of the attack; versions of each, and bytes of a version: what a tenant may upload at once.
+const DELETED: usize = 3;
+const VERSIONS: usize = 10;
+const VERSION_BYTES: u32 = 8 << 20;
+
+/// The ids of the Actions that are deleted.
+static LARGE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn large_actions(world: &World) {
+    let mut client = Client::of(world.running.address);
+    let noise = noise(if world.is_test { 1 << 16 } else { VERSION_BYTES });
+    let mut ids = Vec::new();
+    for action in 0..world.many(DELETED) {
+        let id = world.create_action(&mut client, &format!("large-{action}"));
+        for version in 0..world.many(VERSIONS) {
+            let component = numbered(artifacts::DENIES, (action * VERSIONS + version) as u64, &noise);
+            let (status, answer) = client.send(&world.upload(&id, &component)).expect("an answer");
+            assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+            let (status, answer) = world.send(&mut client, "POST", &format!("/api/v2/actions/actions/{id}/deploy"), &json!({}));
+            assert_eq!(status, 202, "{answer}");
+        }
+        ids.push(id);
+    }
+    *LARGE.lock().expect("no attack panics") = ids;
+}
+
+fn deletes(world: &World, stop: &AtomicBool) -> u64 {
+    let next = LARGE.lock().expect("no attack panics").pop();
+    let Some(id) = next else { return 0 };
+    Client::of(world.running.address).send(&world.request("DELETE", &format!("/api/v2/actions/actions/{id}"), &Value::Null));
+    while !stop.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    1
 }
 
 fn many_sessions(world: &World) {

@@ -68,11 +68,16 @@ impl Client {
 }
 
 /// Connects from an address of the attacker's own: a server bounds what one peer may take.
-pub(crate) fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    connect_from(0, address)
+}
+
+/// The same from another one of its addresses.
+pub(crate) fn connect_from(number: u8, address: SocketAddr) -> std::io::Result<TcpStream> {
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stream = executor.block_on(async {
         let socket = TcpSocket::new_v4()?;
-        socket.bind((Ipv4Addr::new(127, 0, 0, 2), 0).into())?;
+        socket.bind((Ipv4Addr::new(127, 0, 0, 2 + number), 0).into())?;
         tokio::time::timeout(PATIENCE, socket.connect(address)).await?
     })?;
     let stream = stream.into_std()?;

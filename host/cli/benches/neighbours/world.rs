@@ -16,7 +16,7 @@ use crate::server::{Running, secret_hash};
 pub(crate) const SLEEPERS: usize = 4;
 
 const SCOPES: &str = "\"run:post-login\", \"read:sessions\", \"delete:sessions\", \"read:clients\", \"create:clients\", \"read:actions\", \
-     \"create:actions\", \"update:actions\", \"read:logs\"";
+     \"create:actions\", \"update:actions\", \"delete:actions\", \"read:logs\"";
 
 pub(crate) struct World {
     pub(crate) running: Running,

@@ -90,12 +90,17 @@ fn address(mut told: BufReader<impl std::io::Read + Send + 'static>) -> SocketAd
     address
 }
 
-fn token(address: SocketAddr, host: &str) -> String {
+/// Asks for a token, as it is sent.
+pub(crate) fn token_request(host: &str) -> String {
     let form = format!("grant_type=client_credentials&client_id=platform&client_secret={}", SECRET.replace(' ', "+"));
-    let request = format!(
+    format!(
         "POST /oauth/token HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
         form.len()
-    );
-    let answer: Value = serde_json::from_slice(&crate::load::once(address, &crate::requests::Just(request), 0)).expect("JSON");
+    )
+}
+
+fn token(address: SocketAddr, host: &str) -> String {
+    let request = crate::requests::Just(token_request(host));
+    let answer: Value = serde_json::from_slice(&crate::load::once(address, &request, 0)).expect("JSON");
     answer["access_token"].as_str().expect("a token").to_owned()
 }
