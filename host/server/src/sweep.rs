@@ -7,7 +7,8 @@ use vestibule_sessions::{Retention, StoreError};
 
 use crate::app::App;
 use crate::config::{ExecutionSettings, KeepSettings, Lifetime};
-use crate::workers::{PassError, Pulse, Worker};
+use crate::workers::rounds::Rounds;
+use crate::workers::{PassError, Worker};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(10);
@@ -16,14 +17,14 @@ const AT_ONE_TIME: usize = 500;
 
 /// Sweeps until it is dropped.
 pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSettings) {
-    let pulse = app.workers().begin(Worker::Sweep);
+    let mut rounds = Rounds::new(app.workers().begin(Worker::Sweep));
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
         // Not the machine's own: sessions that a clock has ended which was wrong for a moment don't come back.
         let now = app.clock().now();
-        match pulse.pass(app.store().delivery_backlog()).await {
+        match rounds.part(app.store().delivery_backlog()).await {
             Ok(backlog) => app.metrics().logout_backlog(backlog, now),
             Err(error) => tracing::warn!(%error, "what logout tokens wait can't be counted"),
         }
@@ -34,18 +35,24 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSet
             log_since: before(keep.log),
             deliveries_since: before(keep.ended_sessions),
         };
-        if let Err(error) = sweep_sessions(&app, &pulse, now, retention).await {
+        if let Err(error) = sweep_sessions(&app, &mut rounds, now, retention).await {
             tracing::warn!(%error, "what is over could not be swept; it is tried again");
         }
-        if let Err(error) = forget_executions(&app, &pulse, before(executions.keep), executions.each).await {
+        if let Err(error) = forget_executions(&app, &mut rounds, before(executions.keep), executions.each).await {
             tracing::warn!(%error, "executions could not be swept; it is tried again");
         }
+        rounds.end();
     }
 }
 
-async fn sweep_sessions(app: &App, pulse: &Pulse, now: Timestamp, retention: Retention) -> Result<(), PassError<StoreError>> {
+async fn sweep_sessions(
+    app: &App,
+    rounds: &mut Rounds,
+    now: Timestamp,
+    retention: Retention,
+) -> Result<(), PassError<StoreError>> {
     loop {
-        let swept = pulse.pass(app.store().sweep(now, retention, AT_ONE_TIME)).await?;
+        let swept = rounds.part(app.store().sweep(now, retention, AT_ONE_TIME)).await?;
         app.metrics().swept(swept.expired);
         if swept.expired > 0 {
             app.ended().notify_one();
@@ -59,7 +66,7 @@ async fn sweep_sessions(app: &App, pulse: &Pulse, now: Timestamp, retention: Ret
 /// Writes the ends of sessions that were marked as ended, with what they owe, until it is dropped. Tenants take turns, a transaction each.
 /// What a crash has left is found at the next start.
 pub(crate) async fn write_ends(app: App) {
-    let pulse = app.workers().begin(Worker::Ends);
+    let mut rounds = Rounds::new(app.workers().begin(Worker::Ends));
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -67,16 +74,17 @@ pub(crate) async fn write_ends(app: App) {
             _ = interval.tick() => {}
             () = app.marked().notified() => {}
         }
-        if let Err(error) = write_all_ends(&app, &pulse).await {
+        if let Err(error) = write_all_ends(&app, &mut rounds).await {
             tracing::warn!(%error, "the ends of sessions that have ended can't be written; it is tried again");
         }
+        rounds.end();
     }
 }
 
-async fn write_all_ends(app: &App, pulse: &Pulse) -> Result<(), PassError<StoreError>> {
+async fn write_all_ends(app: &App, rounds: &mut Rounds) -> Result<(), PassError<StoreError>> {
     let (mut after, mut of_round) = (None, 0);
     loop {
-        match pulse.pass(app.store().write_ends(after.as_ref(), app.clock().now(), AT_ONE_TIME)).await? {
+        match rounds.part(app.store().write_ends(after.as_ref(), app.clock().now(), AT_ONE_TIME)).await? {
             Some(written) => {
                 if written.sessions > 0 {
                     app.ended().notify_one();
@@ -91,7 +99,7 @@ async fn write_all_ends(app: &App, pulse: &Pulse) -> Result<(), PassError<StoreE
 }
 
 /// Forgets executions that have been kept for long enough, and the oldest of tenants that have too many.
-async fn forget_executions(app: &App, pulse: &Pulse, since: Timestamp, each: u64) -> Result<(), PassError<StoreError>> {
-    while pulse.pass(app.store().sweep_executions(since, each, AT_ONE_TIME)).await? >= AT_ONE_TIME as u64 {}
+async fn forget_executions(app: &App, rounds: &mut Rounds, since: Timestamp, each: u64) -> Result<(), PassError<StoreError>> {
+    while rounds.part(app.store().sweep_executions(since, each, AT_ONE_TIME)).await? >= AT_ONE_TIME as u64 {}
     Ok(())
 }

@@ -5,6 +5,8 @@
 //! longer than its deadline or panics is logged by the worker's name, and the loop goes on. A panic's message is not logged: it
 //! may hold a tenant's data.
 
+pub(crate) mod rounds;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -261,19 +263,26 @@ impl Pulse {
     /// # Errors
     /// When it fails, takes longer, or panics.
     pub(crate) async fn pass<T, E: fmt::Display>(&self, pass: impl Future<Output = Result<T, E>>) -> Result<T, PassError<E>> {
-        self.pass_within(PASS, pass).await
+        let done = self.part(pass).await?;
+        self.good();
+        Ok(done)
     }
 
-    async fn pass_within<T, E: fmt::Display>(
+    /// A part of a pass, of [`PASS`] at most: alone it is no good pass.
+    ///
+    /// # Errors
+    /// When it fails, takes longer, or panics.
+    pub(crate) async fn part<T, E: fmt::Display>(&self, part: impl Future<Output = Result<T, E>>) -> Result<T, PassError<E>> {
+        self.part_within(PASS, part).await
+    }
+
+    async fn part_within<T, E: fmt::Display>(
         &self,
         deadline: Duration,
-        pass: impl Future<Output = Result<T, E>>,
+        part: impl Future<Output = Result<T, E>>,
     ) -> Result<T, PassError<E>> {
-        match tokio::time::timeout(deadline, unwinding(pass)).await {
-            Ok(Ok(Ok(done))) => {
-                self.good();
-                Ok(done)
-            }
+        match tokio::time::timeout(deadline, unwinding(part)).await {
+            Ok(Ok(Ok(done))) => Ok(done),
             Ok(Ok(Err(error))) => Err(PassError::Failed(error)),
             Ok(Err(Panicked)) => {
                 self.has_panicked();
@@ -300,18 +309,6 @@ impl Drop for Pulse {
         if !std::thread::panicking() {
             self.workers.loops().retain(|watched| !Arc::ptr_eq(watched, &self.watched));
         }
-    }
-}
-
-/// Runs a job on a thread that may wait. Its panic is one of the caller.
-pub(crate) async fn blocking<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(job).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The process ends, and nothing waits for this any more.
-            Err(_) => std::future::pending().await,
-        },
     }
 }
 
@@ -365,7 +362,7 @@ mod tests {
     async fn a_pass_that_never_ends_is_broken_off() {
         let (workers, _) = workers();
         let pulse = workers.begin(Worker::Sweep);
-        let endless = pulse.pass_within(Duration::ZERO, std::future::pending::<Result<(), Infallible>>()).await;
+        let endless = pulse.part_within(Duration::ZERO, std::future::pending::<Result<(), Infallible>>()).await;
         assert!(matches!(endless, Err(PassError::Deadline(_))), "{endless:?}");
     }
 

@@ -106,6 +106,35 @@ async fn a_worker_that_is_late_makes_readyz_say_its_name() {
     running.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_whose_real_work_fails_are_late_though_the_rest_of_it_is_done() {
+    let stream = "[[tenants.acme.streams]]\nname = \"lines\"\nfile = { path = \"acme.jsonl\" }\n";
+    let text = common::configuration("");
+    let (before, globex) = text.split_once("[tenants.globex]").unwrap();
+    let running = common::start_with(&format!("{before}{stream}[tenants.globex]{globex}")).await;
+    let ready = || running.answer(running.client.get(format!("{}/readyz", running.origin)));
+    assert_eq!(ready().await.0, 200);
+    let database = rusqlite::Connection::open(running.folder.path().join("state/vestibule.db")).unwrap();
+    database.busy_timeout(Duration::from_secs(60)).unwrap();
+    // Streams are claimed, and sessions end; but no log is read or swept. And a key's file is broken.
+    database.execute_batch("ALTER TABLE log RENAME TO elsewhere").unwrap();
+    let broken = running.folder.path().join("state/keys/acme.access/broken.json");
+    std::fs::write(&broken, "no key").unwrap();
+    let mut missing = vec!["keys", "streams", "sweep"];
+    while !missing.is_empty() {
+        let (_, body) = ready().await;
+        let message = body["message"].as_str().unwrap_or_default();
+        missing.retain(|worker| !message.contains(&format!("{worker} (last good pass ")));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    database.execute_batch("ALTER TABLE elsewhere RENAME TO log").unwrap();
+    std::fs::remove_file(broken).unwrap();
+    while ready().await.0 != 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn metrics_have_the_age_of_each_workers_last_good_pass() {
     let running = start().await;

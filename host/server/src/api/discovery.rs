@@ -101,7 +101,8 @@ pub(crate) async fn key_set(Host { tenant, .. }: Host, headers: HeaderMap) -> Re
     )
 )]
 pub(crate) async fn configuration(State(app): State<App>, host: Host, headers: HeaderMap) -> Result<Response, ApiError> {
-    let algorithm = host.tenant.logout_keys.signing(Timestamp::now()).algorithm;
+    let key = host.tenant.logout_keys.signing(Timestamp::now()).ok_or_else(ApiError::no_key)?;
+    let algorithm = key.algorithm;
     let document = host.tenant.documents.configuration(&host.origin(&app), algorithm);
     Ok(document.map_err(|error| ApiError::internal(&error))?.answer(&headers))
 }

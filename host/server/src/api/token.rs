@@ -137,7 +137,9 @@ pub(crate) async fn issue_token(
         },
     };
     let issuer = format!("{origin}/");
-    let granted = issue(&tenant.access_keys.signing(Timestamp::now()), &issuer, &audience, &id, &wanted, Timestamp::now())
+    let now = Timestamp::now();
+    let key = tenant.access_keys.signing(now).ok_or_else(ApiError::no_key)?;
+    let granted = issue(&key, &issuer, &audience, &id, &wanted, now)
         .map_err(|error| ApiError::internal(&format_args!("a token can't be signed: {error}")))?;
     let body = TokenBody {
         access_token: granted.token,

@@ -41,6 +41,25 @@ pub(super) struct Revocation {
     /// Of its public half (RFC 7638).
     thumbprint: String,
     revoked_at: Timestamp,
+    /// What the key had ended: this stays, so that no older key counts again when it is gone. None of a key that had not begun to sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut: Option<Cut>,
+}
+
+/// Until when the keys before one are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cut {
+    /// Those that were made before this moment.
+    made_before: Timestamp,
+    pub(super) served_until: Timestamp,
+}
+
+impl Cut {
+    /// Whether it is about a key that was made at this moment.
+    pub(super) fn is_of(&self, created_at: Timestamp) -> bool {
+        created_at < self.made_before
+    }
 }
 
 /// How files of revocations end.
@@ -125,19 +144,34 @@ impl KeyFile {
     }
 
     /// Until when those before it are served.
-    pub(super) fn overlaps_until(&self) -> Timestamp {
-        self.signs_from.plus(self.overlap)
+    pub(super) fn cut(&self) -> Cut {
+        Cut { made_before: self.created_at, served_until: self.signs_from.plus(self.overlap) }
+    }
+
+    /// Whether it signs, or has signed. A key that signs at once has begun for those, too, whose clocks are behind.
+    pub(super) fn has_begun(&self, now: Timestamp) -> bool {
+        self.signs_from <= now.max(self.created_at)
     }
 
     /// Revokes it: that is written first, and then the key is removed.
     pub(super) fn revoke(&self, folder: &Dir, name: &str, now: Timestamp) -> Result<(), KeyError> {
         let (key_id, thumbprint) = (self.id.clone(), self.thumbprint.clone());
-        let revocation = serde_json::to_vec_pretty(&Revocation { key_id, thumbprint, revoked_at: now });
+        // The keys before one that has not begun go on as if it had never been.
+        let cut = self.has_begun(now).then(|| self.cut());
+        let revocation = serde_json::to_vec_pretty(&Revocation { key_id, thumbprint, revoked_at: now, cut });
         let file = format!("{}-{}{REVOKED}", now.as_millis(), crate::request::random_id());
         let written = revocation.map_err(std::io::Error::from).and_then(|text| link(folder, &file, &text));
         written.map_err(|error| wrong(name, &file, error))?;
-        let removed = folder.remove_file(&self.file).and_then(|()| folder.open(".")?.sync_all());
-        removed.map_err(|error| wrong(name, &self.file, error))
+        self.remove(folder, name)
+    }
+
+    /// Removes its file. One that is gone already is no failure: another command has removed it.
+    pub(super) fn remove(&self, folder: &Dir, name: &str) -> Result<(), KeyError> {
+        let removed = match folder.remove_file(&self.file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        };
+        removed.and_then(|()| folder.open(".")?.sync_all()).map_err(|error| wrong(name, &self.file, error))
     }
 
     pub(super) fn write(&self, folder: &Dir, name: &str, file: &str) -> Result<(), KeyError> {
@@ -166,7 +200,8 @@ impl KeyFile {
 
     pub(super) fn read_all(folder: &Dir, name: &str) -> Result<Vec<Self>, KeyError> {
         let names = Self::names(folder, name)?;
-        names.iter().filter(|file| file.ends_with(KEY)).map(|file| Self::read(folder, name, file)).collect()
+        let keys = names.iter().filter(|file| file.ends_with(KEY));
+        keys.filter_map(|file| Self::read(folder, name, file).transpose()).collect()
     }
 
     pub(super) fn revocations(folder: &Dir, name: &str) -> Result<Vec<Revocation>, KeyError> {
@@ -178,8 +213,14 @@ impl KeyFile {
         names.iter().filter(|file| file.ends_with(REVOKED)).map(read).collect()
     }
 
-    fn read(folder: &Dir, name: &str, file: &str) -> Result<Self, KeyError> {
-        let mut open = folder.open(file).map_err(|error| wrong(name, file, error))?;
+    /// None where the file is gone meanwhile: its time was over, or its key was revoked.
+    fn read(folder: &Dir, name: &str, file: &str) -> Result<Option<Self>, KeyError> {
+        let mut open = match folder.open(file) {
+            Err(_) if folder.symlink_metadata(file).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) => {
+                return Ok(None);
+            }
+            opened => opened.map_err(|error| wrong(name, file, error))?,
+        };
         let mode = open.metadata().map_err(|error| wrong(name, file, error))?.mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(KeyError::Open { file: path(name, file), mode });
@@ -195,13 +236,23 @@ impl KeyFile {
         let Written { created_at, signs_from, overlap, private_key: pem, .. } = written;
         let (signs_from, overlap) = (signs_from.unwrap_or(created_at), overlap.map_or(OVERLAP, Duration::from_secs));
         let (id, algorithm, file) = (key.id, key.algorithm, file.to_owned());
-        Ok(Self { id, algorithm, created_at, signs_from, overlap, thumbprint, pem, file })
+        Ok(Some(Self { id, algorithm, created_at, signs_from, overlap, thumbprint, pem, file }))
     }
 }
 
 impl Revocation {
     pub(super) fn key_id(&self) -> &str {
         &self.key_id
+    }
+
+    /// When it was written; that of its key, where the clock was ahead when that was made.
+    pub(super) fn at(&self) -> Timestamp {
+        self.cut.map_or(self.revoked_at, |cut| self.revoked_at.max(cut.made_before))
+    }
+
+    /// What the revoked key had ended.
+    pub(super) fn cut(&self) -> Option<Cut> {
+        self.cut
     }
 }
 

@@ -1,11 +1,12 @@
 //! A folder of keys: made, revoked, imported, listed.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
 use vestibule::model::{TenantId, Timestamp};
 
-use super::file::KeyFile;
+use super::file::{Cut, KeyFile, Revocation};
 use super::{KeyError, KeyInfo, LEAD, OVERLAP, Purpose, SigningAlgorithm};
 
 /// When a new key begins to sign.
@@ -31,6 +32,13 @@ pub struct KeyFolder {
     pub(super) purpose: Purpose,
     /// As errors name it.
     pub(super) name: String,
+}
+
+/// A key that counts.
+pub(super) struct Kept {
+    pub(super) file: KeyFile,
+    /// Until when, by those that are newer.
+    pub(super) served_until: Option<Timestamp>,
 }
 
 impl KeyFolder {
@@ -75,7 +83,9 @@ impl KeyFolder {
             (Begin::AtOnce, Purpose::Access) => (now, Duration::ZERO),
             (Begin::AtOnce, Purpose::Logout) => (now, OVERLAP),
         };
-        self.add(KeyFile::made(algorithm, now, signs_from, overlap)?, now)
+        let info = self.add(KeyFile::made(algorithm, now, signs_from, overlap)?, now)?;
+        self.forget(now)?;
+        Ok(info)
     }
 
     /// Revokes a key: its tokens are refused, and it is neither served nor taken in again. Where it signs, a new one of this algorithm
@@ -85,18 +95,20 @@ impl KeyFolder {
     /// When no key has the id, or something can't be read, made or written.
     pub fn revoke(&self, id: &str, algorithm: SigningAlgorithm, now: Timestamp) -> Result<Revoked, KeyError> {
         self.check_owner()?;
-        let (named, others): (Vec<_>, Vec<_>) =
-            KeyFile::read_all(&self.folder, &self.name)?.into_iter().partition(|file| file.info().id == id);
+        let is_named = |file: &KeyFile| file.info().id == id;
+        let named: Vec<_> = KeyFile::read_all(&self.folder, &self.name)?.into_iter().filter(is_named).collect();
         if named.is_empty() {
             return Err(KeyError::Unknown { folder: format!("keys/{}", self.name), id: id.to_owned() });
         }
-        let newest = |files: &[KeyFile]| files.iter().filter(|file| file.signs_from <= now).map(|file| file.created_at).max();
+        let others: Vec<_> = self.read(now)?.into_iter().map(|kept| kept.file).filter(|file| !is_named(file)).collect();
+        let newest = |files: &[KeyFile]| files.iter().filter(|file| file.has_begun(now)).map(|file| file.created_at).max();
         let made = if newest(&named) >= newest(&others) {
             Some(self.add(KeyFile::made(algorithm, now, now, OVERLAP)?, now)?)
         } else {
             None
         };
         named.iter().try_for_each(|file| file.revoke(&self.folder, &self.name, now))?;
+        self.forget(now)?;
         Ok(Revoked { made })
     }
 
@@ -106,23 +118,45 @@ impl KeyFolder {
     /// # Errors
     /// When it is no key that can sign here, when another key has its id, or when it can't be written.
     pub fn import(&self, pem: &str, id: Option<String>, now: Timestamp) -> Result<KeyInfo, KeyError> {
-        self.add(KeyFile::imported(pem, id, now)?, now)
+        let info = self.add(KeyFile::imported(pem, id, now)?, now)?;
+        self.forget(now)?;
+        Ok(info)
     }
 
-    fn add(&self, key: KeyFile, now: Timestamp) -> Result<KeyInfo, KeyError> {
+    fn add(&self, mut key: KeyFile, now: Timestamp) -> Result<KeyInfo, KeyError> {
         self.check_owner()?;
-        let info = key.info();
+        let id = key.info().id;
         if key.is_revoked(&KeyFile::revocations(&self.folder, &self.name)?) {
-            return Err(KeyError::Revoked { id: info.id });
+            return Err(KeyError::Revoked { id });
         }
-        if self.read(now)?.iter().any(|kept| kept.info().id == info.id && !kept.is_same(&key)) {
-            return Err(KeyError::Taken { id: info.id });
+        key.created_at = self.behind_all(now)?;
+        let info = key.info();
+        if self.read(now)?.iter().any(|kept| kept.file.info().id == id && !kept.file.is_same(&key)) {
+            return Err(KeyError::Taken { id });
         }
         key.write(&self.folder, &self.name, &format!("{}.json", info.created_at.as_millis()))?;
         Ok(info)
     }
 
-    /// Whoever writes a file that the server can't read stops the server at its next start.
+    /// Makes the first key, unless another server does so at the same moment.
+    pub(super) fn begin(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<(), KeyError> {
+        // The first one of before may lie there still.
+        self.forget(now)?;
+        let mut key = KeyFile::made(algorithm, now, now, OVERLAP)?;
+        key.created_at = self.behind_all(now)?;
+        key.write_first(&self.folder, &self.name)
+    }
+
+    /// A moment that is later than those of all keys that are or were here, also where another server's clock is ahead: what comes
+    /// later takes the place of what came before.
+    fn behind_all(&self, now: Timestamp) -> Result<Timestamp, KeyError> {
+        let (files, revocations) =
+            (KeyFile::read_all(&self.folder, &self.name)?, KeyFile::revocations(&self.folder, &self.name)?);
+        let newest = files.iter().map(|file| file.created_at).chain(revocations.iter().map(Revocation::at)).max();
+        Ok(newest.map_or(now, |newest| now.max(newest.plus(Duration::from_millis(1)))))
+    }
+
+    /// A file that the server can't read stops the server at its next start.
     fn check_owner(&self) -> Result<(), KeyError> {
         let metadata = self.folder.dir_metadata();
         let metadata =
@@ -139,32 +173,49 @@ impl KeyFolder {
     /// # Errors
     /// When one of them can't be read.
     pub fn list(&self, now: Timestamp) -> Result<Vec<KeyInfo>, KeyError> {
-        let mut served_until = None;
-        let infos = self.read(now)?.into_iter().map(|file| {
-            let info = KeyInfo { served_until, ..file.info() };
-            if info.signs_from <= now {
-                served_until = Some(file.overlaps_until());
-            }
+        let mut another_signs = false;
+        let infos = self.read(now)?.into_iter().map(|Kept { file, served_until }| {
+            let info = KeyInfo { served_until: served_until.filter(|_| another_signs), ..file.info() };
+            another_signs |= file.has_begun(now);
             info
         });
         Ok(infos.collect())
     }
 
-    pub(super) fn read(&self, now: Timestamp) -> Result<Vec<KeyFile>, KeyError> {
+    /// The keys that count, the newest first.
+    pub(super) fn read(&self, now: Timestamp) -> Result<Vec<Kept>, KeyError> {
+        Ok(self.read_all(now)?.0)
+    }
+
+    /// Removes the keys whose time is over: none of them is to sign, to be served or to be believed again, whatever becomes of those
+    /// that have taken their place.
+    pub(super) fn forget(&self, now: Timestamp) -> Result<(), KeyError> {
+        // The oldest first: one that has ended another goes after it.
+        self.read_all(now)?.1.iter().rev().try_for_each(|file| file.remove(&self.folder, &self.name))
+    }
+
+    /// The keys that count, and those whose time is over or that were revoked; the newest first.
+    fn read_all(&self, now: Timestamp) -> Result<(Vec<Kept>, Vec<KeyFile>), KeyError> {
         let mut files = KeyFile::read_all(&self.folder, &self.name)?;
-        files.sort_by_key(|file| std::cmp::Reverse(file.created_at));
-        // One that was taken in again is the one that was taken in last.
-        let mut known = std::collections::HashSet::new();
-        files.retain(|file| known.insert(file.info().id));
+        // Behind the keys: of one that is revoked meanwhile, the file or the revocation is there.
         let revocations = KeyFile::revocations(&self.folder, &self.name)?;
-        files.retain(|file| !file.is_revoked(&revocations));
-        let mut served_until: Option<Timestamp> = None;
-        files.retain(|file| {
-            let is_served = served_until.is_none_or(|until| until > now);
-            let until = file.overlaps_until();
-            served_until = Some(served_until.map_or(until, |before| before.min(until)));
-            is_served
-        });
-        Ok(files)
+        files.sort_by_key(|file| std::cmp::Reverse(file.created_at));
+        // What each key has ended, those included that are revoked or were taken in again since.
+        let of_files = files.iter().filter(|file| !file.is_revoked(&revocations)).map(KeyFile::cut);
+        let cuts: Vec<Cut> = revocations.iter().filter_map(Revocation::cut).chain(of_files).collect();
+        let mut known = HashSet::new();
+        let (mut kept, mut over) = (Vec::new(), Vec::new());
+        for file in files {
+            let of_file = cuts.iter().filter(|cut| cut.is_of(file.created_at));
+            let served_until = of_file.map(|cut| cut.served_until).min();
+            // One that was taken in again is the one that was taken in last.
+            let is_newest = known.insert(file.info().id);
+            if !file.is_revoked(&revocations) && is_newest && served_until.is_none_or(|until| until > now) {
+                kept.push(Kept { file, served_until });
+            } else if file.is_revoked(&revocations) || served_until.is_some_and(|until| until <= now) {
+                over.push(file);
+            }
+        }
+        Ok((kept, over))
     }
 }

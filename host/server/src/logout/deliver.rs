@@ -153,7 +153,11 @@ impl Deliverer {
         };
         // By the machine's clock: the application compares the token's times with its own.
         let now = Timestamp::now();
-        let token = match token.sign(&tenant.logout_keys.signing(now), now) {
+        let Some(key) = tenant.logout_keys.signing(now) else {
+            tracing::error!(tenant = %delivery.tenant, "a logout token can't be signed: the key that was made for it can't be read");
+            return Attempted::not_possible(Obstacle::NoSignature, self.now());
+        };
+        let token = match token.sign(&key, now) {
             Ok(token) => token,
             Err(error) => {
                 tracing::error!(tenant = %delivery.tenant, %error, "a logout token can't be signed");

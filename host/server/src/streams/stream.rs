@@ -91,13 +91,15 @@ impl Stream {
         loop {
             let now = self.now();
             let claim = self.app.store().stream_claim(&self.plan.tenant, self.name(), self.holder, now, now.plus(LEASE));
-            match self.pulse.pass(claim).await {
+            match self.pulse.part(claim).await {
+                // No good pass yet: that is one that has read the log, and written down how far it was sent.
                 Ok(Some(position)) => {
                     self.renewed_until = now.plus(LEASE / 2);
                     let Over = self.send_after(position, way).await;
                     self.app.metrics().stream_left(&self.plan.tenant, self.name());
                 }
-                Ok(None) => {}
+                // There is nothing to do here.
+                Ok(None) => self.pulse.good(),
                 Err(error) => self.warn(&format!("the stream can't be claimed; it is tried again: {error}")),
             }
             if self.rest(CLAIM).await.is_err() {
@@ -124,7 +126,7 @@ impl Stream {
     /// Whether there was something.
     async fn send_next(&mut self, position: &mut LogPosition, way: &mut Way) -> Result<bool, Over> {
         self.keep(*position).await?;
-        let entries = match self.pulse.pass(self.app.store().stream_log(&self.plan.tenant, *position, ENTRIES)).await {
+        let entries = match self.pulse.part(self.app.store().stream_log(&self.plan.tenant, *position, ENTRIES)).await {
             Ok(entries) => entries,
             Err(error) => {
                 self.warn(&format!("the log can't be read; it is tried again: {error}"));
@@ -132,6 +134,7 @@ impl Stream {
             }
         };
         let Some(batch) = Batch::of(&self.plan, entries) else {
+            self.pulse.good();
             self.lag(None);
             return Ok(false);
         };
@@ -139,6 +142,7 @@ impl Stream {
             self.send(&batch, *position, way).await?;
         }
         self.advance(batch.end).await?;
+        self.pulse.good();
         *position = batch.end;
         Ok(true)
     }
@@ -151,8 +155,6 @@ impl Stream {
                 Way::Webhook(webhook) => webhook.send(self.app.connector(), &self.plan.tenant, batch).await,
                 Way::File(file) => file.send(batch).await,
             };
-            // A receiver that doesn't take it makes this worker no later.
-            self.pulse.good();
             self.app.metrics().stream_batch(&self.plan.tenant, self.name(), if sent.is_ok() { "sent" } else { "failed" });
             let Err(Unsent { reason, asked }) = sent else { break };
             let now = self.now();
@@ -162,6 +164,8 @@ impl Stream {
                 batch.oldest
             ));
             loop {
+                // The store works, and a receiver that doesn't take it makes this worker no later.
+                self.pulse.good();
                 self.lag(Some(batch.oldest));
                 let left = Duration::from_millis(due.as_millis().saturating_sub(self.now().as_millis()));
                 if left.is_zero() {
@@ -184,7 +188,7 @@ impl Stream {
         loop {
             let now = self.now();
             let advance = self.app.store().stream_advance(&self.plan.tenant, self.name(), self.holder, position, now.plus(LEASE));
-            match self.pulse.pass(advance).await {
+            match self.pulse.part(advance).await {
                 Ok(true) => {
                     self.renewed_until = now.plus(LEASE / 2);
                     return Ok(());
