@@ -194,6 +194,12 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Global limit has been reached").retry_after(retry_after)
     }
 
+    /// 429: too many tokens of this peer were refused; there is room again after this time.
+    pub(crate) fn too_many_refused_tokens(retry_after: Duration) -> Self {
+        let message = "too many tokens were refused that were sent from here, and this one was not looked at; try again later";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", message).retry_after(retry_after)
+    }
+
     /// 503: the bodies of requests take as much memory as they may.
     pub(crate) fn bodies_full() -> Self {
         Self::unavailable("too_busy", "too many bytes of requests arrive at one time; try again", SOON)
@@ -203,6 +209,12 @@ impl ApiError {
     pub(crate) fn internal(cause: &impl std::fmt::Display) -> Self {
         let message = "the server has failed; its log says why, by the request's id";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message).because(cause)
+    }
+
+    /// 503: all keys of the tenant were revoked, and the one that was made instead can't be read.
+    pub(crate) fn no_key() -> Self {
+        let message = "the tenant has no key to sign with now; the server's log says why";
+        Self::unavailable("no_signing_key", message, SOON)
     }
 
     /// 503: not now.

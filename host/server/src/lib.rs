@@ -6,6 +6,7 @@ mod app;
 mod authority;
 mod backoff;
 mod bodies;
+mod buckets;
 mod check;
 mod client_auth;
 mod clock;

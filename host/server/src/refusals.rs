@@ -27,7 +27,7 @@ pub(crate) enum Refusal {
     Host,
     /// Bodies of requests take as much memory as they may.
     Bodies,
-    /// A client's secret was not checked: too many were wrong, or too many wait.
+    /// A client's secret, or a token, was not checked: too many were wrong, or too many wait.
     Tokens,
     /// A connection has made room for one of a peer that has fewer.
     Displaced,

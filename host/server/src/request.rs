@@ -21,8 +21,9 @@ use crate::bodies::{BodiesFull, Charge};
 use crate::config::{HostName, Scope};
 use crate::connections::Connection;
 use crate::error::ApiError;
+use crate::refusals::Refusal;
 use crate::tenant::Tenant;
-use crate::tokens::Scopes;
+use crate::tokens::{Scopes, TokenError};
 
 /// The tenant that a request is for, by its host's name.
 #[derive(Clone, Debug)]
@@ -87,16 +88,30 @@ impl FromRequestParts<App> for Caller {
             scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
         });
         let token = token.filter(|token| !token.is_empty()).ok_or_else(ApiError::no_token)?;
-        let scopes = tenant.verifier.verify(token, Timestamp::now()).await;
-        let scopes = scopes.map_err(|error| ApiError::invalid_token(error.to_string()).because(&error))?;
-        // From now on it is no stranger's: its body has the callers' budget, and its connection makes no room for others while it is served.
-        if let Some(charge) = parts.extensions.get::<Arc<Charge>>() {
-            charge.is_of_caller();
+        // All peers are the proxy behind one.
+        let connection = parts.extensions.get::<Arc<Connection>>();
+        let peer = connection.filter(|_| !app.trusts_forwarded_host()).map(|connection| connection.peer().address());
+        match tenant.verifier.verify(token, peer, Timestamp::now(), Instant::now().into_std()).await {
+            Ok(scopes) => {
+                // From now on it is no stranger's: its body has the callers' budget, and its connection makes no room for others while it
+                // is served.
+                if let Some(charge) = parts.extensions.get::<Arc<Charge>>() {
+                    charge.is_of_caller();
+                }
+                if let Some(connection) = connection {
+                    connection.is_of_caller();
+                }
+                Ok(Self { tenant, scopes })
+            }
+            Err(error @ TokenError::TooManyFailures { retry_after }) => {
+                match peer {
+                    Some(peer) => app.refusals().count_peer(Refusal::Tokens, peer),
+                    None => app.refusals().count(Refusal::Tokens, &error),
+                }
+                Err(ApiError::too_many_refused_tokens(retry_after))
+            }
+            Err(error) => Err(ApiError::invalid_token(error.to_string()).because(&error)),
         }
-        if let Some(connection) = parts.extensions.get::<Arc<Connection>>() {
-            connection.is_of_caller();
-        }
-        Ok(Self { tenant, scopes })
     }
 }
 

@@ -4,12 +4,13 @@
 
 mod common;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::{Running, SECRET, configuration, start, start_with};
-use reqwest::Client;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 /// Connections that send wrong secrets.
@@ -23,13 +24,18 @@ async fn ask(client: &Client, origin: &str, id: &str, secret: &str) -> (u16, Opt
     (response.status().as_u16(), retry_after)
 }
 
-/// Sends wrong secrets to a tenant, by several connections, until it is stopped.
+/// A client with another address of this machine.
+fn stranger(number: u8) -> Client {
+    Client::builder().local_address(IpAddr::from([127, 0, 0, number])).build().unwrap()
+}
+
+/// Sends wrong secrets to a tenant, by several connections of another peer, until it is stopped.
 fn fail(running: &Running, tenant: &str, stop: &Arc<AtomicBool>, limited: &Arc<AtomicU64>) -> Vec<tokio::task::JoinHandle<()>> {
     let origin = running.origin_of(tenant);
     let sends = |number: usize| {
         let (origin, stop, limited) = (origin.clone(), Arc::clone(stop), Arc::clone(limited));
         tokio::spawn(async move {
-            let client = Client::new();
+            let client = stranger(2);
             let id = if number.is_multiple_of(2) { "platform".to_owned() } else { format!("nobody-{number}") };
             while !stop.load(Ordering::Relaxed) {
                 match ask(&client, &origin, &id, "a wrong secret").await {
@@ -90,6 +96,70 @@ async fn wrong_secrets_are_limited_whether_the_client_is_known_or_not() {
         assert_eq!(ask(&running.client, &running.origin, id, "a wrong secret").await.0, 401, "another tenant");
         running.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_few_strangers_lock_out_no_client_that_the_server_does_not_remember() {
+    let running = start().await;
+    let origin = running.origin_of("globex");
+    // Three peers that use up all that they may.
+    let strangers = (2..5).map(|number| {
+        let origin = origin.clone();
+        tokio::spawn(async move {
+            let client = stranger(number);
+            while ask(&client, &origin, "platform", "a wrong secret").await.0 == 401 {}
+            ask(&client, &origin, "platform", SECRET).await.0
+        })
+    });
+    for stranger in strangers.collect::<Vec<_>>() {
+        assert_eq!(stranger.await.unwrap(), 429, "such a peer is not told which secret is right");
+    }
+    running.token_of("globex", "read:sessions").await;
+    let refused = ask(&stranger(2), &origin, "platform", SECRET).await.0;
+    assert_eq!(refused, 429, "nor when the secret is remembered of another peer");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_tokens_of_a_peer_are_limited_and_tokens_that_were_right_pass() {
+    let running = start().await;
+    let get = |client: &Client, token: &str| client.get(format!("{}/api/v2/sessions/none", running.origin)).bearer_auth(token);
+    let fresh = running.token_of("acme", "read:sessions").await;
+    let (head, _) = running.token.rsplit_once('.').unwrap();
+    let forged = format!("{head}.{}", "A".repeat(86));
+    let known = || running.answer(get(&running.client, &running.token));
+    assert_eq!(known().await.0, 404, "it is right, and remembered now");
+    let mut answers = Vec::new();
+    while answers.len() < 2_000 && answers.last() != Some(&429) {
+        answers.push(get(&running.client, &forged).send().await.unwrap().status().as_u16());
+    }
+    assert_eq!(answers.pop(), Some(429));
+    assert!(answers.len() > 100 && answers.iter().all(|status| *status == 401), "{answers:?}");
+    let limited = get(&running.client, &fresh).send().await.unwrap();
+    assert!(limited.headers().contains_key("retry-after"));
+    let status = limited.status().as_u16();
+    let body: Value = limited.json().await.unwrap();
+    assert_eq!((status, &body["errorCode"]), (429, &json!("too_many_failures")), "it was not looked at: {body}");
+    assert_eq!(known().await.0, 404, "it passes");
+    assert_eq!(running.answer(get(&stranger(2), &fresh)).await.0, 404, "another peer passes");
+    assert_eq!(known().await.0, 404);
+    let metrics = running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("vestibule_refused_total{kind=\"tokens\"} "), "{metrics}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_again_and_again_costs_its_peer_once() {
+    let mut running = start().await;
+    // Rightly signed, and then of a client that is there no longer.
+    let text = configuration("").replace("client_id = \"platform\"", "client_id = \"another\"");
+    let parsed = common::parse(running.folder.path(), &text);
+    running.server.as_mut().unwrap().reload(parsed).await.unwrap();
+    for _ in 0..600 {
+        let answer = running.request(Method::GET, "/api/v2/sessions/none").send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+    }
+    running.stop().await;
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ use crate::request::{Caller, body};
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
         (status = 409, description = "The session has ended, or is another user's; or the transaction's id was sent with another login, or its answer is not stored.", body = ErrorBody),
         (status = 413, description = "The event is too large.", body = ErrorBody),
+        (status = 429, description = "Too many tokens of this peer were refused. See `Retry-After`.", body = ErrorBody),
         (status = 503, description = "Too busy, or the store can't be written to. See `Retry-After`.", body = ErrorBody),
     )
 )]

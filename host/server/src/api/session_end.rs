@@ -40,6 +40,7 @@ pub(crate) struct EndBody {
         (status = 404, description = "No tenant is called by this host.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
         (status = 413, description = "The body is too large.", body = ErrorBody),
+        (status = 429, description = "Too many tokens of this peer were refused. See `Retry-After`.", body = ErrorBody),
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
     )
 )]

@@ -1,7 +1,8 @@
 //! Authenticates clients of the token endpoint by their secrets.
 //!
 //! A wrong secret costs its tenant and its peer, and no other: failures are limited before anything is hashed, each tenant has a
-//! share of the hashing threads and a queue of its own, and a secret that was right a short time ago is not hashed again.
+//! share of the hashing threads and a queue of its own, and a secret that was right a short time ago is not hashed again where it comes
+//! from the same peer. A stranger's guess is never compared with what is remembered: that would be quick, and not limited.
 
 mod failures;
 mod hashing;
@@ -23,7 +24,7 @@ use verified::{Digest, VerifiedSecrets};
 /// Why a secret was not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum NotChecked {
-    /// The peer, or the client, has failed too often.
+    /// The peer, its network, or the client has failed too often.
     #[error("too many wrong secrets; try again in {retry_after:?}")]
     TooManyFailures {
         /// When the next attempt is allowed.
@@ -75,14 +76,17 @@ impl ClientAuth {
         })
     }
 
-    /// Whether the secret is the client's, and was right a short time ago.
+    /// Whether the secret is the client's, and was right a short time ago as this peer has sent it.
     pub(crate) fn is_known(&self, attempt: &Attempt<'_>) -> bool {
-        self.digest(attempt).is_some_and(|digest| self.verified.contains(&digest, Instant::now()))
+        let Some(digest) = self.digest(attempt) else { return false };
+        let Attempt { tenant, peer, client, .. } = attempt;
+        let now = Instant::now();
+        self.failures.guess(tenant, *peer, client, now, || self.verified.contains(&digest, now))
     }
 
     fn digest(&self, attempt: &Attempt<'_>) -> Option<Digest> {
-        let Attempt { tenant, client, hash, secret, .. } = attempt;
-        hash.map(|hash| self.verified.digest(tenant, client, hash, secret))
+        let Attempt { tenant, peer, client, hash, secret, .. } = attempt;
+        hash.map(|hash| self.verified.digest(tenant, *peer, client, hash, secret))
     }
 
     /// Whether the secret is the client's. It is hashed for that.

@@ -1,9 +1,11 @@
 //! Secrets that were right a short time ago, by an HMAC under a key of this process.
 //!
 //! The MAC is over the secret and its hash in the configuration: a client whose secret has changed is not found, and neither is one
-//! that the configuration has no longer, since its hash is missing.
+//! that the configuration has no longer, since its hash is missing. It is over the peer, too, which has sent the secret: what another
+//! one guesses is found out by hashing alone, under the limits of failures.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,9 +40,10 @@ impl VerifiedSecrets {
     }
 
     /// The MAC of a client's secret. Each part is preceded by its length.
-    pub(super) fn digest(&self, tenant: &TenantId, client: &str, hash: &str, secret: &str) -> Digest {
+    pub(super) fn digest(&self, tenant: &TenantId, peer: Option<IpAddr>, client: &str, hash: &str, secret: &str) -> Digest {
         let mut mac = self.mac.clone();
-        for part in [tenant.as_str(), client, hash, secret] {
+        let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
+        for part in [tenant.as_str(), &peer, client, hash, secret] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }
@@ -85,14 +88,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secret_is_remembered_with_its_client_and_hash() {
+    fn secret_is_remembered_with_its_client_and_hash_and_peer() {
         let verified = VerifiedSecrets::new().unwrap();
         let now = Instant::now();
         let tenant: TenantId = "acme".parse().unwrap();
-        let digest = |client: &str, hash: &str, secret: &str| verified.digest(&tenant, client, hash, secret);
+        let of = |peer: [u8; 4], client: &str, hash: &str, secret: &str| {
+            verified.digest(&tenant, Some(IpAddr::from(peer)), client, hash, secret)
+        };
+        let digest = |client: &str, hash: &str, secret: &str| of([192, 0, 2, 1], client, hash, secret);
         verified.insert(digest("one", "hash", "secret"), now);
         assert!(verified.contains(&digest("one", "hash", "secret"), now));
-        for other in [digest("two", "hash", "secret"), digest("one", "other", "secret"), digest("one", "hashs", "ecret")] {
+        for other in [
+            digest("two", "hash", "secret"),
+            digest("one", "other", "secret"),
+            digest("one", "hashs", "ecret"),
+            of([192, 0, 2, 2], "one", "hash", "secret"),
+        ] {
             assert!(!verified.contains(&other, now));
         }
         assert!(!verified.contains(&digest("one", "hash", "secret"), now + REMEMBERED));

@@ -5,8 +5,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use vestibule::model::{Outcome, TenantId, Timestamp};
+use vestibule::model::{Outcome, TenantId};
 
 use crate::config::Lifetime;
 
@@ -20,6 +21,8 @@ const SLOTS: u64 = 60;
 pub(crate) struct StoredAnswers {
     at_most: u64,
     slot_millis: u64,
+    /// Slots count from here, by the monotonic clock: a machine's time that jumps ahead and back fills no window of tomorrow.
+    started: Instant,
     windows: Mutex<HashMap<TenantId, Window>>,
 }
 
@@ -33,12 +36,13 @@ struct Window {
 impl StoredAnswers {
     /// This number of bytes of each tenant, for answers that are kept for this time.
     pub(crate) fn new(at_most: u64, keep: Lifetime) -> Self {
-        Self { at_most, slot_millis: (keep.as_millis() / SLOTS).max(1), windows: Mutex::default() }
+        let slot_millis = (keep.as_millis() / SLOTS).max(1);
+        Self { at_most, slot_millis, started: Instant::now(), windows: Mutex::default() }
     }
 
     /// What is stored of an answer: all of it but what its Actions have logged. It is empty where that is too long, or the tenant has stored
     /// as many bytes as it may: the transaction is known then, and its answer is not.
-    pub(crate) fn stored(&self, tenant: &TenantId, outcome: &Outcome, json: &Arc<str>, now: Timestamp) -> Arc<str> {
+    pub(crate) fn stored(&self, tenant: &TenantId, outcome: &Outcome, json: &Arc<str>, now: Instant) -> Arc<str> {
         let json = if outcome.actions.iter().all(|action| action.logs.is_empty()) {
             Arc::clone(json)
         } else {
@@ -54,8 +58,9 @@ impl StoredAnswers {
     }
 
     /// Counts an answer, where there is room for it.
-    fn take(&self, tenant: &TenantId, bytes: u64, now: Timestamp) -> bool {
-        let slot = now.as_millis() / self.slot_millis;
+    fn take(&self, tenant: &TenantId, bytes: u64, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.started).as_millis();
+        let slot = u64::try_from(passed).unwrap_or(u64::MAX) / self.slot_millis;
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         // Not by `entry`, which would copy the id at each login.
         if !windows.contains_key(tenant) {
@@ -74,7 +79,7 @@ impl StoredAnswers {
         }
         window.bytes += bytes;
         match window.slots.back_mut() {
-            // A clock that goes back counts for the slot that is there.
+            // Of logins at one time, one may be a moment behind.
             Some((last, of_slot)) if *last >= slot => *of_slot += bytes,
             _ => window.slots.push_back((slot, bytes)),
         }
@@ -89,15 +94,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenant_stores_so_many_bytes_of_answers_within_their_time() {
+    fn a_tenant_stores_a_number_of_bytes_of_answers_within_their_time() {
         let answers = StoredAnswers::new(1_000, Lifetime(Duration::from_secs(60)));
         let (acme, globex): (TenantId, TenantId) = ("acme".parse().unwrap(), "globex".parse().unwrap());
-        let at = |seconds: u64| Timestamp::from_millis(1_800_000_000_000 + 1_000 * seconds);
+        let at = |seconds: u64| answers.started + Duration::from_secs(seconds);
         let taken = |tenant, now| (0..20).filter(|_| answers.take(tenant, 100, now)).count();
         assert_eq!(taken(&acme, at(0)), 10);
         assert_eq!(taken(&acme, at(50)), 0);
         assert_eq!(taken(&globex, at(50)), 10, "each tenant has its own");
         assert_eq!(taken(&acme, at(62)), 10, "those of the beginning are forgotten");
-        assert_eq!(taken(&acme, at(5)), 0, "a clock that goes back forgets nothing");
+        assert_eq!(taken(&acme, at(5)), 0, "a moment that has passed forgets nothing");
     }
 }

@@ -5,6 +5,7 @@ mod commit;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Deserialize;
 use vestibule::model::{Event, Outcome, Timestamp};
@@ -76,7 +77,7 @@ pub(crate) async fn login(
         let outcome = runtime.run(&running.flow, Arc::clone(&event), &context).await?;
         let json = json(&outcome)?;
         let stored = transaction.clone().map(|id| {
-            let answer = answers.stored(&tenant.settings.id, &outcome, &json, now);
+            let answer = answers.stored(&tenant.settings.id, &outcome, &json, Instant::now());
             NewTransaction { id, request, answer }
         });
         let commit = commit::of(tenant, &event, &outcome, stored, execution.as_ref(), now);

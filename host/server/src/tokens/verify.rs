@@ -1,12 +1,13 @@
 //! Checking: whose token it is, for whom, until when, and what it is good for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -14,18 +15,18 @@ use thiserror::Error;
 use url::Url;
 use vestibule::model::Timestamp;
 
+use super::header::header;
 use super::jwks::RemoteKeys;
+use super::remembered::{Remembered, Verdict};
+use crate::buckets::{Buckets, Limit, network};
 use crate::config::{HostName, IssuerSettings, Scope};
 use crate::keys::KeyRing;
 
-/// Tokens that have been checked and are remembered, for each tenant: checking a signature takes longer than a login.
-const REMEMBERED: usize = 1_024;
-
-/// How long a token is remembered at most. Whatever withdraws it counts after this time at the latest.
-const LONGEST: Duration = Duration::from_secs(5 * 60);
-
-/// How far the clocks of two machines may differ.
-const LEEWAY: Duration = Duration::from_secs(30);
+/// Tokens of one peer that are refused, at one tenant: as many as a platform has under way when its token is withdrawn, and some more in
+/// each second.
+const OF_PEER: Limit = Limit { burst: 256, per_second: 8 };
+/// Those of a network, whatever addresses of its own it takes.
+const OF_NETWORK: Limit = Limit { burst: 1_024, per_second: 32 };
 
 /// What a token is good for.
 pub(crate) type Scopes = BTreeSet<Scope>;
@@ -77,6 +78,12 @@ pub(crate) enum TokenError {
     /// The issuer's keys can't be had.
     #[error("the keys of the token's issuer can't be had now")]
     KeysUnavailable,
+    /// The peer, or its network, has sent too many that were refused. This one was not looked at.
+    #[error("too many tokens were refused that were sent from here; try again in {retry_after:?}")]
+    TooManyFailures {
+        /// When the next one is looked at.
+        retry_after: Duration,
+    },
 }
 
 /// Where the keys of an issuer come from.
@@ -140,20 +147,28 @@ impl Issuer {
 pub(crate) struct Verifier {
     hosts: Vec<HostName>,
     issuers: Vec<Issuer>,
-    remembered: Mutex<Remembered>,
+    remembered: Remembered,
+    failures: Mutex<Failures>,
 }
 
-/// Tokens by their digests.
-type Remembered = HashMap<[u8; 32], Verdict>;
+/// Tokens that were refused, by who has sent them.
+struct Failures {
+    peers: Buckets<IpAddr>,
+    networks: Buckets<IpAddr>,
+}
 
-/// What was found out about a token. It counts no longer than the keys by which it was found out. Clients and issuers change with
-/// the configuration, and that makes another verifier.
-struct Verdict {
-    until: Timestamp,
-    /// Which of the issuers, and the count of its keys.
-    issuer: usize,
-    generation: u64,
-    scopes: Arc<Scopes>,
+impl Failures {
+    /// Takes a token out of the buckets, as if it had been refused already.
+    fn take(&mut self, peer: IpAddr, at: Instant) -> Result<(), TokenError> {
+        let limited = |retry_after| TokenError::TooManyFailures { retry_after };
+        self.peers.take(peer, at).map_err(limited)?;
+        self.networks.take(network(peer), at).map_err(limited).inspect_err(|_| self.peers.give_back(&peer, at))
+    }
+
+    fn give_back(&mut self, peer: IpAddr, at: Instant) {
+        self.peers.give_back(&peer, at);
+        self.networks.give_back(&network(peer), at);
+    }
 }
 
 /// The claims that matter, before each of them is read. One that is null is missing; one that is there twice is refused.
@@ -216,48 +231,45 @@ fn date(name: &'static str, value: Option<&Value>) -> Result<Option<Timestamp>, 
 
 impl Verifier {
     pub(crate) fn new(hosts: Vec<HostName>, issuers: Vec<Issuer>) -> Self {
-        Self { hosts, issuers, remembered: Mutex::default() }
+        let failures = Failures { peers: Buckets::new(OF_PEER), networks: Buckets::new(OF_NETWORK) };
+        Self { hosts, issuers, remembered: Remembered::default(), failures: Mutex::new(failures) }
     }
 
-    /// What a token is good for at this tenant.
+    /// What a token is good for at this tenant. `peer` is who has sent it, where that is known; `now` is the time of day, `at` the
+    /// moment by the monotonic clock.
     ///
     /// # Errors
-    /// When it is good for nothing here.
-    pub(crate) async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Scopes>, TokenError> {
+    /// When it is good for nothing here, or was not looked at.
+    pub(crate) async fn verify(
+        &self,
+        token: &str,
+        peer: Option<IpAddr>,
+        now: Timestamp,
+        at: Instant,
+    ) -> Result<Arc<Scopes>, TokenError> {
         let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some(scopes) = self.known(&digest, now) {
-            return Ok(scopes);
+        let generation_of = |issuer: usize| self.issuers.get(issuer).map(Issuer::generation);
+        if let Some(found) = self.remembered.find(&digest, now, at, generation_of) {
+            return found;
         }
-        let verdict = self.check(token, now).await?;
-        let scopes = Arc::clone(&verdict.scopes);
-        let mut remembered = self.remembered();
-        if remembered.len() >= REMEMBERED {
-            remembered.retain(|_, verdict| verdict.until > now);
-            if remembered.len() >= REMEMBERED {
-                remembered.clear();
-            }
+        // Taken before anything of it is read, so that tokens at one time can't pass together.
+        let failures = || self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(peer) = peer {
+            failures().take(peer, at)?;
         }
-        remembered.insert(digest, verdict);
-        Ok(scopes)
+        let verdict = self.check(token).await;
+        let found = verdict.as_ref().map_err(Clone::clone).and_then(|verdict| verdict.at(now));
+        if let Ok(verdict) = verdict {
+            self.remembered.insert(digest, verdict, now, at);
+        }
+        if let Some(peer) = peer.filter(|_| matches!(found, Ok(_) | Err(TokenError::KeysUnavailable))) {
+            failures().give_back(peer, at);
+        }
+        found
     }
 
-    /// What is remembered of a token, where it still counts.
-    fn known(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Scopes>> {
-        let mut remembered = self.remembered();
-        let verdict = remembered.get(digest)?;
-        let issuer = self.issuers.get(verdict.issuer)?;
-        if verdict.until > now && verdict.generation == issuer.generation() {
-            return Some(Arc::clone(&verdict.scopes));
-        }
-        remembered.remove(digest);
-        None
-    }
-
-    fn remembered(&self) -> MutexGuard<'_, Remembered> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn check(&self, token: &str, now: Timestamp) -> Result<Verdict, TokenError> {
+    /// What there is to say of a token whose signature is right.
+    async fn check(&self, token: &str) -> Result<Verdict, TokenError> {
         let header = header(token)?;
         // Which issuer it claims to be, before anything is believed.
         let claimed = jsonwebtoken::dangerous::insecure_decode::<Claims>(token).map_err(|_| TokenError::Malformed)?.claims;
@@ -267,19 +279,19 @@ impl Verifier {
         let generation = issuer.generation();
         let key = issuer.key(header.kid.as_deref(), header.alg).await?;
         let mut validation = Validation::new(header.alg);
-        // The times and the audience are looked at below, by the clock that the caller gives.
+        // The times and the audience are looked at by themselves.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let claims = decode::<Claims>(token, &key, &validation).map_err(|_| TokenError::Signature)?.claims;
-        let expires = date("exp", claims.exp.as_ref())?.ok_or(TokenError::Time)?.plus(LEEWAY);
-        if expires <= now {
-            return Err(TokenError::Expired);
-        }
-        if date("nbf", claims.nbf.as_ref())?.is_some_and(|begins| begins > now.plus(LEEWAY)) {
-            return Err(TokenError::Time);
-        }
+        let (expires, begins) = (date("exp", claims.exp.as_ref())?, date("nbf", claims.nbf.as_ref())?);
+        let found = self.scopes(issuer, &claims).map(Arc::new);
+        Ok(Verdict { begins, expires, issuer: at, generation, found })
+    }
+
+    /// What a token of these claims is good for, by this issuer.
+    fn scopes(&self, issuer: &Issuer, claims: &Claims) -> Result<Scopes, TokenError> {
         let is_for_us = |audience: &str| {
             if issuer.audiences.is_empty() {
                 self.is_own_api(audience)
@@ -297,8 +309,7 @@ impl Verifier {
                 clients.get(client).ok_or(TokenError::Client)?
             }
         };
-        let scopes = claims.scopes()?.intersection(granted).copied().collect();
-        Ok(Verdict { until: expires.min(now.plus(LONGEST)), issuer: at, generation, scopes: Arc::new(scopes) })
+        Ok(claims.scopes()?.intersection(granted).copied().collect())
     }
 
     /// The issuer of this name, and which of them it is.
@@ -358,47 +369,6 @@ fn checks(key: &Jwk, algorithm: Algorithm) -> bool {
     let is_for_signatures = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
     let verifies = common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
     is_its_kind && is_for_signatures && verifies
-}
-
-/// Reads a token's header: how it is signed, and that it is an access token.
-fn header(token: &str) -> Result<Header, TokenError> {
-    let members = members(token).ok_or(TokenError::Malformed)?;
-    if members.get("crit").is_some() {
-        return Err(TokenError::Critical);
-    }
-    let header = decode_header(token).map_err(|_| algorithm_of(&members).map_or(TokenError::Malformed, TokenError::Algorithm))?;
-    if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
-        return Err(TokenError::Algorithm(format!("{:?}", header.alg)));
-    }
-    match header.typ.as_deref().filter(|kind| !is_access_token(kind)) {
-        None => Ok(header),
-        Some(kind) => {
-            let is_plain = |character: &char| character.is_ascii_alphanumeric() || "+-./".contains(*character);
-            Err(TokenError::Type(kind.chars().filter(is_plain).take(32).collect()))
-        }
-    }
-}
-
-/// Whether a `typ` is that of access tokens: `JWT`, or `at+jwt` of RFC 9068. `application/` may stand before it (RFC 7515, section
-/// 4.1.9).
-fn is_access_token(kind: &str) -> bool {
-    const PREFIX: &str = "application/";
-    let has_prefix = kind.get(..PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX));
-    let kind = if has_prefix { kind.get(PREFIX.len()..).unwrap_or_default() } else { kind };
-    ["JWT", "at+jwt"].iter().any(|known| kind.eq_ignore_ascii_case(known))
-}
-
-/// The members of a token's header.
-fn members(token: &str) -> Option<Value> {
-    use base64::Engine as _;
-    let json = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
-    serde_json::from_slice(&json).ok().filter(Value::is_object)
-}
-
-/// What a token says that it is signed by, where that is nothing that we know.
-fn algorithm_of(header: &Value) -> Option<String> {
-    let algorithm = header.get("alg")?.as_str()?;
-    Some(algorithm.chars().filter(char::is_ascii_alphanumeric).take(16).collect())
 }
 
 impl fmt::Debug for Verifier {
