@@ -192,6 +192,42 @@ fn check_finds_what_serve_would_refuse() {
 }
 
 #[test]
+fn check_reads_the_signing_keys_and_the_files_of_streams_as_serve_does() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    file(&folder, "a.wasm", artifacts::WRITES_METADATA);
+    let text = "listen = \"127.0.0.1:0\"\n\n[tenants.acme]\nhosts = [\"acme.example\"]\n\n[[tenants.acme.actions]]\n\
+                component = \"a.wasm\"\n\n[[tenants.acme.streams]]\nname = \"lines\"\nfile = { path = \"acme.jsonl\" }\n";
+    let config = file(&folder, "vestibule.toml", text.as_bytes());
+    let check = || vestibule(&["check", "--config", &config]);
+    let fresh = check();
+    assert_eq!((fresh.code, fresh.stderr.as_str()), (Some(0), ""), "{}", fresh.stdout);
+    assert!(!folder.path().join("state").exists(), "nothing is made");
+    for purpose in ["access", "logout"] {
+        let made = vestibule(&["keys", "rotate", "--config", &config, "--tenant", "acme", "--for", purpose]);
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+    }
+    assert_eq!(check().code, Some(0));
+    let of_access = folder.path().join("state/keys/acme.access");
+    let key = std::fs::read_dir(&of_access).unwrap().next().unwrap().unwrap().path();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(folder.path().join("state/keys/acme.logout/broken.json"), "no key").unwrap();
+    let broken = folder.path().join("state/keys/acme.logout/broken.json");
+    std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(folder.path().join("acme.jsonl"), "a shopping list").unwrap();
+    let ran = check();
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    for found in [
+        "can be read by others (mode 644)",
+        "the signing key in keys/acme.logout/broken.json can't be used",
+        "Warning tenant acme: the stream lines can't be written to ",
+        "it ends with something that is no line of JSON",
+    ] {
+        assert!(ran.stderr.contains(found), "{found:?} is not in:\n{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_secret_is_hashed_with_a_salt_of_its_own() {
     let first = vestibule_with_input(&["hash-secret"], SECRET);
     let second = vestibule_with_input(&["hash-secret"], SECRET);

@@ -1,11 +1,15 @@
 //! What keeps a server from starting, found without starting it: `vestibule check`.
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use vestibule::model::{TenantId, Timestamp};
 use vestibule_sessions::{Initiator, LogoutInitiators};
 
-use crate::config::{ClientSettings, Configuration, DatabaseSettings, KeySource, SecretsKey, StoreSettings};
+use crate::config::{ClientSettings, Configuration, DatabaseSettings, KeySource, SecretsKey, StoreSettings, StreamTarget};
+use crate::keys::{KeyFolder, Purpose};
 use crate::sealing::SealingKeys;
 use crate::server::{StartError, certificate};
-use crate::streams::plans;
+use crate::streams::{obstacle, plans};
 use crate::tenant::{TenantError, key_set, secrets};
 
 /// What [`check`] has found.
@@ -18,7 +22,7 @@ pub struct Checked {
 }
 
 /// Reads everything that a configuration refers to: variables of the environment, secrets, keys and
-/// certificates. Nothing is compiled, connected to, listened at or written.
+/// certificates, and the signing keys in the state folder. Nothing is compiled, connected to, listened at or written.
 pub async fn check(configuration: &Configuration) -> Checked {
     let mut checked = Checked::default();
     if let Some(tls) = &configuration.listen.tls {
@@ -32,7 +36,22 @@ pub async fn check(configuration: &Configuration) -> Checked {
         checked.errors.extend(SealingKeys::open(&configuration.secrets_key).err().map(StartError::Secrets));
     }
     let mut of_tenants = plans(configuration).err().unwrap_or_default();
+    match existing_keys(configuration) {
+        Ok(None) => {}
+        Ok(Some(keys)) => of_tenants.extend(configuration.tenants.keys().flat_map(|tenant| broken_keys(&keys, tenant))),
+        Err(error) => checked.errors.push(error),
+    }
     for (tenant, settings) in &configuration.tenants {
+        for stream in &settings.streams {
+            if let StreamTarget::File(file) = &stream.target
+                && let Err(reason) = obstacle(file)
+            {
+                let (name, path) = (&stream.name, file.folder.join(&file.name));
+                checked
+                    .warnings
+                    .push(format!("tenant {tenant}: the stream {name} can't be written to {}: {reason}", path.display()));
+            }
+        }
         of_tenants.extend(settings.actions.iter().filter_map(|action| secrets(tenant, action).err()));
         for issuer in &settings.issuers {
             if let KeySource::File(file) = &issuer.keys
@@ -53,6 +72,26 @@ pub async fn check(configuration: &Configuration) -> Checked {
         checked.errors.push(StartError::Tenants(of_tenants));
     }
     checked
+}
+
+/// The folder of all signing keys; none where no server has started yet.
+fn existing_keys(configuration: &Configuration) -> Result<Option<Dir>, StartError> {
+    let folder = configuration.state.join("keys");
+    match Dir::open_ambient_dir(&folder, ambient_authority()) {
+        Ok(keys) => Ok(Some(keys)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StartError::State { folder: folder.display().to_string(), reason: error.to_string() }),
+    }
+}
+
+/// Why a tenant's signing keys can't be used. None is made, and no folder.
+fn broken_keys(keys: &Dir, tenant: &TenantId) -> Vec<TenantError> {
+    let read = |purpose| match KeyFolder::existing(keys, tenant, purpose)? {
+        Some(folder) => folder.list(Timestamp::now()).map(drop),
+        None => Ok(()),
+    };
+    let errors = [Purpose::Access, Purpose::Logout].into_iter().filter_map(|purpose| read(purpose).err());
+    errors.map(|error| TenantError::Signing { tenant: tenant.clone(), error }).collect()
 }
 
 /// Whether a client has the default initiators, by which a revoked session stays alive at it.

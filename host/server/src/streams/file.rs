@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::time::Duration;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -73,6 +73,27 @@ fn append(file: &StreamFile, lines: &[String]) -> io::Result<()> {
     open.write()
 }
 
+/// What keeps a file from being written, found without writing.
+pub(crate) fn obstacle(file: &StreamFile) -> io::Result<()> {
+    let folder = Dir::open_ambient_dir(&file.folder, ambient_authority())?;
+    let about = folder.dir_metadata()?;
+    let user = rustix::process::geteuid();
+    // Of another user's folder it is not known by which group or list it may be written.
+    if about.uid() == user.as_raw() && about.mode() & 0o300 != 0o300 && !user.is_root() {
+        return Err(io::Error::other(format!("its folder can't be written to (mode {:o})", about.mode() & 0o777)));
+    }
+    let found = match folder.metadata(&file.name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    if !found.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut open = folder.open_with(&file.name, OpenOptions::new().read(true).append(true))?.into_std();
+    // What is left of a line is cut off when it is written to.
+    unwhole(&mut open).map(drop)
+}
+
 /// A file that ends with a whole line.
 struct Lines {
     file: File,
@@ -123,6 +144,15 @@ impl Lines {
 
 /// How many bytes of a file are whole lines. What was left of a line when a machine stopped is cut off: its entry is sent again.
 fn whole_lines(file: &mut File) -> io::Result<u64> {
+    let (end, length) = unwhole(file)?;
+    if end < length {
+        file.set_len(end)?;
+    }
+    Ok(end)
+}
+
+/// How many bytes of a file are whole lines, and how many it has.
+fn unwhole(file: &mut File) -> io::Result<(u64, u64)> {
     const PART: u64 = 64 << 10;
     let length = file.metadata()?.len();
     let mut end = length;
@@ -144,9 +174,8 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
         if first != *b"{" {
             return Err(io::Error::other("it ends with something that is no line of JSON, and is left as it is"));
         }
-        file.set_len(end)?;
     }
-    Ok(end)
+    Ok((end, length))
 }
 
 /// Gives the file the number 1, those before it one more, and forgets the last. A crash in between leaves a number free, which is taken
@@ -226,6 +255,25 @@ mod tests {
         let refused = append(&file(&folder, 1 << 20, 1), &[line(1)]).unwrap_err().to_string();
         assert_eq!(refused, "it ends with something that is no line of JSON, and is left as it is");
         assert_eq!(read(&folder, "log.jsonl"), "a shopping list");
+    }
+
+    #[test]
+    fn what_keeps_a_file_from_being_written_is_found_without_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, settings) = (folder.path().join("log.jsonl"), file(&folder, 100, 1));
+        obstacle(&settings).unwrap();
+        assert!(!path.exists(), "it is not made");
+        std::fs::write(&path, "{\"n\":0}\n{\"n\"").unwrap();
+        obstacle(&settings).unwrap();
+        assert_eq!(read(&folder, "log.jsonl"), "{\"n\":0}\n{\"n\"", "it is left as it is");
+        std::fs::write(&path, "a shopping list").unwrap();
+        assert!(obstacle(&settings).unwrap_err().to_string().starts_with("it ends with something that is no line of JSON"));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(obstacle(&settings).unwrap_err().to_string(), "it is no file");
+        std::fs::remove_dir(&path).unwrap();
+        let gone = StreamFile { folder: folder.path().join("gone"), ..settings };
+        assert_eq!(obstacle(&gone).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use vestibule_sessions::{Holder, StoreError};
 
 use crate::app::App;
 
+pub(crate) use file::obstacle;
 pub(crate) use plan::{Plan, plans};
 use stream::Stream;
 pub(crate) use webhook::SigningSecretError;
