@@ -313,7 +313,7 @@ impl Metrics {
             self.deployed.shelf(&app.registry().shelf().stats());
             self.workers.measure(&app.store().threads());
             self.host_panics.set(i64::try_from(app.runtime().host_panics()).unwrap_or(i64::MAX));
-            self.store.set(app.store().connections());
+            self.store.set(app.store().connections(), app.store().timed_out());
             let mut text = String::new();
             encode(&mut text, &self.registry)?;
             Ok(text)
@@ -349,14 +349,14 @@ impl StoreMetrics {
         metrics
     }
 
-    fn set(&self, stats: Option<ConnectionStats>) {
+    fn set(&self, stats: Option<ConnectionStats>, timed_out: u64) {
         let stats = stats.unwrap_or_default();
         for (gauge, value) in
             [(&self.limit, stats.limit), (&self.open, stats.open), (&self.idle, stats.idle), (&self.waiting, stats.waiting)]
         {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
-        self.timed_out.inner().store(stats.timed_out, Ordering::Relaxed);
+        self.timed_out.inner().store(timed_out, Ordering::Relaxed);
     }
 }
 

@@ -72,10 +72,10 @@ pub enum StoreError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The database has not answered in time. Its connection was closed.
-    #[error("the database {database} has not answered within {after:.1?}; the connection was closed")]
+    /// The database has not answered in time, and the call was given up. Where it has gone over a connection, that was closed.
+    #[error("the database {database} has not answered within {after:.1?}; the call was given up")]
     TimedOut {
-        /// Its host and name.
+        /// Its file, or its host and name.
         database: String,
         /// How long it was waited.
         after: Duration,

@@ -2,8 +2,10 @@
 //! The rules, once for both databases. Nothing here reads or writes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 use vestibule_model::Timestamp;
 
 use crate::client::{LogoutSettings, LogoutUrl};
@@ -220,6 +222,14 @@ pub(crate) struct Lost {
 impl Lost {
     /// Deliveries that are dropped in one transaction, at most: some 50 ms, in which others wait.
     pub(crate) const AT_ONE_TIME: usize = 2_000;
+
+    /// Time that such a transaction should have: with less left of a call, none is begun that would be broken off.
+    const TIME: Duration = Duration::from_millis(500);
+
+    /// Whether a call has time for one more transaction.
+    pub(crate) fn is_time_left(deadline: Instant) -> bool {
+        deadline.saturating_duration_since(Instant::now()) >= Self::TIME
+    }
 }
 
 /// The URLs that a client hears at no longer.

@@ -204,6 +204,9 @@ pub trait Store: Registry {
         None
     }
 
+    /// Calls, and new connections to a database, that were given up at their deadline, since the store was opened.
+    fn timed_out(&self) -> u64;
+
     /// The state of the store's own threads; empty where it has no threads.
     fn threads(&self) -> Vec<ThreadState> {
         Vec::new()
@@ -245,8 +248,6 @@ pub struct ConnectionStats {
     pub idle: usize,
     /// Calls that wait for a connection.
     pub waiting: usize,
-    /// Calls, and new connections, that were given up at their deadline, since the store was opened.
-    pub timed_out: u64,
 }
 
 /// The state of a thread of the store's own.

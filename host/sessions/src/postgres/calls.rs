@@ -129,21 +129,27 @@ impl Store for PostgresStore {
     }
 
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError> {
-        let (is_done, lost) = self.connections.attempt(false, |lease| clients::replace(lease, tenant, &client)).await?;
-        clients::unsubscribe(&self.connections, tenant, lost).await;
+        let deadline = self.connections.deadline();
+        let replace = |lease| clients::replace(lease, tenant, &client);
+        let (is_done, lost) = self.connections.attempt_until(deadline, false, replace).await?;
+        clients::unsubscribe(&self.connections, tenant, lost, deadline).await;
         Ok(is_done)
     }
 
     async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientDeleted, StoreError> {
-        let (deleted, lost) = self.connections.attempt(false, |lease| clients::delete(lease, tenant, id)).await?;
-        clients::unsubscribe(&self.connections, tenant, lost).await;
+        let deadline = self.connections.deadline();
+        let delete = |lease| clients::delete(lease, tenant, id);
+        let (deleted, lost) = self.connections.attempt_until(deadline, false, delete).await?;
+        clients::unsubscribe(&self.connections, tenant, lost, deadline).await;
         Ok(deleted)
     }
 
     async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError> {
         // What was declared already is not declared anew.
-        let lost = self.connections.attempt(true, |lease| clients::configure(lease, tenant, &clients, now)).await?;
-        clients::unsubscribe(&self.connections, tenant, lost).await;
+        let deadline = self.connections.deadline();
+        let configure = |lease| clients::configure(lease, tenant, &clients, now);
+        let lost = self.connections.attempt_until(deadline, true, configure).await?;
+        clients::unsubscribe(&self.connections, tenant, lost, deadline).await;
         Ok(())
     }
 
@@ -226,8 +232,11 @@ impl Store for PostgresStore {
 
     fn connections(&self) -> Option<ConnectionStats> {
         let Status { max_size, size, available, waiting } = self.connections.pool.status();
-        let timed_out = self.connections.deadlines.load(Ordering::Relaxed);
-        Some(ConnectionStats { limit: max_size, open: size, idle: available, waiting, timed_out })
+        Some(ConnectionStats { limit: max_size, open: size, idle: available, waiting })
+    }
+
+    fn timed_out(&self) -> u64 {
+        self.connections.deadlines.load(Ordering::Relaxed)
     }
 
     async fn close(&self) {

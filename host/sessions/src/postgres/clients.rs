@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tokio::join;
+use tokio::time::Instant;
 use tokio_postgres::Row;
 use vestibule_model::{TenantId, Timestamp};
 
@@ -229,13 +230,14 @@ async fn remove(lease: &Lease, tenant: &TenantId, kept: &ClientRow) -> Result<Ve
 }
 
 /// Drops what is pending for URLs at which clients hear no longer, in transactions of their own: a long backlog takes longer than a statement
-/// may. That the clients have changed is on disk: what an error leaves here is dropped when it is claimed.
-pub(super) async fn unsubscribe(connections: &Connections, tenant: &TenantId, lost: Vec<Lost>) {
+/// may. That the clients have changed is on disk: what an error, or the call's deadline, leaves here is dropped when it is claimed.
+pub(super) async fn unsubscribe(connections: &Connections, tenant: &TenantId, lost: Vec<Lost>, deadline: Instant) {
     let most = u64::try_from(Lost::AT_ONE_TIME).unwrap_or(u64::MAX);
     for lost in &lost {
         let mut dropped = most;
-        while dropped == most {
-            dropped = connections.attempt(true, |lease| drop_some(lease, tenant, lost)).await.unwrap_or_default();
+        while dropped == most && Lost::is_time_left(deadline) {
+            let some = |lease| drop_some(lease, tenant, lost);
+            dropped = connections.attempt_until(deadline, true, some).await.unwrap_or_default();
         }
     }
 }

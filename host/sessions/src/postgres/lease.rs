@@ -103,6 +103,11 @@ impl Connections {
         })
     }
 
+    /// When a call ends that begins now.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.call
+    }
+
     /// Why there is no connection.
     pub(super) fn not_leased(&self, error: PoolError) -> StoreError {
         let unreachable = |reason: &str| StoreError::Unreachable { database: self.name.clone(), reason: reason.to_owned() };
@@ -137,7 +142,7 @@ impl Connections {
         F: FnMut(Lease) -> A,
         A: Future<Output = Result<T, Trouble>>,
     {
-        self.attempt_until(Instant::now() + self.call, is_known_again, work).await
+        self.attempt_until(self.deadline(), is_known_again, work).await
     }
 
     /// As [`Self::attempt`], until a deadline that several calls share.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
-use super::{SqliteStore, changes, clients, deliveries, lists, login, logouts, marks, outbox, search};
+use super::{Errors, SqliteStore, changes, clients, deliveries, lists, login, logouts, marks, outbox, search};
 use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::columns;
 use crate::delivery::{
@@ -90,13 +90,14 @@ impl Store for SqliteStore {
         now: Timestamp,
         at_most: usize,
     ) -> Result<Option<EndsWritten>, StoreError> {
-        let after = after.cloned();
+        let (after, deadline) = (after.cloned(), self.deadline());
         // Most of the time there are none, and the writer isn't asked.
         let next = after.clone();
-        if !self.list(move |connection, errors| marks::is_any(connection, errors, next.as_ref())).await? {
+        if !self.read_for_worker(move |connection, errors| marks::is_any(connection, errors, next.as_ref())).await? {
             return Ok(None);
         }
-        self.write(move |connection, errors| marks::write_ends(connection, errors, after.as_ref(), now, at_most)).await
+        let write = move |connection: &_, errors: Errors<'_>| marks::write_ends(connection, errors, after.as_ref(), now, at_most);
+        self.write_until(deadline, write).await
     }
 
     async fn log_after(&self, tenant: &TenantId, after: LogPosition, take: usize) -> Result<Vec<LogEntry>, StoreError> {
@@ -150,23 +151,26 @@ impl Store for SqliteStore {
     }
 
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError> {
-        let of = tenant.clone();
-        let (is_done, lost) = self.write(move |connection, errors| clients::replace(connection, errors, &of, &client)).await?;
-        clients::unsubscribe(self, tenant, lost).await;
+        let (of, deadline) = (tenant.clone(), self.deadline());
+        let replace = move |connection: &_, errors: Errors<'_>| clients::replace(connection, errors, &of, &client);
+        let (is_done, lost) = self.write_until(deadline, replace).await?;
+        clients::unsubscribe(self, tenant, lost, deadline).await;
         Ok(is_done)
     }
 
     async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientDeleted, StoreError> {
-        let (of, id) = (tenant.clone(), id.clone());
-        let (deleted, lost) = self.write(move |connection, errors| clients::delete(connection, errors, &of, &id)).await?;
-        clients::unsubscribe(self, tenant, lost).await;
+        let (of, id, deadline) = (tenant.clone(), id.clone(), self.deadline());
+        let delete = move |connection: &_, errors: Errors<'_>| clients::delete(connection, errors, &of, &id);
+        let (deleted, lost) = self.write_until(deadline, delete).await?;
+        clients::unsubscribe(self, tenant, lost, deadline).await;
         Ok(deleted)
     }
 
     async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError> {
-        let of = tenant.clone();
-        let lost = self.write(move |connection, errors| clients::configure(connection, errors, &of, &clients, now)).await?;
-        clients::unsubscribe(self, tenant, lost).await;
+        let (of, deadline) = (tenant.clone(), self.deadline());
+        let configure = move |connection: &_, errors: Errors<'_>| clients::configure(connection, errors, &of, &clients, now);
+        let lost = self.write_until(deadline, configure).await?;
+        clients::unsubscribe(self, tenant, lost, deadline).await;
         Ok(())
     }
 
@@ -264,6 +268,10 @@ impl Store for SqliteStore {
     async fn check(&self) -> Result<(), StoreError> {
         // A transaction that holds the write lock, and writes nothing.
         self.write(|_, _| Ok(())).await
+    }
+
+    fn timed_out(&self) -> u64 {
+        self.database.given_up() + self.executions.given_up()
     }
 
     fn threads(&self) -> Vec<ThreadState> {

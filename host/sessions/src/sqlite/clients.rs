@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use tokio::time::Instant;
 use vestibule_model::{TenantId, Timestamp};
 
 use super::{Errors, SqliteStore};
@@ -210,15 +211,15 @@ fn remove(connection: &Connection, tenant: &TenantId, kept: &ClientRow) -> rusql
 }
 
 /// Drops what is pending for URLs at which clients hear no longer, in transactions of their own, so that no login waits for a long backlog.
-/// That the clients have changed is on disk: what an error leaves here is dropped when it is claimed.
-pub(super) async fn unsubscribe(store: &SqliteStore, tenant: &TenantId, lost: Vec<Lost>) {
+/// That the clients have changed is on disk: what an error, or the call's deadline, leaves here is dropped when it is claimed.
+pub(super) async fn unsubscribe(store: &SqliteStore, tenant: &TenantId, lost: Vec<Lost>, deadline: Instant) {
     for lost in lost {
         let mut dropped = Lost::AT_ONE_TIME;
-        while dropped == Lost::AT_ONE_TIME {
+        while dropped == Lost::AT_ONE_TIME && Lost::is_time_left(deadline) {
             let (tenant, lost) = (tenant.clone(), lost.clone());
             let some =
                 move |connection: &Connection, errors: Errors<'_>| drop_some(connection, &tenant, &lost).map_err(errors.sql());
-            dropped = store.write(some).await.unwrap_or_default();
+            dropped = store.write_until(deadline, some).await.unwrap_or_default();
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use tokio::time::Instant;
 
 use super::Errors;
 use super::checkpoints::Checkpoints;
+use super::deadlines::Deadlines;
 use super::open::Place;
 use super::readers::Readers;
 use super::writer::Writer;
@@ -17,6 +19,7 @@ use crate::store::ThreadState;
 pub(super) struct Database {
     writer: Writer,
     readers: Readers,
+    deadlines: Arc<Deadlines>,
     place: Arc<Place>,
 }
 
@@ -26,22 +29,42 @@ impl Database {
         let place = Arc::new(place);
         let mut connection = place.open_writer()?;
         let checkpoints = Checkpoints::start(&place, &mut connection)?;
-        let writer = Writer::start(&place, connection, checkpoints)?;
-        Ok(Self { writer, readers: Readers::open(&place)?, place })
+        let deadlines = Deadlines::of(&place);
+        let writer = Writer::start(&place, connection, checkpoints, &deadlines)?;
+        Ok(Self { writer, readers: Readers::open(&place, &deadlines)?, deadlines, place })
     }
 
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Writes with what the job owns.
-    pub(super) async fn write<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    /// When a call ends that begins now.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadlines.next()
+    }
+
+    /// Calls that were given up at their deadline.
+    pub(super) fn given_up(&self) -> u64 {
+        self.deadlines.given_up()
+    }
+
+    /// Writes with what the job owns, until a deadline that several of them share.
+    pub(super) async fn write_until<T, F>(&self, deadline: Instant, mut work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let place = Arc::clone(&self.place);
-        self.writer.run(move |connection| work(connection, Errors { place: &place })).await
+        self.writer.run(deadline, move |connection| work(connection, Errors { place: &place })).await
+    }
+
+    /// Writes with what the job owns.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.write_until(self.deadline(), work).await
     }
 
     /// Reads single rows with what the job owns.
@@ -62,6 +85,16 @@ impl Database {
     {
         let place = Arc::clone(&self.place);
         self.readers.read_for_worker(move |connection| work(connection, Errors { place: &place })).await
+    }
+
+    /// Reads a component with what the job owns.
+    pub(super) async fn read_component<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.place);
+        self.readers.read_component(move |connection| work(connection, Errors { place: &place })).await
     }
 
     /// The state of the thread that writes.

@@ -5,6 +5,7 @@ mod changes;
 mod checkpoints;
 mod clients;
 mod database;
+mod deadlines;
 mod deliveries;
 mod errors;
 mod lists;
@@ -14,10 +15,12 @@ mod lookups;
 mod marks;
 mod open;
 mod outbox;
+mod pool;
 mod readers;
 mod registry;
 mod rows;
 mod search;
+mod threaded;
 mod writer;
 
 use std::fmt;
@@ -26,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use self::database::Database;
 use self::open::Place;
@@ -34,7 +38,8 @@ use crate::error::StoreError;
 /// How a [`SqliteStore`] uses its machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqliteSettings {
-    /// Connections that look up single rows, each for some microseconds: as many as there are threads that ask.
+    /// Threads that look up single rows, each for some microseconds: as many as there are threads that ask. All but one of them look
+    /// something up at one time.
     pub readers: usize,
     /// Connections that read lists.
     pub list_readers: usize,
@@ -50,6 +55,9 @@ pub struct SqliteSettings {
     pub most_bytes: Option<u64>,
     /// How long to wait for another process that writes to the same file.
     pub busy: Duration,
+    /// How long a call may take, from its first wait to its last answer. One that takes longer is given up as [`StoreError::TimedOut`], and
+    /// never happens, or as [`StoreError::Unknown`] where the writer works on it. Opening the store has no deadline.
+    pub call: Duration,
 }
 
 impl Default for SqliteSettings {
@@ -63,6 +71,7 @@ impl Default for SqliteSettings {
             wal_bytes: 256 << 20,
             most_bytes: None,
             busy: Duration::from_secs(5),
+            call: Duration::from_millis(4_500),
         }
     }
 }
@@ -101,6 +110,20 @@ impl SqliteStore {
         F: FnMut(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         self.database.write(work).await
+    }
+
+    /// When a call ends that begins now.
+    fn deadline(&self) -> Instant {
+        self.database.deadline()
+    }
+
+    /// Writes with what the job owns, until a deadline that several of them share.
+    async fn write_until<T, F>(&self, deadline: Instant, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&rusqlite::Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.database.write_until(deadline, work).await
     }
 
     /// Reads single rows with what the job owns.

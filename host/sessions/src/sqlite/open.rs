@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::SqliteSettings;
 use super::errors::store_error;
-use super::readers::WORKER_READERS;
+use super::readers::{COMPONENT_READERS, WORKER_READERS};
 use crate::error::StoreError;
 use crate::migrations::{Applied, Migration, missing};
 
@@ -33,6 +33,10 @@ const EXECUTIONS_CACHE_BYTES: usize = 4 << 20;
 /// How long somebody who waits for another process's lock sleeps between two looks. SQLite's own waiter sleeps longer with every look, up
 /// to 100 ms, and would never meet the moment between two batches of a writer that has always more to do.
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
+
+/// How long a lookup waits for another process's lock: it reads on a thread that has others to serve. No process that works holds one that
+/// readers wait for.
+const LOOKUP_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Statements that a connection keeps prepared: more than this crate has.
 const STATEMENTS: usize = 192;
@@ -87,7 +91,7 @@ impl Place {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
             _ => self.unreachable(error),
         })?;
-        let mut connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE, self.settings.busy)?;
         // SQLite opens a file that can't be written to for reading, and says nothing of it before the first change.
         if connection.is_readonly(MAIN_DB).map_err(|error| self.error(&error))? {
             return Err(StoreError::ReadOnly { reason: format!("{} can be read alone", self.name()) });
@@ -99,8 +103,17 @@ impl Place {
 
     /// A connection that reads alone.
     pub(super) fn open_reader(&self) -> Result<Connection, StoreError> {
-        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let readers = self.settings.readers + self.settings.list_readers + WORKER_READERS;
+        self.open_patient_reader(self.settings.busy)
+    }
+
+    /// A connection that reads alone, and hardly waits for a lock.
+    pub(super) fn open_lookup_reader(&self) -> Result<Connection, StoreError> {
+        self.open_patient_reader(self.settings.busy.min(LOOKUP_PATIENCE))
+    }
+
+    fn open_patient_reader(&self, patience: Duration) -> Result<Connection, StoreError> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY, patience)?;
+        let readers = self.settings.readers + self.settings.list_readers + WORKER_READERS + COMPONENT_READERS;
         let cache = self.settings.cache_bytes / (readers + 1).max(1);
         set_cache(&connection, cache).map_err(|error| self.error(&error))?;
         Ok(connection)
@@ -108,16 +121,15 @@ impl Place {
 
     /// A connection that copies the write-ahead log into the database.
     pub(super) fn open_checkpointer(&self) -> Result<Connection, StoreError> {
-        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE, self.settings.busy)?;
         connection.pragma_update(None, "synchronous", self.synchronous).map_err(|error| self.error(&error))?;
         Ok(connection)
     }
 
-    fn connect(&self, access: OpenFlags) -> Result<Connection, StoreError> {
+    fn connect(&self, access: OpenFlags, patience: Duration) -> Result<Connection, StoreError> {
         // A connection is never used by two threads at one time, so it needs no lock of its own.
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&self.path, flags).map_err(|error| self.error(&error))?;
-        let patience = self.settings.busy;
         let mut since = Instant::now();
         let wait = move |looks: i32| {
             if looks == 0 {

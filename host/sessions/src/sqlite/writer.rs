@@ -1,16 +1,18 @@
 //! The one thread that writes. Whatever has come while the last commit was on its way to the disk is the next commit: one sync for all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use super::checkpoints::Checkpoints;
+use super::deadlines::Deadlines;
 use super::errors::commit_error;
 use super::open::Place;
 use crate::error::StoreError;
@@ -21,6 +23,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Something that is to be written, in two steps: first inside the open transaction, and when that has been committed, its answer.
 trait Job: Send {
+    /// Whether it is the thread's from now on. Otherwise its caller has given it up, and it never happens.
+    fn begin(&self) -> bool;
+
     /// Writes. It is called again, in another transaction, where this one was taken back.
     fn write(&mut self, connection: &Connection) -> Result<(), StoreError>;
 
@@ -28,8 +33,29 @@ trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
+/// A job belongs to who takes it first: the thread, which begins it, or its caller, who gives it up.
+#[derive(Clone, Debug, Default)]
+struct Turn(Arc<AtomicBool>);
+
+impl Turn {
+    /// Whether this was first.
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// Who waits for a job. When it is dropped, a job that has not begun never does.
+struct Caller(Turn);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.take();
+    }
+}
+
 struct Asked<T, F> {
     work: F,
+    turn: Turn,
     /// It is not run again after a panic: what it owns may be half changed.
     has_panicked: bool,
     health: Arc<Health>,
@@ -42,6 +68,10 @@ where
     T: Send,
     F: FnMut(&Connection) -> Result<T, StoreError> + Send,
 {
+    fn begin(&self) -> bool {
+        self.turn.take()
+    }
+
     fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let panicked = || StoreError::Failed { reason: "a job of the writer has panicked".into() };
         if self.has_panicked {
@@ -71,13 +101,13 @@ where
 struct Health {
     panics: AtomicU64,
     /// Since when its work has not ended well; none where it has.
-    since: Mutex<Option<Instant>>,
+    since: Mutex<Option<std::time::Instant>>,
 }
 
 impl Health {
     /// A batch begins, or the thread has ended.
     fn begins(&self) {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+        self.since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(std::time::Instant::now);
     }
 
     /// A batch was committed.
@@ -93,12 +123,18 @@ pub(super) struct Writer {
     jobs: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     place: Arc<Place>,
+    deadlines: Arc<Deadlines>,
     health: Arc<Health>,
 }
 
 impl Writer {
     /// Starts the thread, on a connection that is ready.
-    pub(super) fn start(place: &Arc<Place>, connection: Connection, checkpoints: Checkpoints) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        place: &Arc<Place>,
+        connection: Connection,
+        checkpoints: Checkpoints,
+        deadlines: &Arc<Deadlines>,
+    ) -> Result<Self, StoreError> {
         let (sender, jobs) = sync_channel(place.settings.queue.max(1));
         let health = Arc::new(Health::default());
         let most = place.settings.batch.max(1);
@@ -107,7 +143,8 @@ impl Writer {
             .name("vestibule-writes".into())
             .spawn(move || batches.run(&jobs))
             .map_err(|error| StoreError::Failed { reason: error.to_string() })?;
-        Ok(Self { jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), place: Arc::clone(place), health })
+        let (jobs, thread) = (Mutex::new(Some(sender)), Mutex::new(Some(thread)));
+        Ok(Self { jobs, thread, place: Arc::clone(place), deadlines: Arc::clone(deadlines), health })
     }
 
     /// How the thread does.
@@ -117,16 +154,22 @@ impl Writer {
         ThreadState { name, age, panics: self.health.panics.load(Ordering::Relaxed) }
     }
 
-    /// Runs this inside a transaction. When it returns `Ok`, what was written is on disk.
-    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// Runs this inside a transaction. When it returns `Ok`, what was written is on disk. At the deadline it is given up: what has not
+    /// begun by then, or when the caller is gone, never happens.
+    pub(super) async fn run<T, F>(&self, deadline: Instant, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let health = Arc::clone(&self.health);
-        self.send(Box::new(Asked { work, has_panicked: false, health, done: None, answer }))?;
-        answered.await.unwrap_or_else(|_| Err(self.unanswered())).map(|(done, _)| done)
+        let (turn, health) = (Turn::default(), Arc::clone(&self.health));
+        let caller = Caller(turn.clone());
+        self.send(Box::new(Asked { work, turn, has_panicked: false, health, done: None, answer }))?;
+        match timeout_at(deadline, answered).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(self.unanswered())).map(|(done, _)| done),
+            Err(_) if caller.0.take() => Err(self.deadlines.not_done()),
+            Err(_) => Err(self.deadlines.in_doubt()),
+        }
     }
 
     /// A job was dropped without an answer: by the end of the store, or by a panic that was none of a job's own.
@@ -201,7 +244,7 @@ impl Batches {
         let committed = match self.begin() {
             // Where no transaction can begin, another wait for one would be as long.
             Err(error) => Err(error),
-            Ok(()) => match self.write(batch) {
+            Ok(()) => match self.begin_and_write(batch) {
                 Err(_) if batch.len() > 1 => return self.commit_apart(batch),
                 written => {
                     if written.as_ref().is_err_and(|error| !matches!(error, StoreError::Full | StoreError::ReadOnly { .. })) {
@@ -256,6 +299,12 @@ impl Batches {
         self.execute("BEGIN IMMEDIATE").map_err(|error| self.place.error(&error))
     }
 
+    /// Writes in the open transaction what was not given up while it was waited for, or takes all back.
+    fn begin_and_write(&self, batch: &mut Vec<Box<dyn Job>>) -> Result<(), StoreError> {
+        batch.retain(|job| job.begin());
+        self.write(batch)
+    }
+
     /// Writes these in the open transaction, or takes it back.
     fn write(&self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         let written = jobs.iter_mut().try_for_each(|job| job.write(&self.connection));
@@ -293,16 +342,23 @@ mod tests {
     use super::*;
     use crate::sqlite::SqliteSettings;
 
+    /// Longer than any test.
+    const LONG: Duration = Duration::from_secs(600);
+
     fn writer(folder: &tempfile::TempDir) -> Writer {
         let place = Arc::new(Place::of_sessions(&folder.path().join("store.db"), SqliteSettings::default()));
         let mut connection = place.open_writer().unwrap();
         connection.execute_batch("CREATE TABLE numbers (number INTEGER)").unwrap();
         let checkpoints = Checkpoints::start(&place, &mut connection).unwrap();
-        Writer::start(&place, connection, checkpoints).unwrap()
+        Writer::start(&place, connection, checkpoints, &Deadlines::of(&place)).unwrap()
     }
 
     async fn add(writer: &Writer, number: i64) -> Result<usize, StoreError> {
-        writer.run(move |connection| Ok(connection.execute("INSERT INTO numbers VALUES (?1)", [number]).unwrap())).await
+        writer
+            .run(Instant::now() + LONG, move |connection| {
+                Ok(connection.execute("INSERT INTO numbers VALUES (?1)", [number]).unwrap())
+            })
+            .await
     }
 
     async fn numbers(writer: &Writer) -> Vec<i64> {
@@ -310,7 +366,7 @@ mod tests {
             let mut select = connection.prepare("SELECT number FROM numbers ORDER BY number").unwrap();
             Ok(select.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect())
         };
-        writer.run(read).await.unwrap()
+        writer.run(Instant::now() + LONG, read).await.unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -319,18 +375,22 @@ mod tests {
         let writer = writer(&folder);
         // The first one holds the thread until the others are in the queue: they are one batch.
         let (go, gone) = std::sync::mpsc::channel::<()>();
-        let gone = Mutex::new(gone);
-        let holding = writer.run(move |_| Ok(gone.lock().unwrap().recv().is_ok()));
-        let panicking = writer.run(|connection: &Connection| -> Result<(), StoreError> {
-            connection.execute("INSERT INTO numbers VALUES (13)", ()).unwrap();
-            panic!("as a fault of ours would")
+        let (begins, begun) = oneshot::channel();
+        let (gone, mut begins) = (Mutex::new(gone), Some(begins));
+        let holding = writer.run(Instant::now() + LONG, move |_| {
+            begins.take().unwrap().send(()).unwrap();
+            Ok(gone.lock().unwrap().recv().is_ok())
         });
-        // The sender is dropped: where the panic takes the whole batch back, the first one runs again.
-        let letting_go = async move {
-            tokio::task::yield_now().await;
-            go.send(()).unwrap();
+        let others = async {
+            begun.await.unwrap();
+            let panicking = writer.run(Instant::now() + LONG, |connection: &Connection| -> Result<(), StoreError> {
+                connection.execute("INSERT INTO numbers VALUES (13)", ()).unwrap();
+                panic!("as a fault of ours would")
+            });
+            let letting_go = async { go.send(()).unwrap() };
+            tokio::join!(biased; add(&writer, 1), panicking, add(&writer, 2), letting_go)
         };
-        let (_, first, panicked, last, ()) = tokio::join!(holding, add(&writer, 1), panicking, add(&writer, 2), letting_go);
+        let (_, (first, panicked, last, ())) = tokio::join!(holding, others);
         assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
         assert!(matches!(panicked, Err(StoreError::Failed { .. })), "{panicked:?}");
         add(&writer, 3).await.unwrap();
@@ -346,7 +406,7 @@ mod tests {
         let writer = writer(&folder);
         let (go, gone) = std::sync::mpsc::channel::<()>();
         let gone = Mutex::new(gone);
-        let holding = writer.run(move |_| Ok(gone.lock().unwrap().recv().is_ok()));
+        let holding = writer.run(Instant::now() + LONG, move |_| Ok(gone.lock().unwrap().recv().is_ok()));
         let looking = async {
             while writer.state("sqlite_writer").age.is_zero() {
                 tokio::task::yield_now().await;
@@ -357,6 +417,42 @@ mod tests {
         assert!(held.unwrap());
         numbers(&writer).await;
         assert_eq!(writer.state("sqlite_writer").age, Duration::ZERO);
+        writer.close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_given_up_before_it_has_begun_never_happens_and_what_has_begun_is_in_doubt() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Arc::new(writer(&folder));
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let (begins, begun) = oneshot::channel();
+        let (gone, mut begins) = (Mutex::new(gone), Some(begins));
+        let holding = move |connection: &Connection| {
+            begins.take().unwrap().send(()).unwrap();
+            gone.lock().unwrap().recv().unwrap();
+            Ok(connection.execute("INSERT INTO numbers VALUES (1)", ()).unwrap())
+        };
+        let held = {
+            let writer = Arc::clone(&writer);
+            tokio::spawn(async move { writer.run(Instant::now() + Duration::from_millis(100), holding).await })
+        };
+        begun.await.unwrap();
+        let insert = |number: i64| {
+            move |connection: &Connection| Ok(connection.execute("INSERT INTO numbers VALUES (?1)", [number]).unwrap())
+        };
+        let late = writer.run(Instant::now() + Duration::from_millis(100), insert(2)).await;
+        assert!(matches!(late, Err(StoreError::TimedOut { .. })), "{late:?}");
+        let doubt = held.await.unwrap();
+        assert!(matches!(doubt, Err(StoreError::Unknown { .. })), "{doubt:?}");
+        tokio::select! {
+            biased;
+            done = writer.run(Instant::now() + LONG, insert(3)) => panic!("the thread is at work: {done:?}"),
+            () = std::future::ready(()) => {}
+        }
+        go.send(()).unwrap();
+        add(&writer, 4).await.unwrap();
+        assert_eq!(numbers(&writer).await, [1, 4], "what was in doubt has happened, this time");
+        assert_eq!(writer.deadlines.given_up(), 2);
         writer.close().await;
     }
 }

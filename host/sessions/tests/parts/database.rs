@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use vestibule_sessions::{Pooler, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
@@ -51,12 +52,27 @@ impl Database {
         self.try_open().await.unwrap()
     }
 
+    /// A store on the same database whose calls may take so long.
+    pub(crate) async fn open_for(&self, call: Duration) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(folder) => {
+                let settings = SqliteSettings { call, ..SqliteSettings::default() };
+                Arc::new(SqliteStore::open(file(folder), settings).unwrap())
+            }
+            Self::Postgres { url, .. } => {
+                let settings = PostgresSettings { call, ..PostgresSettings::default() };
+                Arc::new(PostgresStore::connect(url, settings).await.unwrap())
+            }
+            Self::Pooled { .. } => panic!("no test asks for it"),
+        }
+    }
+
     /// Runs statements that the store would not.
     pub(crate) async fn execute(&self, sql: &str) {
         match self {
             Self::Sqlite(folder) => {
                 let connection = rusqlite::Connection::open(file(folder)).unwrap();
-                connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+                connection.busy_timeout(Duration::from_secs(10)).unwrap();
                 connection.execute_batch(sql).unwrap();
             }
             Self::Postgres { cluster, url } => {

@@ -48,6 +48,7 @@ mod endings;
 mod faults_of_files;
 mod faults_of_servers;
 mod listening;
+mod locked_files;
 mod log;
 mod logins;
 mod many_at_once;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vestibule_sessions::{
     AttemptResult, Client, ClientDeleted, DeliveryState, Initiator, LogoutInitiators, LogoutSettings, ReceiverShare,
@@ -22,6 +23,7 @@ on_both! {
     ends_and_unsubscribing_at_once_leave_nothing_to_send,
     what_nobody_can_read_of_a_client_keeps_its_deliveries,
     a_long_backlog_is_dropped_part_by_part_after_its_client_and_what_is_left_when_it_is_claimed,
+    a_client_that_hears_no_longer_is_not_kept_waiting_for_a_backlog_beyond_its_call,
 }
 
 const SHOP: &str = "https://shop.example/out";
@@ -234,4 +236,32 @@ async fn a_long_backlog_is_dropped_part_by_part_after_its_client_and_what_is_lef
         let claims = store.claim_deliveries(std::slice::from_ref(&share), at(10_000), at(20_000)).await.unwrap();
         assert_eq!((claims.claimed.len(), claims.set_aside, pending().await), (0, set_aside, left));
     }
+}
+
+async fn a_client_that_hears_no_longer_is_not_kept_waiting_for_a_backlog_beyond_its_call(database: &Database) {
+    let store = database.open().await;
+    let pending = || async { store.delivery_backlog().await.unwrap().pending };
+    // No time for any of it: a part of the backlog is not begun with less than half a second left.
+    let hasty = database.open_for(Duration::from_millis(450)).await;
+    let acme = tenant("acme");
+    for (round, name) in ["shop", "wiki", "blog"].into_iter().enumerate() {
+        subscribe(&*store, name, &[SHOP]).await;
+        end_one(&*store, &format!("s{round}"), &[name], at(1)).await;
+        match round {
+            0 => while hasty.delete_client(&acme, &client_id(name)).await.is_err() {},
+            1 => {
+                let deaf = Client { logout: None, ..kept(&*store, name).await.unwrap() };
+                while hasty.replace_client(&acme, deaf.clone()).await.is_err() {}
+            }
+            _ => {
+                // The configuration takes it over, and declares no logout.
+                while hasty.configure_clients(&acme, vec![client(name, None)], at(2)).await.is_err() {}
+            }
+        }
+        assert_eq!(pending().await, 1, "what there is no time for is left: {name}");
+        assert!(claim(&*store, 10, at(10), at(20)).await.is_empty());
+        assert_eq!(pending().await, 0, "it is dropped when it is claimed: {name}");
+    }
+    store.close().await;
+    hasty.close().await;
 }

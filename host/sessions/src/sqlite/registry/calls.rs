@@ -136,8 +136,8 @@ impl Registry for SqliteStore {
 
     async fn component(&self, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, StoreError> {
         let (tenant, digest) = (tenant.clone(), *digest);
-        // It is one row, and can be of many megabytes.
-        self.list(move |connection, errors| components::component(connection, errors, &tenant, &digest)).await
+        // It is one row, and can be of many megabytes: neither a list nor background work waits for it, nor it for them.
+        self.database.read_component(move |connection, errors| components::component(connection, errors, &tenant, &digest)).await
     }
 
     async fn deploy_draft(
@@ -238,7 +238,7 @@ impl Registry for SqliteStore {
 
     async fn sealed_secrets(&self, not_by: &str, take: usize) -> Result<Vec<(TenantId, ActionUid, SealedSecret)>, StoreError> {
         let not_by = not_by.to_owned();
-        self.list(move |connection, errors| secrets::sealed_secrets(connection, errors, &not_by, take)).await
+        self.read_for_worker(move |connection, errors| secrets::sealed_secrets(connection, errors, &not_by, take)).await
     }
 
     async fn reseal(
