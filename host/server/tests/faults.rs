@@ -258,6 +258,35 @@ async fn metrics_say_how_near_the_database_is_to_its_limits() {
     running.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_another_process_has_locked_costs_requests_an_error_and_is_used_again() {
+    let running = start().await;
+    running.login(&event("sess_1", "txn_1")).await;
+    let other = rusqlite::Connection::open(running.folder.path().join("state/vestibule.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let login = |id: &str| running.answer(running.request(Method::POST, "/v1/post-login").json(&event(id, id)));
+    let session = |method| running.answer(running.request(method, "/api/v2/sessions/sess_1"));
+    let requests = async { tokio::join!(login("sess_3"), login("sess_4"), session(Method::DELETE), session(Method::GET)) };
+    let answers = tokio::time::timeout(std::time::Duration::from_secs(60), requests).await;
+    let (one, another, end, read) = answers.expect("each request should be answered");
+    for (status, body) in [one, another, end] {
+        assert_eq!((status, &body["errorCode"]), (503, &json!("store_unavailable")), "{body}");
+    }
+    assert_eq!(read.0, 200, "{}", read.1);
+    drop(other);
+    let heals = async { while login("sess_2").await.0 != 200 {} };
+    tokio::time::timeout(std::time::Duration::from_secs(60), heals).await.expect("it should answer again");
+    for given_up in ["sess_3", "sess_4"] {
+        let kept = running.answer(running.request(Method::GET, &format!("/api/v2/sessions/{given_up}"))).await;
+        assert_eq!(kept.0, 404, "{}", kept.1);
+    }
+    assert_eq!(session(Method::GET).await.0, 200, "its end was given up");
+    let metrics = running.client.get(format!("{}/metrics", running.origin)).send().await.unwrap().text().await.unwrap();
+    let timeouts = metrics.lines().find_map(|line| line.strip_prefix("vestibule_store_timeouts_total ")).unwrap();
+    assert!(timeouts.parse::<u64>().unwrap() > 0, "{metrics}");
+    running.stop().await;
+}
+
 fn on_postgres(cluster: &Cluster, url: &str) -> String {
     let file = cluster.folder().join("url");
     std::fs::write(&file, url).unwrap();
