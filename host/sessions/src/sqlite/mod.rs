@@ -171,3 +171,47 @@ impl<'a> Errors<'a> {
         move |error| self.place.error(&error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use vestibule_model::{ComponentDigest, Timestamp};
+
+    use super::*;
+    use crate::registry::Registry as _;
+    use crate::store::Store as _;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn ends_secrets_of_other_keys_and_components_wait_for_no_lists() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = SqliteSettings { call: Duration::from_secs(10), ..SqliteSettings::default() };
+        let lists = settings.list_readers;
+        let store = Arc::new(SqliteStore::open(folder.path().join("store.db"), settings).unwrap());
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let (begins, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let gone = Arc::new(Mutex::new(gone));
+        let listing: Vec<_> = (0..lists)
+            .map(|_| {
+                let (store, gone, begins) = (Arc::clone(&store), Arc::clone(&gone), begins.clone());
+                let list = move |_: &rusqlite::Connection, _: Errors<'_>| {
+                    begins.send(()).unwrap();
+                    gone.lock().unwrap().recv().unwrap();
+                    Ok(())
+                };
+                tokio::spawn(async move { store.list(list).await })
+            })
+            .collect();
+        for _ in 0..lists {
+            begun.recv().await.unwrap();
+        }
+        assert_eq!(store.write_ends(None, Timestamp::from_millis(1), 10).await.unwrap(), None);
+        assert_eq!(store.sealed_secrets("key", 10).await.unwrap(), []);
+        assert_eq!(store.component(&"acme".parse().unwrap(), &ComponentDigest::of(b"none")).await.unwrap(), None);
+        for list in listing {
+            go.send(()).unwrap();
+            list.await.unwrap().unwrap();
+        }
+        store.close().await;
+    }
+}
