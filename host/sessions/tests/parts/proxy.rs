@@ -40,6 +40,7 @@ impl Proxy {
         let (its_rules, all) = (Arc::clone(&rules), Arc::clone(&silent));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                client.set_nodelay(true).unwrap();
                 let Ok(server) = UnixStream::connect(&server).await else { continue };
                 let is_silent = Arc::<AtomicBool>::default();
                 all.lock().unwrap().push(Arc::clone(&is_silent));
