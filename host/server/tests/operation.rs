@@ -149,6 +149,7 @@ async fn metrics_have_the_age_of_each_workers_last_good_pass() {
         "keys",
         "sqlite_writer",
         "sqlite_execution_writer",
+        "sqlite_component_writer",
     ] {
         for name in ["vestibule_worker_last_good_pass_age_seconds", "vestibule_worker_panics"] {
             let line = format!("{name}{{worker=\"{worker}\"}} ");

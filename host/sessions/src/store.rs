@@ -192,8 +192,9 @@ pub trait Store: Registry {
     /// Gives back a stream, where it is this server's.
     async fn stream_release(&self, tenant: &TenantId, name: &str, holder: Holder) -> Result<(), StoreError>;
 
-    /// Ends sessions whose time is over, and forgets what has been kept for long enough: so many rows of each at most, so that nobody
-    /// waits for it for long. To be called again for as long as there is more.
+    /// Ends sessions whose time is over, forgets what has been kept for long enough, and removes the bytes of components that nothing
+    /// names any more: so many rows of each at most, and so many bytes, in a transaction for each kind, so that nobody waits for it for
+    /// long. To be called again for as long as there is more.
     async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError>;
 
     /// Whether the database answers, and takes transactions that write. Nothing is written. A full disk isn't found by this.
@@ -236,6 +237,23 @@ pub struct EndsWritten {
 
 /// How long a mark is looked after when the ends are written: a login that had begun before it may still create a session.
 pub(crate) const MARK_GRACE_MILLIS: i64 = 60_000;
+
+/// Bytes that one transaction of a sweep forgets at most, of rows that were kept for long enough: a few milliseconds.
+pub(crate) const SWEPT_BYTES: i64 = 4 << 20;
+
+/// Bytes of components that one sweep removes at most, each component in a transaction of its own.
+pub(crate) const REMOVED_BYTES: i64 = 64 << 20;
+
+/// How many come before these bytes are used up: one at least, where there is one.
+pub(crate) fn fitting(sizes: impl IntoIterator<Item = i64>, most: i64) -> usize {
+    let mut bytes = None;
+    let fits = |size: &i64| {
+        let sum = bytes.map_or(*size, |bytes: i64| bytes.saturating_add(*size));
+        let is_first = bytes.replace(sum).is_none();
+        is_first || sum <= most
+    };
+    sizes.into_iter().take_while(fits).count()
+}
 
 /// Connections to a database, and who waits for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -307,4 +325,18 @@ pub struct Swept {
     pub forgotten: u64,
     /// There is more to do.
     pub is_more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitting;
+
+    #[test]
+    fn rows_fit_until_their_bytes_are_used_up_and_the_first_always_does() {
+        assert_eq!(fitting([], 10), 0);
+        assert_eq!(fitting([11, 1], 10), 1);
+        assert_eq!(fitting([5, 5, 1], 10), 2);
+        assert_eq!(fitting([0, 0, 10, 1], 10), 3);
+        assert_eq!(fitting([0, 11], 10), 1);
+    }
 }

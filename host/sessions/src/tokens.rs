@@ -122,6 +122,11 @@ impl fmt::Display for Holder {
     }
 }
 
+/// What the bytes of one upload are called in the file of components.
+pub(crate) fn upload() -> Result<String, StoreError> {
+    random().map(|number| format!("{number:032x}"))
+}
+
 fn random() -> Result<u128, StoreError> {
     let mut bytes = [0; 16];
     match getrandom::fill(&mut bytes) {

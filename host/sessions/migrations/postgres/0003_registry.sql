@@ -62,14 +62,19 @@ CREATE INDEX actions_by_draft ON actions (tenant, draft_digest) WHERE draft_dige
 -- What is to be built, of all tenants.
 CREATE INDEX actions_unbuilt ON actions (draft_updated_at) WHERE draft_status IN ('pending', 'building');
 
--- Components, each once in its tenant, for as long as a draft or a version names it.
+-- Components, each once in its tenant.
 CREATE TABLE components (
     tenant BYTEA NOT NULL,
     -- SHA-256 of its bytes.
     digest BYTEA NOT NULL,
     bytes BYTEA NOT NULL,
+    -- Whether a draft or a version names it. What none names is not there for anybody, and is removed by the sweep.
+    is_kept BOOLEAN NOT NULL,
     PRIMARY KEY (tenant, digest)
 );
+
+-- The sweep, of all tenants.
+CREATE INDEX components_not_kept ON components (tenant, digest) WHERE NOT is_kept;
 
 -- Components that were deployed once.
 CREATE TABLE versions (

@@ -1,5 +1,5 @@
 -- Deployed Actions: what tenants have uploaded, and what of it runs at their logins. Every key begins with the tenant.
--- What became of each run is in a file of its own.
+-- What became of each run is in a file of its own, and so are the bytes of components.
 
 -- Actions, each with the component that was uploaded last.
 CREATE TABLE actions (
@@ -10,7 +10,7 @@ CREATE TABLE actions (
     trigger_id TEXT NOT NULL,
     -- Its configuration, the origins that it may reach, its limits.
     settings TEXT NOT NULL,
-    -- The draft's bytes, in `components`; none where there was no draft yet.
+    -- The draft's bytes, see `components`; none where there was no draft yet.
     draft_digest TEXT,
     draft_size INTEGER,
     -- 'pending', 'building', 'built' or 'failed'.
@@ -43,16 +43,29 @@ CREATE INDEX actions_by_digest ON actions (tenant, draft_digest) WHERE draft_dig
 -- Drafts that are to be built, of all tenants, the oldest first.
 CREATE INDEX actions_unbuilt ON actions (draft_updated_at) WHERE draft_status IN ('pending', 'building');
 
--- Bytes, once for each tenant, for as long as a draft or a version names them.
+-- The bytes of components, which are in a file of their own under the name `id`. A row is here before its bytes are written there, and for
+-- as long as they are.
 CREATE TABLE components (
-    number INTEGER PRIMARY KEY,
     tenant TEXT NOT NULL,
     -- Their SHA-256.
     digest TEXT NOT NULL,
-    bytes BLOB NOT NULL
-) STRICT;
+    -- Of one upload: none is given twice.
+    id TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    -- 'arriving' until they are on the disk, 'kept' for as long as a draft or a version names them, then 'gone' until they are removed.
+    state TEXT NOT NULL,
+    -- When their upload began.
+    since INTEGER NOT NULL,
+    PRIMARY KEY (tenant, digest, id)
+) STRICT, WITHOUT ROWID;
 
-CREATE UNIQUE INDEX components_by_digest ON components (tenant, digest);
+-- Those that a draft or a version can name: of equal bytes of a tenant one.
+CREATE UNIQUE INDEX components_kept ON components (tenant, digest) WHERE state = 'kept';
+
+CREATE UNIQUE INDEX components_by_id ON components (id);
+
+-- The sweep, of all tenants.
+CREATE INDEX components_not_kept ON components (since) WHERE state <> 'kept';
 
 -- Components that were deployed. None of them changes.
 CREATE TABLE versions (

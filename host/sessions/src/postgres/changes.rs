@@ -10,28 +10,55 @@ use super::lists;
 use super::login::bytes;
 use super::parameters::Parameter;
 use super::rows::{self, BytesRow};
-use super::{logouts, marks};
+use super::{logouts, marks, registry};
 use crate::columns::{self, SessionRow, millis};
 use crate::error::StoreError;
 use crate::merge;
 use crate::session::Session;
-use crate::store::{Retention, Swept};
+use crate::store::{Retention, SWEPT_BYTES, Swept};
 
-const FORGET_ENDED: &str = "WITH old AS MATERIALIZED (SELECT tenant, id FROM sessions \
-     WHERE ended_at IS NOT NULL AND ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-     DELETE FROM sessions USING old WHERE sessions.tenant = old.tenant AND sessions.id = old.id";
+/// Forgets the oldest rows, as many as there is room for by number ($2) and by bytes ($3), one at least. Each row that comes back says how
+/// many were looked at.
+macro_rules! forget {
+    ($table:literal, $bytes:literal, $time:literal) => {
+        concat!(
+            "WITH found AS MATERIALIZED (SELECT tenant, id, ",
+            $time,
+            " AS since, (",
+            $bytes,
+            ")::bigint AS bytes FROM ",
+            $table,
+            " WHERE ",
+            $time,
+            " IS NOT NULL AND ",
+            $time,
+            " < $1 ORDER BY ",
+            $time,
+            " LIMIT $2 FOR UPDATE SKIP LOCKED), \
+             gone AS MATERIALIZED (SELECT tenant, id, since, bytes, count(*) OVER () AS found, \
+             (sum(bytes) OVER (ORDER BY since, tenant, id))::bigint AS up_to FROM found) DELETE FROM ",
+            $table,
+            " USING gone WHERE (gone.up_to = gone.bytes OR gone.up_to <= $3) AND ",
+            $table,
+            ".tenant = gone.tenant AND ",
+            $table,
+            ".",
+            $time,
+            " = gone.since AND ",
+            $table,
+            ".id = gone.id RETURNING gone.found"
+        )
+    };
+}
 
-const FORGET_TRANSACTIONS: &str = "WITH old AS MATERIALIZED (SELECT tenant, id FROM transactions \
-     WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-     DELETE FROM transactions USING old WHERE transactions.tenant = old.tenant AND transactions.id = old.id";
-
-const FORGET_LOG: &str = "WITH old AS MATERIALIZED (SELECT tenant, date, id FROM log \
-     WHERE date < $1 ORDER BY date LIMIT $2 FOR UPDATE SKIP LOCKED) \
-     DELETE FROM log USING old WHERE log.tenant = old.tenant AND log.date = old.date AND log.id = old.id";
-
-const FORGET_DELIVERIES: &str = "WITH old AS MATERIALIZED (SELECT tenant, id FROM deliveries \
-     WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-     DELETE FROM deliveries USING old WHERE deliveries.tenant = old.tenant AND deliveries.id = old.id";
+const FORGET_ENDED: &str = forget!(
+    "sessions",
+    "octet_length(device) + octet_length(clients) + octet_length(methods) + octet_length(metadata)",
+    "ended_at"
+);
+const FORGET_TRANSACTIONS: &str = forget!("transactions", "octet_length(answer)", "at");
+const FORGET_LOG: &str = forget!("log", "octet_length(body)", "date");
+const FORGET_DELIVERIES: &str = forget!("deliveries", "octet_length(url) + coalesce(octet_length(metadata), 0)", "finished_at");
 
 /// One attempt.
 pub(super) async fn replace_metadata(
@@ -63,7 +90,7 @@ pub(super) async fn replace_metadata(
     Ok(Some(session))
 }
 
-/// Seven transactions, so that none holds many rows for long.
+/// A transaction for each kind, so that none holds many rows for long.
 pub(super) async fn sweep(
     connections: &Connections,
     now: Timestamp,
@@ -73,7 +100,6 @@ pub(super) async fn sweep(
     let limit = columns::rows(at_most);
     // Nobody asks how many: a row that was swept in an attempt whose answer was lost has been swept.
     let (expired, is_more) = connections.attempt(true, |lease| logouts::expire(lease, now, at_most)).await?;
-    let most = u64::try_from(at_most).unwrap_or(u64::MAX);
     let mut swept = Swept { expired, forgotten: 0, is_more };
     marks::sweep(connections, millis(now), millis(keep.ended_since), limit).await?;
     let tables = [
@@ -84,10 +110,18 @@ pub(super) async fn sweep(
     ];
     for (statement, since) in tables {
         let since = millis(since);
-        let forgotten = connections.attempt(true, |lease| change(lease, statement, [&since as Parameter<'_>, &limit])).await?;
-        swept.forgotten += forgotten;
-        swept.is_more |= forgotten >= most;
+        let parameters: [Parameter<'_>; 3] = [&since, &limit, &SWEPT_BYTES];
+        let forgotten = connections.attempt(true, |lease| change_and_return(lease, statement, parameters)).await?;
+        let found: i64 = match forgotten.first() {
+            Some(row) => row.try_get(0).map_err(|error| StoreError::Failed { reason: error.to_string() })?,
+            None => 0,
+        };
+        swept.forgotten += forgotten.len() as u64;
+        swept.is_more |= found >= limit || found > columns::rows(forgotten.len());
     }
+    let (removed, is_more) = registry::sweep_components(connections, at_most).await?;
+    swept.forgotten += removed;
+    swept.is_more |= is_more;
     swept.is_more |= lists::give_positions_to_all(connections).await?;
     Ok(swept)
 }

@@ -262,7 +262,7 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError> {
-        self.write(move |connection, errors| changes::sweep(connection, errors, now, keep, at_most)).await
+        changes::sweep(self, now, keep, at_most).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -275,11 +275,16 @@ impl Store for SqliteStore {
     }
 
     fn threads(&self) -> Vec<ThreadState> {
-        vec![self.database.writer_state("sqlite_writer"), self.executions.writer_state("sqlite_execution_writer")]
+        vec![
+            self.database.writer_state("sqlite_writer"),
+            self.executions.writer_state("sqlite_execution_writer"),
+            self.components.writer_state("sqlite_component_writer"),
+        ]
     }
 
     async fn close(&self) {
         self.database.close().await;
         self.executions.close().await;
+        self.components.close().await;
     }
 }

@@ -26,6 +26,7 @@ mod writer;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -84,13 +85,18 @@ pub struct SqliteStore {
     database: Database,
     /// What became of runs: in a file of its own, so that writing it down holds up no login.
     executions: Database,
+    /// The bytes of components: in a file of their own, so that no login waits for a large one.
+    components: Database,
+    /// The sweep has looked at the rows of that file up to this one.
+    components_seen: AtomicI64,
     /// Woken when a flow has changed.
     flow_notice: Arc<Notify>,
 }
 
 impl SqliteStore {
     /// Opens the database in this file, and makes it where there is none: readable by this user alone. Brings its schema up to date. Beside
-    /// it, in the file that is called the same with `-executions` at its end, is what became of Actions' runs.
+    /// it are two files that are called the same but for their ends: what became of Actions' runs is in `-executions`, and the bytes of
+    /// components are in `-components`.
     ///
     /// It may wait for the disk.
     ///
@@ -99,8 +105,9 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>, settings: SqliteSettings) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let database = Database::open(Place::of_sessions(path, settings.clone()))?;
-        let executions = Database::open(Place::of_executions(path, settings))?;
-        Ok(Self { database, executions, flow_notice: Arc::default() })
+        let executions = Database::open(Place::of_executions(path, settings.clone()))?;
+        let components = Database::open(Place::of_components(path, settings))?;
+        Ok(Self { database, executions, components, components_seen: AtomicI64::new(0), flow_notice: Arc::default() })
     }
 
     /// Writes with what the job owns.

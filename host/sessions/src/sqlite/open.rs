@@ -24,11 +24,24 @@ const MIGRATIONS: &[Migration] = &[
 const EXECUTIONS: &[Migration] =
     &[Migration { number: 1, name: "executions", sql: include_str!("../../migrations/sqlite_executions/0001_executions.sql") }];
 
-/// The log of the file beside it is no larger: what is written there is small, and nobody waits for it.
+/// The log of that file is no larger: what is written there is small, and nobody waits for it.
 const EXECUTIONS_WAL_BYTES: u64 = 16 << 20;
 
-/// Memory for pages of the file beside it.
-const EXECUTIONS_CACHE_BYTES: usize = 4 << 20;
+/// Of the other file beside it.
+const COMPONENTS: &[Migration] =
+    &[Migration { number: 1, name: "components", sql: include_str!("../../migrations/sqlite_components/0001_components.sql") }];
+
+/// The log of that file is no larger: two components of the largest size.
+const COMPONENTS_WAL_BYTES: u64 = 64 << 20;
+
+/// Components that wait for their writer: each is in memory for as long.
+const COMPONENTS_QUEUE: usize = 64;
+
+/// Connections that read components: for those that are built and loaded, and those that are downloaded.
+const COMPONENTS_READERS: usize = 4;
+
+/// Memory for pages of a file beside it.
+const BESIDE_CACHE_BYTES: usize = 4 << 20;
 
 /// How long somebody who waits for another process's lock sleeps between two looks. SQLite's own waiter sleeps longer with every look, up
 /// to 100 ms, and would never meet the moment between two batches of a writer that has always more to do.
@@ -59,16 +72,21 @@ impl Place {
 
     /// Where executions are, beside that file. A crash of the machine may take the last of them.
     pub(super) fn of_executions(path: &Path, settings: SqliteSettings) -> Self {
-        let mut path = path.as_os_str().to_owned();
-        path.push("-executions");
+        let settings =
+            SqliteSettings { list_readers: 1, wal_bytes: settings.wal_bytes.min(EXECUTIONS_WAL_BYTES), ..beside(settings) };
+        Self { path: with_suffix(path, "-executions"), settings, schema: EXECUTIONS, synchronous: "NORMAL" }
+    }
+
+    /// Where the bytes of components are, beside that file. Each is a transaction of its own.
+    pub(super) fn of_components(path: &Path, settings: SqliteSettings) -> Self {
         let settings = SqliteSettings {
-            readers: 1,
-            list_readers: 1,
-            cache_bytes: settings.cache_bytes.min(EXECUTIONS_CACHE_BYTES),
-            wal_bytes: settings.wal_bytes.min(EXECUTIONS_WAL_BYTES),
-            ..settings
+            list_readers: COMPONENTS_READERS,
+            queue: settings.queue.min(COMPONENTS_QUEUE),
+            batch: 1,
+            wal_bytes: settings.wal_bytes.min(COMPONENTS_WAL_BYTES),
+            ..beside(settings)
         };
-        Self { path: path.into(), settings, schema: EXECUTIONS, synchronous: "NORMAL" }
+        Self { path: with_suffix(path, "-components"), settings, schema: COMPONENTS, synchronous: "FULL" }
     }
 
     /// As errors name it.
@@ -210,6 +228,17 @@ impl Place {
         }
         transaction.commit().map_err(sql)
     }
+}
+
+/// A file beside another one is called the same, with this at its end.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn beside(settings: SqliteSettings) -> SqliteSettings {
+    SqliteSettings { readers: 1, cache_bytes: settings.cache_bytes.min(BESIDE_CACHE_BYTES), ..settings }
 }
 
 fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {

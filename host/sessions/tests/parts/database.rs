@@ -81,6 +81,29 @@ impl Database {
             Self::Pooled { cluster, database, .. } => cluster.execute(database, sql).await,
         }
     }
+
+    /// Fails unless the database has the bytes of so many components, whether anything names them or not.
+    pub(crate) async fn has_bytes_of(&self, components: i64) {
+        match self {
+            Self::Sqlite(folder) => assert_eq!(bytes_in(folder), components),
+            Self::Postgres { .. } | Self::Pooled { .. } => {
+                let wrong = format!("RAISE 'there are %, and not {components}', (SELECT count(*) FROM components)");
+                let check = format!("IF (SELECT count(*) FROM components) <> {components} THEN {wrong}; END IF");
+                self.execute(&format!("DO $$ BEGIN {check}; END $$")).await;
+            }
+        }
+    }
+}
+
+/// How many components the file beside the sessions has.
+pub(crate) fn bytes_in(folder: &TempDir) -> i64 {
+    let connection = rusqlite::Connection::open(components_file(folder)).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    connection.query_row("SELECT count(*) FROM components", (), |row| row.get(0)).unwrap()
+}
+
+pub(crate) fn components_file(folder: &TempDir) -> PathBuf {
+    folder.path().join("sessions.db-components")
 }
 
 /// The database of a URL.

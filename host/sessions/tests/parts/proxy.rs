@@ -112,10 +112,9 @@ impl Way {
                         return self.swallow().await;
                     }
                     if is_first {
+                        let Some(first) = whole(&mut self.asked, 0) else { continue };
                         is_first = false;
-                        let first = std::mem::take(&mut self.asked);
                         self.server.write_all(&first).await.unwrap();
-                        continue;
                     }
                     while let Some(message) = next(&mut self.asked) {
                         if message.starts_with(b"Q") && contains(&message, b"BEGIN") && takes_one(&self.rules.refused_begins) {
@@ -165,9 +164,14 @@ impl Way {
     }
 }
 
-/// Takes a whole message.
+/// Takes a whole message, which begins with its type.
 fn next(buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let length = u32::from_be_bytes(buffer.get(1..5)?.try_into().unwrap()) as usize + 1;
+    whole(buffer, 1)
+}
+
+/// Takes a whole message, whose length stands at this place.
+fn whole(buffer: &mut Vec<u8>, at: usize) -> Option<Vec<u8>> {
+    let length = u32::from_be_bytes(buffer.get(at..at + 4)?.try_into().unwrap()) as usize + at;
     (buffer.len() >= length).then(|| buffer.drain(..length).collect())
 }
 

@@ -20,7 +20,8 @@ async fn a_file_is_readable_by_its_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(database_of(&folder), SqliteSettings::default()).unwrap();
     commit(&store, login("s1", at(1))).await;
-    for name in ["sessions.db", "sessions.db-wal", "sessions.db-shm"] {
+    let files = ["sessions.db", "sessions.db-components"].map(|name| ["", "-wal", "-shm"].map(|end| format!("{name}{end}")));
+    for name in files.as_flattened() {
         let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
@@ -48,7 +49,11 @@ async fn closing_waits_for_no_reader_of_another_process() {
     store.close().await;
     let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["sessions.db", "sessions.db-executions"], "the write-ahead log is in the database");
+    assert_eq!(
+        left,
+        ["sessions.db", "sessions.db-components", "sessions.db-executions"],
+        "the write-ahead log is in the database"
+    );
     assert_eq!(found(&rusqlite::Connection::open(database_of(&folder)).unwrap()), 2);
 }
 

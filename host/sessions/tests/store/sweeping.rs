@@ -10,6 +10,7 @@ on_all! {
     the_log_tells_of_an_end_that_is_found_long_after,
     what_is_old_is_forgotten_and_what_is_not_is_kept,
     a_sweep_does_so_much_at_once,
+    a_sweep_forgets_so_many_bytes_at_once,
     two_sweeps_at_once_do_everything_once,
     a_session_that_was_used_again_is_not_swept,
 }
@@ -106,6 +107,22 @@ async fn a_sweep_does_so_much_at_once(database: &Database) {
     }
     assert_eq!((expired, forgotten), (7, 28));
     assert!(matches!(known(&*store, "s0", at(50)).await, KnownSession::Unknown));
+}
+
+async fn a_sweep_forgets_so_many_bytes_at_once(database: &Database) {
+    const ANSWER: usize = 192 << 10;
+    let store = database.open().await;
+    for number in 0..30 {
+        let mut login = logs("acme", "entry", at(1));
+        login.transaction = Some(answered(transaction(&format!("t{number}")), "a".repeat(ANSWER).as_str().into()));
+        assert!(matches!(store.commit_login(login).await.unwrap(), Committed::Done { .. }));
+    }
+    let keep = Retention { transactions_since: at(100), ..keep_all() };
+    let most = (4 << 20) / ANSWER as u64;
+    let swept = store.sweep(at(100), keep, 500).await.unwrap();
+    assert_eq!((swept.forgotten, swept.is_more), (most, true), "4 MiB");
+    let swept = store.sweep(at(100), keep, 500).await.unwrap();
+    assert_eq!((swept.forgotten, swept.is_more), (30 - most, false));
 }
 
 async fn two_sweeps_at_once_do_everything_once(database: &Database) {

@@ -6,14 +6,17 @@ use bytes::Bytes;
 use tokio::join;
 use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 
+use super::super::changes::change;
 use super::super::errors::Trouble;
-use super::super::lease::Lease;
+use super::super::lease::{Connections, Lease};
 use super::super::login::bytes;
 use super::super::parameters::Parameter;
 use super::super::rows::text;
 use super::{actions, turn};
 use crate::columns::{self, millis};
+use crate::error::StoreError;
 use crate::registry::{BuildError, ComponentInfo, DraftPut, Keeping, StoredAction};
+use crate::store::{REMOVED_BYTES, fitting};
 use crate::tokens::ActionUid;
 
 /// A component has many bytes, and the way to the database may be long: more time than a statement has.
@@ -25,20 +28,31 @@ const MOST: Duration = Duration::from_secs(60);
 /// What a trip with a component's bytes may take, however few they are.
 const TRANSFER: Duration = Duration::from_secs(4);
 
-const COMPONENT: &str = "SELECT bytes FROM components WHERE tenant = $1 AND digest = $2";
-const SIZE: &str = "SELECT octet_length(bytes)::bigint FROM components WHERE tenant = $1 AND digest = $2";
-const IS_KEPT: &str = "SELECT 1 FROM components WHERE tenant = $1 AND digest = $2";
-const KEEP: &str = "INSERT INTO components (tenant, digest, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const COMPONENT: &str = "SELECT bytes FROM components WHERE tenant = $1 AND digest = $2 AND is_kept";
+const SIZE: &str = "SELECT octet_length(bytes)::bigint FROM components WHERE tenant = $1 AND digest = $2 AND is_kept";
+const IS_KEPT: &str = "SELECT 1 FROM components WHERE tenant = $1 AND digest = $2 AND is_kept";
+const KEEP: &str = "INSERT INTO components (tenant, digest, bytes, is_kept) VALUES ($1, $2, $3, true) ON CONFLICT DO NOTHING";
+
+/// Bytes that the sweep has not removed yet needn't come again.
+const KEEP_AGAIN: &str = "UPDATE components SET is_kept = true WHERE tenant = $1 AND digest = $2";
 
 /// Bytes of the tenant's components but for the draft that goes where nothing else names it.
-const LEFT: &str = "SELECT coalesce(sum(octet_length(bytes)), 0)::bigint FROM components WHERE tenant = $1 \
+const LEFT: &str = "SELECT coalesce(sum(octet_length(bytes)), 0)::bigint FROM components WHERE tenant = $1 AND is_kept \
      AND (digest IS DISTINCT FROM $2 OR EXISTS (SELECT 1 FROM versions WHERE versions.tenant = $1 AND versions.digest = $2) \
      OR EXISTS (SELECT 1 FROM actions WHERE actions.tenant = $1 AND actions.draft_digest = $2 AND actions.id <> $3))";
 
-/// Of these, what no draft and no version names.
-const FORGET: &str = "DELETE FROM components WHERE tenant = $1 AND digest = ANY($2) \
+/// Of these, what no draft and no version names. No bytes are touched: removing some hundred megabytes takes longer than a statement may.
+const FORGET: &str = "UPDATE components SET is_kept = false WHERE tenant = $1 AND digest = ANY($2) AND is_kept \
      AND NOT EXISTS (SELECT 1 FROM actions WHERE actions.tenant = $1 AND actions.draft_digest = components.digest) \
      AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.tenant = $1 AND versions.digest = components.digest)";
+
+const NOT_KEPT: &str = "SELECT tenant, digest, octet_length(bytes)::bigint FROM components WHERE NOT is_kept \
+     ORDER BY tenant, digest LIMIT $1";
+
+/// Somebody may keep it again at this moment.
+const REMOVE: &str = "WITH gone AS MATERIALIZED (SELECT tenant, digest FROM components \
+     WHERE tenant = $1 AND digest = $2 AND NOT is_kept FOR UPDATE SKIP LOCKED) \
+     DELETE FROM components USING gone WHERE components.tenant = gone.tenant AND components.digest = gone.digest";
 
 const UNBUILT: &str = "SELECT tenant, id, draft_digest FROM actions WHERE draft_status IN ('pending', 'building') \
      AND (build_until IS NULL OR build_until <= $1) ORDER BY draft_updated_at, tenant, id LIMIT $2";
@@ -80,6 +94,24 @@ pub(super) async fn forget(lease: &Lease, tenant: &TenantId, digests: &[&[u8]]) 
     Ok(())
 }
 
+/// Removes the bytes of components that nothing names, each in a transaction of its own: how many, and whether there are more.
+pub(in super::super) async fn sweep(connections: &Connections, at_most: usize) -> Result<(u64, bool), StoreError> {
+    let found = connections.attempt(true, |lease| async move { not_kept(&lease, at_most).await }).await?;
+    let fit = fitting(found.iter().map(|(.., size)| *size), REMOVED_BYTES);
+    let mut removed = 0;
+    for (tenant, digest, _) in &found[..fit] {
+        let (tenant, digest) = (tenant.as_slice(), digest.as_slice());
+        removed += connections.attempt(true, |lease| change(lease, REMOVE, [&tenant as Parameter<'_>, &digest])).await?;
+    }
+    Ok((removed, fit < found.len() || found.len() >= at_most))
+}
+
+async fn not_kept(lease: &Lease, at_most: usize) -> Result<Vec<(Vec<u8>, Vec<u8>, i64)>, Trouble> {
+    let select = lease.prepare(NOT_KEPT).await?;
+    let rows = lease.client()?.query(&select, &[&columns::rows(at_most)]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
+}
+
 /// One attempt.
 pub(super) async fn put_draft(
     mut lease: Lease,
@@ -105,10 +137,13 @@ pub(super) async fn put_draft(
             lease.roll_back().await?;
             return Ok(DraftPut::TooManyBytes);
         }
-        let keep = lease.prepare(KEEP).await?;
-        lease.client()?.batch_execute(WITH_TIME.trim_start_matches("; ")).await?;
-        lease.extend(transfer_time(component.len()));
-        lease.client()?.execute(&keep, &[&owner, &key, &component]).await?;
+        let again = lease.prepare(KEEP_AGAIN).await?;
+        if lease.client()?.execute(&again, &[&owner, &key]).await? == 0 {
+            let keep = lease.prepare(KEEP).await?;
+            lease.client()?.batch_execute(WITH_TIME.trim_start_matches("; ")).await?;
+            lease.extend(transfer_time(component.len()));
+            lease.client()?.execute(&keep, &[&owner, &key, &component]).await?;
+        }
     }
     actions::update(&lease, tenant, &kept.row).await?;
     if let Some(replaced) = replaced {

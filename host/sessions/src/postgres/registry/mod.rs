@@ -11,3 +11,5 @@ mod rows;
 mod secrets;
 pub(super) mod turn;
 mod versions;
+
+pub(super) use components::sweep as sweep_components;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 
 use super::flows::Flows;
-use super::{actions, components, executions, flows, rows, secrets};
+use super::{actions, components, executions, flows, rows, secrets, uploads};
 use crate::columns::ExecutionRow;
 use crate::error::StoreError;
 use crate::registry::{
@@ -98,11 +98,7 @@ impl Registry for SqliteStore {
         keeping: Keeping,
         now: Timestamp,
     ) -> Result<DraftPut, StoreError> {
-        let (tenant, id, digest) = (tenant.clone(), *id, *digest);
-        self.write(move |connection, errors| {
-            components::put_draft(connection, errors, (&tenant, &id), &digest, &component, keeping, now)
-        })
-        .await
+        uploads::put_draft(self, (tenant, id), digest, component, keeping, now).await
     }
 
     async fn begin_build(
@@ -135,9 +131,7 @@ impl Registry for SqliteStore {
     }
 
     async fn component(&self, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, StoreError> {
-        let (tenant, digest) = (tenant.clone(), *digest);
-        // It is one row, and can be of many megabytes: neither a list nor background work waits for it, nor it for them.
-        self.database.read_component(move |connection, errors| components::component(connection, errors, &tenant, &digest)).await
+        uploads::component(self, tenant, digest).await
     }
 
     async fn deploy_draft(

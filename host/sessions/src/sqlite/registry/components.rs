@@ -1,6 +1,5 @@
-//! Components: drafts, their building, their bytes, and the versions that are made of them.
+//! Components: drafts, their building, and the versions that are made of them.
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use vestibule_model::{ComponentDigest, TenantId, Timestamp};
 
@@ -10,57 +9,12 @@ use super::rows::{execute, kept, one_view, query, read, update, version_row};
 use super::secrets::is_policy;
 use crate::columns::{self, ActionRow, VersionRow, millis, version_columns};
 use crate::error::StoreError;
-use crate::registry::{Basis, BuildError, ComponentInfo, Deployed, DraftPut, Keeping, StoredAction, Version, VersionList};
+use crate::registry::{Basis, BuildError, ComponentInfo, Deployed, Keeping, StoredAction, Version, VersionList};
 use crate::sqlite::Errors;
 use crate::tokens::{ActionUid, VersionUid};
 
 /// A draft that somebody waits for: of which tenant and Action, and where it is.
 pub(super) type Unbuilt = (TenantId, ActionUid, ComponentDigest);
-
-pub(super) fn put_draft(
-    connection: &Connection,
-    errors: Errors<'_>,
-    (tenant, id): (&TenantId, &ActionUid),
-    digest: &ComponentDigest,
-    component: &Bytes,
-    keeping: Keeping,
-    now: Timestamp,
-) -> Result<DraftPut, StoreError> {
-    const KEEP: &str =
-        "INSERT INTO components (tenant, digest, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (tenant, digest) DO NOTHING";
-    let id = id.to_string();
-    let Some((mut row, _)) = kept(connection, tenant, &id).map_err(errors.sql())? else { return Ok(DraftPut::Absent) };
-    let left = bytes_left(connection, tenant, &id, &digest.to_string(), row.draft_digest.as_deref()).map_err(errors.sql())?;
-    if left.is_some_and(|left| left.saturating_add(component.len() as u64) > keeping.bytes) {
-        return Ok(DraftPut::TooManyBytes);
-    }
-    let values = params![tenant.as_str(), digest.to_string(), component.as_ref()];
-    execute(connection, KEEP, values).map_err(errors.sql())?;
-    let before = row.draft_digest.clone();
-    row.put_draft(digest, component.len(), now);
-    update(connection, tenant, &row).map_err(errors.sql())?;
-    if let Some(before) = before.filter(|before| Some(before) != row.draft_digest.as_ref()) {
-        forget_unnamed(connection, tenant, &before).map_err(errors.sql())?;
-    }
-    Ok(DraftPut::Put(there(read(connection, errors, tenant, &id)?)?))
-}
-
-/// Bytes of the tenant's components but for the draft that goes where nothing else names it; none where the new ones are kept already.
-fn bytes_left(
-    connection: &Connection,
-    tenant: &TenantId,
-    id: &str,
-    new: &str,
-    replaced: Option<&str>,
-) -> rusqlite::Result<Option<u64>> {
-    const IS_KEPT: &str = "SELECT 1 FROM components WHERE tenant = ?1 AND digest = ?2";
-    const LEFT: &str = "SELECT coalesce(sum(length(bytes)), 0) FROM components WHERE tenant = ?1 AND (digest IS NOT ?2          OR EXISTS (SELECT 1 FROM versions WHERE tenant = ?1 AND digest = ?2)          OR EXISTS (SELECT 1 FROM actions WHERE tenant = ?1 AND draft_digest = ?2 AND id <> ?3))";
-    if !query(connection, IS_KEPT, (tenant.as_str(), new), |_| Ok(()))?.is_empty() {
-        return Ok(None);
-    }
-    let left = query(connection, LEFT, (tenant.as_str(), replaced, id), |row| row.get::<_, i64>(0))?;
-    Ok(left.first().map(|left| left.unsigned_abs()))
-}
 
 pub(super) fn begin_build(
     connection: &Connection,
@@ -109,23 +63,9 @@ pub(super) fn unbuilt(
     found.iter().map(|(tenant, action, digest)| columns::unbuilt(tenant, action, digest)).collect()
 }
 
-pub(super) fn component(
-    connection: &Connection,
-    errors: Errors<'_>,
-    tenant: &TenantId,
-    digest: &ComponentDigest,
-) -> Result<Option<Bytes>, StoreError> {
-    const BYTES: &str = "SELECT bytes FROM components WHERE tenant = ?1 AND digest = ?2";
-    connection
-        .prepare_cached(BYTES)
-        .and_then(|mut select| select.query_row((tenant.as_str(), digest.to_string()), |row| row.get::<_, Vec<u8>>(0)).optional())
-        .map(|bytes| bytes.map(Bytes::from))
-        .map_err(errors.sql())
-}
-
-/// The bytes go that no draft and no version names.
+/// The bytes go that no draft and no version names: nothing finds them any more, and the sweep removes them.
 pub(super) fn forget_unnamed(connection: &Connection, tenant: &TenantId, digest: &str) -> rusqlite::Result<()> {
-    const FORGET: &str = "DELETE FROM components WHERE tenant = ?1 AND digest = ?2 \
+    const FORGET: &str = "UPDATE components SET state = 'gone' WHERE tenant = ?1 AND digest = ?2 AND state = 'kept' \
          AND NOT EXISTS (SELECT 1 FROM versions WHERE tenant = ?1 AND digest = ?2) \
          AND NOT EXISTS (SELECT 1 FROM actions WHERE tenant = ?1 AND draft_digest = ?2)";
     execute(connection, FORGET, (tenant.as_str(), digest)).map(drop)
