@@ -128,7 +128,7 @@ async fn an_honest_upload_of_another_tenant_does_not_wait_for_a_bomb() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bombs_are_refused_by_their_counts_before_they_are_compiled() {
+async fn bombs_are_refused_by_their_counts_before_they_are_kept() {
     let world = World::start().await;
     let id = create(&world.api, "bomb").await;
     let component =
@@ -141,9 +141,10 @@ async fn bombs_are_refused_by_their_counts_before_they_are_compiled() {
             "blocks × local variables, over all functions: 100,005,000, at most 10,000,000 (limit `block_locals`)",
         ),
     ] {
-        let failed = upload(&world.api, &id, &bomb).await;
-        assert_eq!((&failed["status"], &failed["errors"][0]["id"]), (&json!("failed"), &json!("too_complex")), "{failed}");
-        assert!(failed["errors"][0]["msg"].as_str().expect("a text").contains(told), "{failed}");
+        let refused = world.api.call(Method::PUT, &format!("/api/v2/actions/actions/{id}/component"), bomb).await;
+        assert_eq!((refused.status, &refused.json()["errorCode"]), (400, &json!("too_complex")), "{}", refused.body);
+        assert!(refused.body.contains(told), "{}", refused.body);
+        assert_eq!(world.api.get(&format!("/api/v2/actions/actions/{id}")).await["component"], Value::Null, "it is not kept");
     }
     assert_eq!(upload(&world.api, &id, artifacts::DENIES).await["status"], "built");
     world.server.stop();

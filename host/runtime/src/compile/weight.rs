@@ -35,21 +35,17 @@ struct Weight {
 /// # Errors
 /// When one of the counts is over its limit.
 pub(crate) fn lane(name: &str, component: &[u8], limits: &HostLimits) -> Result<CompileLane, LoadError> {
-    let over = |limit, what, given, allowed, remedy| {
-        let (given, allowed) = (amount::number(given), amount::number(allowed));
-        Err(LoadError::TooComplex { name: name.to_owned(), limit, reason: format!("{what}: {given}, at most {allowed}"), remedy })
-    };
-    let weight = Weight::of(component, limits);
-    if weight.functions > limits.functions {
-        let remedy = "leave out what the Action doesn't call, or write it as several Actions";
-        return over("functions", "functions", weight.functions, limits.functions, remedy);
-    }
-    if weight.block_locals > limits.block_locals {
-        let what = "blocks × local variables, over all functions";
-        let remedy = "functions with fewer branches or fewer variables compile faster";
-        return over("block_locals", what, weight.block_locals, limits.block_locals, remedy);
-    }
-    Ok(if weight.is_within(&SHORT) { CompileLane::Short } else { CompileLane::Long })
+    Weight::of(component, limits).0.lane(name, limits)
+}
+
+/// The lane of a component whose sections and functions can be read to the end.
+///
+/// # Errors
+/// When one of the counts is over its limit, or something can't be read.
+pub(crate) fn check(name: &str, component: &[u8], limits: &HostLimits) -> Result<CompileLane, LoadError> {
+    let (weight, read) = Weight::of(component, limits);
+    let lane = weight.lane(name, limits)?;
+    read.map(|()| lane).map_err(|reason| LoadError::Invalid { name: name.to_owned(), reason })
 }
 
 impl Weight {
@@ -57,17 +53,48 @@ impl Weight {
         self.functions <= other.functions && self.code_bytes <= other.code_bytes && self.block_locals <= other.block_locals
     }
 
-    /// The counts as far as the component can be read, or until one of them is over its limit.
-    fn of(component: &[u8], limits: &HostLimits) -> Self {
+    /// The counts as far as the component can be read, or until one of them is over its limit; and why it can't be read further.
+    fn of(component: &[u8], limits: &HostLimits) -> (Self, Result<(), String>) {
         let mut weight = Self::default();
         let mut module = Module::default();
         for payload in Parser::new(0).parse_all(component) {
-            let read = payload.and_then(|payload| module.read(payload, &mut weight, limits));
-            if read.is_err() || weight.functions > limits.functions || weight.block_locals > limits.block_locals {
+            let read = match payload {
+                // Noise looks like one: most numbers are no section's.
+                Ok(Payload::UnknownSection { id, range, .. }) => {
+                    return (weight, Err(format!("there is no section {id} (at offset 0x{:x})", range.start)));
+                }
+                payload => payload.and_then(|payload| module.read(payload, &mut weight, limits)),
+            };
+            if let Err(error) = read {
+                return (weight, Err(error.to_string()));
+            }
+            if weight.functions > limits.functions || weight.block_locals > limits.block_locals {
                 break;
             }
         }
-        weight
+        (weight, Ok(()))
+    }
+
+    fn lane(&self, name: &str, limits: &HostLimits) -> Result<CompileLane, LoadError> {
+        let over = |limit, what, given, allowed, remedy| {
+            let (given, allowed) = (amount::number(given), amount::number(allowed));
+            Err(LoadError::TooComplex {
+                name: name.to_owned(),
+                limit,
+                reason: format!("{what}: {given}, at most {allowed}"),
+                remedy,
+            })
+        };
+        if self.functions > limits.functions {
+            let remedy = "leave out what the Action doesn't call, or write it as several Actions";
+            return over("functions", "functions", self.functions, limits.functions, remedy);
+        }
+        if self.block_locals > limits.block_locals {
+            let what = "blocks × local variables, over all functions";
+            let remedy = "functions with fewer branches or fewer variables compile faster";
+            return over("block_locals", what, self.block_locals, limits.block_locals, remedy);
+        }
+        Ok(if self.is_within(&SHORT) { CompileLane::Short } else { CompileLane::Long })
     }
 }
 
@@ -155,6 +182,24 @@ mod tests {
             assert_eq!(lane("action", action, &limits).unwrap(), CompileLane::Short);
         }
         assert_eq!(lane("action", b"no component", &limits).unwrap(), CompileLane::Short, "the compiler refuses it");
+    }
+
+    #[test]
+    fn what_can_not_be_read_to_the_end_is_refused_before_it_is_compiled() {
+        let limits = HostLimits::default();
+        let refused = |component: &[u8]| check("noise", component, &limits).unwrap_err().to_string();
+        let action = vestibule_test_artifacts::EVERY_EFFECT;
+        assert_eq!(check("action", action, &limits).unwrap(), CompileLane::Short);
+        let preamble = action.get(..8).unwrap();
+        for (noise, told) in
+            [(&[7_u8; 100][..], "unexpected end"), (&[0xaa; 100], "malformed section id"), (&[99, 1, 0], "no section 99")]
+        {
+            let refused = refused(&[preamble, noise].concat());
+            assert!(refused.starts_with("noise can't be compiled: ") && refused.contains(told), "{refused}");
+        }
+        assert!(refused(action.get(..action.len() - 1).unwrap()).contains("noise can't be compiled"));
+        let many = component(&"(func)".repeat(limits.functions + 1));
+        assert!(refused(&many).contains("(limit `functions`)"), "the counts have their limits here, too");
     }
 
     #[test]

@@ -9,12 +9,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
 use vestibule::model::{ComponentDigest, TenantId};
 use vestibule::{Built, Capabilities, CompileLane, LoadError};
-use vestibule_sessions::{ActionUid, BuildError, BuildStatus, ComponentInfo, Draft, StoreError, StoredAction};
+use vestibule_sessions::{ActionName, ActionUid, BuildError, BuildStatus, ComponentInfo, Draft, StoreError, StoredAction};
 
 use crate::app::App;
+use crate::error::ApiError;
 use crate::workers::Worker;
 
 /// How long a build's lease is beside the time that compiling may take: for reading the component, and for a machine that does much else.
@@ -58,7 +60,7 @@ pub(crate) struct Builds {
     short: Semaphore,
     /// A permit for each component of the long lane that is compiled at one time.
     long: Semaphore,
-    counting: Semaphore,
+    counting: Arc<Semaphore>,
     resting: Mutex<HashMap<TenantId, Rest>>,
     /// Whoever uploads much waits behind themselves.
     of_tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
@@ -70,7 +72,7 @@ impl Builds {
         Self {
             short: Semaphore::new(1),
             long: Semaphore::new(compiles.max(1)),
-            counting: Semaphore::new(COUNTED),
+            counting: Arc::new(Semaphore::new(COUNTED)),
             resting: Mutex::default(),
             of_tenants: Mutex::default(),
             running: Mutex::default(),
@@ -124,6 +126,24 @@ impl Builds {
         let mut tenants = self.of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tenants.entry(tenant.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
     }
+}
+
+/// Looks at a component that has come, before anything of it is kept: its counts, and whether it can be read to its end. Its digest, and
+/// its bytes.
+///
+/// # Errors
+/// When it could never be built.
+pub(crate) async fn check(app: &App, name: &ActionName, bytes: Bytes) -> Result<(ComponentDigest, Bytes), ApiError> {
+    let (registry, name) = (app.registry(), name.as_str().to_owned());
+    let (counting, loader) = (Arc::clone(&registry.builds.counting), registry.loader.clone());
+    // It is never closed. It goes with the thread: whoever hangs up begins no second one.
+    let turn = counting.acquire_owned().await;
+    let checking = move || {
+        let _turn = turn;
+        loader.check(&name, &bytes).map(|_| (ComponentDigest::of(&bytes), bytes))
+    };
+    let checked = tokio::task::spawn_blocking(checking).await.map_err(|error| ApiError::internal(&error))?;
+    checked.map_err(|error| ApiError::bad_request(error.kind(), error.to_string().chars().take(MESSAGE).collect::<String>()))
 }
 
 /// Builds a draft, unless that is going on already, and waits for its end: the Action as it is then. The build goes on where nobody waits for it

@@ -1,4 +1,4 @@
-//! How many bytes of components a tenant uploads: each passes the thread that writes to an SQLite database, which logins wait for.
+//! How many bytes of components a tenant uploads: all of them share the disk, and in SQLite the thread that writes components to it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

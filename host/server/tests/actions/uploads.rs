@@ -48,7 +48,7 @@ async fn what_is_no_action_is_told_to_its_author_and_can_not_be_deployed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_whose_component_is_gone_fails_and_is_not_begun_again() {
     let running = start().await;
-    let database = rusqlite::Connection::open(running.folder.path().join("kept.db")).unwrap();
+    let database = rusqlite::Connection::open(running.folder.path().join("kept.db-components")).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
     database
         .execute_batch(
@@ -62,6 +62,25 @@ async fn a_build_whose_component_is_gone_fails_and_is_not_begun_again() {
     assert_eq!(running.upload(&id, artifacts::DENIES).await["status"], "built", "the author uploads it again");
     running.stop().await;
 }
+
+async fn noise_behind_the_beginning_of_a_component_is_not_kept(database: Database) {
+    let running = database.start("", "").await;
+    let id = running.create("gate", json!({})).await;
+    let path = format!("/api/v2/actions/actions/{id}/component");
+    let noise: Vec<u8> = (0..1_u32 << 20).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let begins = [&artifacts::DENIES[..8], &noise[..]].concat();
+    let is_cut = artifacts::DENIES[..artifacts::DENIES.len() - 1].to_vec();
+    for body in [begins, is_cut, [artifacts::DENIES, &b"\x63\0"[..]].concat()] {
+        let (status, answer) = running.answer(running.request(Method::PUT, &path).body(body)).await;
+        assert_eq!((status, &answer["errorCode"]), (400, &json!("invalid_component")), "{answer}");
+        assert!(answer["message"].as_str().unwrap().starts_with("gate can't be compiled: "), "{answer}");
+        assert_eq!(running.get(&format!("actions/{id}")).await["component"], Value::Null, "nothing was kept");
+    }
+    assert_eq!(running.answer(running.request(Method::GET, &path)).await.0, 404);
+    assert_eq!(running.upload(&id, artifacts::DENIES).await["status"], "built");
+    running.stop().await;
+}
+in_both!(noise_behind_the_beginning_of_a_component_is_not_kept);
 
 async fn a_tenant_keeps_some_versions_and_some_bytes_and_no_more(database: Database) {
     let room = artifacts::DENIES.len() + artifacts::WRITES_METADATA.len() + 100;
@@ -258,6 +277,15 @@ async fn what_a_component_says_of_itself_is_kept_as_far_as_it_is_short() {
     running.stop().await;
 }
 
+/// A component of this size that does nothing: all of it is a custom section.
+fn of_size(size: usize) -> Vec<u8> {
+    const HEAD: &[u8] = b"\0asm\x0d\0\x01\0\0";
+    let length = size - HEAD.len() - leb128(size).len();
+    let component = [HEAD.to_vec(), leb128(length), vec![0], vec![7; length - 1]].concat();
+    assert_eq!(component.len(), size);
+    component
+}
+
 /// A length as WebAssembly has it.
 fn leb128(mut number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -273,9 +301,8 @@ fn leb128(mut number: usize) -> Vec<u8> {
 async fn whoever_reads_components_slowly_holds_up_themselves_alone() {
     let running = start().await;
     let id = running.create("gate", json!({})).await;
-    // It begins as a component does, and is larger than what the system and the server keep of an unread answer.
-    let mut large = vec![7; 24 << 20];
-    large[..8].copy_from_slice(b"\0asm\x0d\0\x01\0");
+    // It is a component, and larger than what the system and the server keep of an unread answer.
+    let large = of_size(24 << 20);
     running.upload(&id, &large).await;
     let path = format!("/api/v2/actions/actions/{id}/component");
     let ask = |host: &'static str, token: String| {

@@ -45,7 +45,7 @@ pub(crate) async fn upload(
 ) -> Result<Json<Value>, ApiError> {
     let caller_tenant = caller.may(&[Scope::UpdateActions])?;
     let tenant = &caller_tenant.settings.id;
-    find(&app, tenant, &id).await?;
+    let action = find(&app, tenant, &id).await?;
     let turn = Deployments::upload_turn(caller_tenant).await?;
     let limit = app.runtime().settings().host_limits.component_bytes;
     caller_tenant.upload_rate.check(Instant::now()).map_err(ApiError::too_many_requests)?;
@@ -56,9 +56,7 @@ pub(crate) async fn upload(
     }
     check_preamble(&bytes)?;
     let keeping_turn = app.registry().keep_turn().await?;
-    // It takes tens of milliseconds for a large one.
-    let hashing = tokio::task::spawn_blocking(move || (ComponentDigest::of(&bytes), bytes)).await;
-    let (digest, bytes) = hashing.map_err(|error| ApiError::internal(&error))?;
+    let (digest, bytes) = build::check(&app, &action.name, bytes).await?;
     let keeping = app.registry().keeping();
     match app.store().put_draft(tenant, &id, &digest, bytes, keeping, Timestamp::now()).await? {
         DraftPut::Put(_) => {}
