@@ -8,6 +8,7 @@ mod database;
 mod deadlines;
 mod deliveries;
 mod errors;
+mod job;
 mod lists;
 mod login;
 mod logouts;

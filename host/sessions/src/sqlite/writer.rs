@@ -1,7 +1,7 @@
 //! The one thread that writes. Whatever has come while the last commit was on its way to the disk is the next commit: one sync for all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,107 +14,13 @@ use tokio::time::{Instant, timeout_at};
 use super::checkpoints::Checkpoints;
 use super::deadlines::Deadlines;
 use super::errors::commit_error;
+use super::job::{Asked, Caller, Health, Job, Turn};
 use super::open::Place;
 use crate::error::StoreError;
 use crate::store::ThreadState;
 
 /// When to try again what found the queue full: the writer takes a thousand logins in some 50 ms.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
-
-/// Something that is to be written, in two steps: first inside the open transaction, and when that has been committed, its answer.
-trait Job: Send {
-    /// Whether it is the thread's from now on. Otherwise its caller has given it up, and it never happens.
-    fn begin(&self) -> bool;
-
-    /// Writes. It is called again, in another transaction, where this one was taken back.
-    fn write(&mut self, connection: &Connection) -> Result<(), StoreError>;
-
-    /// Tells whoever has asked.
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
-}
-
-/// A job belongs to who takes it first: the thread, which begins it, or its caller, who gives it up.
-#[derive(Clone, Debug, Default)]
-struct Turn(Arc<AtomicBool>);
-
-impl Turn {
-    /// Whether this was first.
-    fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
-    }
-}
-
-/// Who waits for a job. When it is dropped, a job that has not begun never does.
-struct Caller(Turn);
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        self.0.take();
-    }
-}
-
-struct Asked<T, F> {
-    work: F,
-    turn: Turn,
-    /// It is not run again after a panic: what it owns may be half changed.
-    has_panicked: bool,
-    health: Arc<Health>,
-    done: Option<T>,
-    answer: oneshot::Sender<Result<(T, F), StoreError>>,
-}
-
-impl<T, F> Job for Asked<T, F>
-where
-    T: Send,
-    F: FnMut(&Connection) -> Result<T, StoreError> + Send,
-{
-    fn begin(&self) -> bool {
-        self.turn.take()
-    }
-
-    fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let panicked = || StoreError::Failed { reason: "a job of the writer has panicked".into() };
-        if self.has_panicked {
-            return Err(panicked());
-        }
-        match catch_unwind(AssertUnwindSafe(|| (self.work)(connection))) {
-            Ok(done) => self.done = Some(done?),
-            Err(_) => {
-                self.has_panicked = true;
-                self.health.panics.fetch_add(1, Ordering::Relaxed);
-                return Err(panicked());
-            }
-        }
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let Self { work, done, answer, .. } = *self;
-        let done = committed.and_then(|()| done.ok_or_else(|| StoreError::Failed { reason: "the writer has lost it".into() }));
-        // Nobody may be there any more. What the job owned goes back to where it came from: freeing it is no work for this thread.
-        let _ = answer.send(done.map(|done| (done, work)));
-    }
-}
-
-/// How the thread does.
-#[derive(Debug, Default)]
-struct Health {
-    panics: AtomicU64,
-    /// Since when its work has not ended well; none where it has.
-    since: Mutex<Option<std::time::Instant>>,
-}
-
-impl Health {
-    /// A batch begins, or the thread has ended.
-    fn begins(&self) {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(std::time::Instant::now);
-    }
-
-    /// A batch was committed.
-    fn ends_well(&self) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
 
 /// The queue in front of the thread.
 #[derive(Debug)]
