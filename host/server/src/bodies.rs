@@ -31,7 +31,7 @@ impl BodiesFull {
 
 /// Strangers' bodies have this part of the budgets of callers, beside them. A token request has 8 KiB at most.
 const STRANGERS: u64 = 8;
-/// Of the budget that one peer has as a caller, it has this part as a stranger: by default four peers fill a tenant's budget of strangers.
+/// Of the budget that one peer has as a caller, it has this part as a stranger: by default three peers fill a tenant's budget of strangers.
 const STRANGER: u64 = 16;
 /// The least that one peer may take as a caller: a login's event.
 const LEAST_OF_PEER: u64 = 1 << 20;
@@ -82,10 +82,10 @@ pub(crate) struct Charge {
 }
 
 impl Bodies {
-    /// Where the settings don't say what one peer may take, it is half of a tenant's budget; behind a proxy, which all peers are, it is all of it.
+    /// Where the settings don't say what one peer may take, it is three quarters of a tenant's budget, so that a peer's logins go on beside its largest upload; behind a proxy, which all peers are, it is all of it.
     pub(crate) fn new(settings: BodySettings, is_behind_proxy: bool, refusals: Refusals) -> Self {
         let BodySettings { all, each, per_peer } = settings;
-        let usual = if is_behind_proxy { each } else { (each / 2).max(LEAST_OF_PEER) };
+        let usual = if is_behind_proxy { each } else { (each / 4 * 3).max(LEAST_OF_PEER) };
         let per_peer = per_peer.unwrap_or(usual).min(each);
         let callers = Limits { all, tenant: each, peer: per_peer };
         let strangers = Limits { all: all / STRANGERS, tenant: each / STRANGERS, peer: per_peer / STRANGER };
@@ -229,7 +229,7 @@ mod tests {
     fn peer_has_less_than_a_tenant_but_for_a_proxy() {
         let peers = |bodies: Arc<Bodies>| (bodies.callers.peer, bodies.strangers.peer);
         let (all, each) = (256 << 20, 64 << 20);
-        assert_eq!(peers(bodies(all, each, None, false)), (32 << 20, 2 << 20));
+        assert_eq!(peers(bodies(all, each, None, false)), (48 << 20, 3 << 20));
         assert_eq!(peers(bodies(all, each, None, true)), (64 << 20, 4 << 20));
         assert_eq!(peers(bodies(all, each, Some(16 << 20), true)), (16 << 20, 1 << 20));
         assert_eq!(peers(bodies(all, 1 << 20, None, false)), (1 << 20, 1 << 16), "a login's event has room");

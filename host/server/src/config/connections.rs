@@ -18,7 +18,7 @@ pub struct BodySettings {
     pub all: u64,
     /// Of one tenant.
     pub each: u64,
-    /// Of one peer; where nothing is said, half of a tenant's, and all of it behind a proxy.
+    /// Of one peer; where nothing is said, three quarters of a tenant's, and all of it behind a proxy.
     pub per_peer: Option<u64>,
 }
 

@@ -376,7 +376,7 @@ mod tests {
             format!("token request | {token} KiB |"),
             format!("a component | {small} KiB; limit"),
             format!("time of a body | {body} s,"),
-            format!("| {} MiB, {} MiB; half of `each`", bodies.all >> 20, bodies.each >> 20),
+            format!("| {} MiB, {} MiB; three quarters of `each`", bodies.all >> 20, bodies.each >> 20),
             format!("| {},{:03} and a quarter of the open files at most", ALL / 1_000, ALL % 1_000),
             format!("a quarter of `all`, at least {LEAST_PER_PEER} |"),
         ] {
