@@ -43,5 +43,5 @@ pub use registry::{
 };
 pub use session::{Actor, Device, Ended, Initiator, InitiatorError, Method, SESSION_CLIENTS, Session, SessionClient};
 pub use sqlite::{SqliteSettings, SqliteStore};
-pub use store::{ConnectionStats, EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept, ThreadState};
+pub use store::{ConnectionStats, EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, StoredBytes, Swept, ThreadState};
 pub use tokens::{ActionUid, BindingUid, Claim, DeliveryId, ExecutionUid, Holder, UuidError, VersionUid};

@@ -73,21 +73,30 @@ impl Subscription {
 
 /// What clients want to hear, by tenant and id. A client that wants nothing, or isn't there, is none.
 #[derive(Debug, Default)]
-pub(crate) struct Subscriptions(BTreeMap<(String, String), Option<Subscription>>);
+pub(crate) struct Subscriptions {
+    of_clients: BTreeMap<(String, String), Option<Subscription>>,
+    /// Tenants for which too much is stored: nothing more is owed for them.
+    full: BTreeSet<String>,
+}
 
 impl Subscriptions {
     /// Whether this client was looked up.
     pub(crate) fn has(&self, tenant: &str, client: &str) -> bool {
-        self.0.contains_key(&(tenant.to_owned(), client.to_owned()))
+        self.of_clients.contains_key(&(tenant.to_owned(), client.to_owned()))
     }
 
     /// Takes what was found.
     pub(crate) fn add(&mut self, tenant: &str, client: &str, logout: Option<&str>) {
-        self.0.insert((tenant.to_owned(), client.to_owned()), logout.map(Subscription::read));
+        self.of_clients.insert((tenant.to_owned(), client.to_owned()), logout.map(Subscription::read));
+    }
+
+    /// Nothing more is owed for this tenant.
+    pub(crate) fn add_full(&mut self, tenant: &str) {
+        self.full.insert(tenant.to_owned());
     }
 
     fn of(&self, tenant: &str, client: &str) -> Option<&Subscription> {
-        self.0.get(&(tenant.to_owned(), client.to_owned()))?.as_ref()
+        self.of_clients.get(&(tenant.to_owned(), client.to_owned()))?.as_ref()
     }
 }
 
@@ -112,8 +121,9 @@ pub(crate) fn owed(ended: &[EndedSession], subscriptions: &Subscriptions, now: i
     let mut owed = Owed::default();
     for session in ended {
         let before = owed.deliveries.len();
+        let is_full = subscriptions.full.contains(&session.tenant);
         let mut is_unreadable = session.clients.is_none();
-        for client in session.client_ids() {
+        for client in session.client_ids().filter(|_| !is_full) {
             match subscriptions.of(&session.tenant, client) {
                 Some(Subscription::Settings(settings)) if settings.initiators.contains(session.initiator) => {
                     for url in settings.each_url() {
@@ -124,7 +134,12 @@ pub(crate) fn owed(ended: &[EndedSession], subscriptions: &Subscriptions, now: i
                 Some(Subscription::Unreadable) => is_unreadable = true,
             }
         }
-        owed.log.push(line(session, owed.deliveries.len() - before, is_unreadable, now));
+        let untold = match (is_full, is_unreadable) {
+            (true, _) => Some("too much is stored for the tenant, and its applications are not told"),
+            (false, true) => Some("what its applications want to hear can't be read from the database"),
+            (false, false) => None,
+        };
+        owed.log.push(line(session, owed.deliveries.len() - before, untold, now));
     }
     Ok(owed)
 }
@@ -158,14 +173,12 @@ fn delivery(
 }
 
 /// It is dated by when it is written: an end that is found long after the session's time was over is as new to whoever reads the log as any.
-fn line(session: &EndedSession, deliveries: usize, is_unreadable: bool, now: i64) -> LogRow {
+fn line(session: &EndedSession, deliveries: usize, untold: Option<&str>, now: i64) -> LogRow {
     let mut details = Map::new();
     details.insert("initiator".into(), json!(session.initiator));
     details.insert("deliveries".into(), json!(deliveries));
     details.insert("ended_at".into(), json!(Timestamp::from_millis(session.ended_at.unsigned_abs()).to_string()));
-    if is_unreadable {
-        details.insert("error".into(), json!("what its applications want to hear can't be read from the database"));
-    }
+    details.extend(untold.map(|why| ("error".to_owned(), json!(why))));
     let mut body = Map::new();
     body.insert("session_id".into(), json!(session.id));
     body.insert("user_id".into(), json!(session.user_id));

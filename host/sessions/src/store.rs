@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
 use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
+use crate::columns;
 use crate::delivery::{
     Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
 };
@@ -197,6 +198,14 @@ pub trait Store: Registry {
     /// long. To be called again for as long as there is more.
     async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError>;
 
+    /// Adds up what was stored and deleted for each tenant since it was added up last: this number of changes at most. Whether there may be more. A
+    /// file adds up by itself.
+    async fn add_up_bytes(&self, at_most: usize) -> Result<bool, StoreError>;
+
+    /// The tenants for which this number of bytes is stored or more, those with the most first: of all that is kept for them, what the end of their
+    /// sessions owes and their executions included. What was not added up yet is missing.
+    async fn stored_bytes(&self, at_least: u64, at_most: usize) -> Result<Vec<StoredBytes>, StoreError>;
+
     /// Whether the database answers, and takes transactions that write. Nothing is written. A full disk isn't found by this.
     async fn check(&self) -> Result<(), StoreError>;
 
@@ -233,6 +242,21 @@ pub struct EndsWritten {
     pub tenant: TenantId,
     /// How many.
     pub sessions: u64,
+}
+
+/// How much is stored for a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBytes {
+    /// For whom.
+    pub tenant: TenantId,
+    /// The bytes of all texts, components and the like, and 256 for each row.
+    pub bytes: u64,
+}
+
+impl StoredBytes {
+    pub(crate) fn new(tenant: &str, bytes: u64) -> Result<Self, StoreError> {
+        Ok(Self { tenant: columns::tenant_of(tenant)?, bytes })
+    }
 }
 
 /// How long a mark is looked after when the ends are written: a login that had begun before it may still create a session.

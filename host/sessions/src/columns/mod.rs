@@ -187,6 +187,11 @@ pub(crate) fn rows(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// A number of bytes, as a database compares it.
+pub(crate) fn bytes(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// An entry's body as it is kept.
 pub(crate) fn body(entry: &Map<String, Value>) -> String {
     json(entry)

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use deadpool_postgres::Status;
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
-use super::{PostgresStore, changes, clients, deliveries, lists, login, logouts, marks, outbox, search};
+use super::{PostgresStore, bytes, changes, clients, deliveries, lists, login, logouts, marks, outbox, search};
 use crate::client::{Client, ClientCreated, ClientDeleted, ClientPage};
 use crate::delivery::{
     Backlog, Claims, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, DueReceiver, Held, ReceiverShare, Settled,
@@ -16,7 +16,7 @@ use crate::ids::{ClientId, TransactionId};
 use crate::log::{LogEntry, LogFound, LogPosition, LogSearch};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::session::{Ended, Initiator, Session};
-use crate::store::{ConnectionStats, EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept};
+use crate::store::{ConnectionStats, EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, StoredBytes, Swept};
 use crate::tokens::{DeliveryId, Holder};
 
 #[async_trait]
@@ -224,6 +224,15 @@ impl Store for PostgresStore {
 
     async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError> {
         changes::sweep(&self.connections, now, keep, at_most).await
+    }
+
+    async fn add_up_bytes(&self, at_most: usize) -> Result<bool, StoreError> {
+        // What was added up in an attempt whose answer was lost is not there to be added up again.
+        self.connections.attempt(true, |lease| bytes::add_up(lease, at_most)).await
+    }
+
+    async fn stored_bytes(&self, at_least: u64, at_most: usize) -> Result<Vec<StoredBytes>, StoreError> {
+        self.connections.attempt(true, |lease| async move { bytes::beyond(&lease, at_least, at_most).await }).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

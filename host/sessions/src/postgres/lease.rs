@@ -36,6 +36,8 @@ pub(super) struct Connections {
     pub(super) name: String,
     /// Whether the database passes word on from one server to the others.
     pub(super) tells: bool,
+    /// For how many stored bytes of a tenant the ends of its sessions owe nothing.
+    pub(super) owes_below: u64,
     /// How long a call may take, whatever it waits for.
     pub(super) call: Duration,
     /// How long a call waits for a connection.
@@ -60,6 +62,8 @@ pub(super) struct Lease {
     call: Arc<Call>,
     /// Whether the database passes word on.
     pub(super) tells: bool,
+    /// For how many stored bytes of a tenant the ends of its sessions owe nothing.
+    pub(super) owes_below: u64,
 }
 
 /// A statement that is sent together with the COMMIT.
@@ -100,6 +104,7 @@ impl Connections {
             limits: Arc::clone(&self.limits),
             call: Arc::clone(call),
             tells: self.tells,
+            owes_below: self.owes_below,
         })
     }
 

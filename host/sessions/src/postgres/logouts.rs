@@ -51,7 +51,8 @@ const MARK: &str = "UPDATE sessions SET ended_at = one.ended_at, initiator = $4,
      revision = revision + 1 FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) AS one (tenant, id, ended_at) \
      WHERE sessions.tenant = one.tenant AND sessions.id = one.id";
 
-const SUBSCRIPTIONS: &str = "SELECT clients.tenant, clients.id, clients.logout \
+const SUBSCRIPTIONS: &str = "SELECT clients.tenant, clients.id, clients.logout, \
+     coalesce((SELECT bytes FROM tenant_bytes WHERE tenant_bytes.tenant = clients.tenant), 0) \
      FROM unnest($1::bytea[], $2::bytea[]) AS wanted (tenant, id) JOIN clients ON clients.tenant = wanted.tenant \
      AND clients.id = wanted.id WHERE clients.logout IS NOT NULL";
 
@@ -142,6 +143,7 @@ fn ended_session(row: &Row, initiator: Initiator) -> Result<EndedSession, Troubl
 /// What these ends owe, by what their clients want to hear now. One that stops wanting it before this is committed is spared when the
 /// delivery is claimed.
 pub(super) async fn owed(lease: &Lease, ended: &[EndedSession], now: Timestamp) -> Result<Owed, Trouble> {
+    let most = columns::bytes(lease.owes_below);
     let mut subscriptions = Subscriptions::default();
     let wanted = ended.iter().flat_map(|session| session.client_ids().map(|client| (session.tenant.as_str(), client)));
     let wanted: std::collections::BTreeSet<_> = wanted.collect();
@@ -150,7 +152,11 @@ pub(super) async fn owed(lease: &Lease, ended: &[EndedSession], now: Timestamp) 
             wanted.iter().map(|(tenant, client)| (tenant.as_bytes(), client.as_bytes())).unzip();
         let select = lease.prepare(SUBSCRIPTIONS).await?;
         for row in lease.client()?.query(&select, &[&tenants, &clients]).await? {
-            subscriptions.add(&text(row.try_get(0)?)?, &text(row.try_get(1)?)?, row.try_get(2)?);
+            let tenant = text(row.try_get(0)?)?;
+            if row.try_get::<_, i64>(3)? >= most {
+                subscriptions.add_full(&tenant);
+            }
+            subscriptions.add(&tenant, &text(row.try_get(1)?)?, row.try_get(2)?);
         }
     }
     Ok(logout::owed(ended, &subscriptions, millis(now))?)

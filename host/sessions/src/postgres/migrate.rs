@@ -14,6 +14,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "sessions", sql: include_str!("../../migrations/postgres/0001_sessions.sql") },
     Migration { number: 2, name: "logouts", sql: include_str!("../../migrations/postgres/0002_logouts.sql") },
     Migration { number: 3, name: "registry", sql: include_str!("../../migrations/postgres/0003_registry.sql") },
+    Migration { number: 4, name: "tenant_bytes", sql: include_str!("../../migrations/postgres/0004_tenant_bytes.sql") },
 ];
 
 const TABLES: &str = "

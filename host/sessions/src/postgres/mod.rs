@@ -1,5 +1,6 @@
 //! The store in PostgreSQL, shared by as many hosts as there are.
 
+mod bytes;
 mod call;
 mod calls;
 mod changes;
@@ -54,6 +55,9 @@ pub struct PostgresSettings {
     pub statement: Duration,
     /// How long a connection is used: a database that has moved behind its name is found after that.
     pub lifetime: Duration,
+    /// Bytes that are stored for a tenant from which on the ends of its sessions owe nothing: they are lines of its log, which say so, and its
+    /// applications are not told. One end may owe a thousand times what its session takes.
+    pub owes_below: u64,
 }
 
 impl Default for PostgresSettings {
@@ -66,6 +70,7 @@ impl Default for PostgresSettings {
             connect: Duration::from_secs(3),
             statement: Duration::from_secs(3),
             lifetime: Duration::from_secs(30 * 60),
+            owes_below: u64::MAX,
         }
     }
 }
@@ -88,7 +93,7 @@ impl PostgresStore {
     /// that this program knows.
     pub async fn connect(url: &str, settings: PostgresSettings) -> Result<Self, StoreError> {
         let Place { config, name, tls } = Place::read(url, &settings)?;
-        let PostgresSettings { connections, pooler, call, wait, connect, statement, lifetime } = settings;
+        let PostgresSettings { connections, pooler, call, wait, connect, statement, lifetime, owes_below } = settings;
         let tls = MakeRustlsConnect::new(tls);
         // A connection that has broken is known to its own task; to ask for it would be a trip more for each call.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -106,8 +111,8 @@ impl PostgresStore {
         }
         let pool = pool.build().map_err(|error| StoreError::Failed { reason: error.to_string() })?;
         let limits = pooler.limits(statement).into();
-        let mut connections =
-            Connections { pool, name, tells: false, call, wait, statement, limits, deadlines: AtomicU64::new(0) };
+        let deadlines = AtomicU64::new(0);
+        let mut connections = Connections { pool, name, tells: false, owes_below, call, wait, statement, limits, deadlines };
         pooler.check(&connections).await?;
         migrate::migrate(&connections).await?;
         connections.tells = notices::are_known(&connections).await?;

@@ -14,7 +14,7 @@ use crate::ids::{ClientId, TransactionId};
 use crate::log::{LogEntry, LogFound, LogPosition, LogSearch};
 use crate::login::{BeforeLogin, Committed, LoginCommit};
 use crate::session::{Ended, Initiator, Session};
-use crate::store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, Swept, ThreadState};
+use crate::store::{EndedAll, EndsWritten, Page, Retention, SessionCursor, Store, StoredBytes, Swept, ThreadState};
 use crate::tokens::{DeliveryId, Holder};
 
 #[async_trait]
@@ -263,6 +263,14 @@ impl Store for SqliteStore {
 
     async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError> {
         changes::sweep(self, now, keep, at_most).await
+    }
+
+    async fn add_up_bytes(&self, _at_most: usize) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn stored_bytes(&self, at_least: u64, at_most: usize) -> Result<Vec<StoredBytes>, StoreError> {
+        self.bytes_beyond(at_least, at_most).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

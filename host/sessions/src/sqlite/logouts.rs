@@ -125,7 +125,8 @@ pub(super) fn owe(connection: &Connection, errors: Errors<'_>, ended: &[EndedSes
     if ended.is_empty() {
         return Ok(());
     }
-    let subscriptions = subscriptions(connection, ended).map_err(errors.sql())?;
+    let most = columns::bytes(errors.place.settings.owes_below);
+    let subscriptions = subscriptions(connection, ended, most).map_err(errors.sql())?;
     let Owed { deliveries, log } = logout::owed(ended, &subscriptions, millis(now))?;
     for delivery in &deliveries {
         insert(connection, delivery).map_err(errors.sql())?;
@@ -136,7 +137,8 @@ pub(super) fn owe(connection: &Connection, errors: Errors<'_>, ended: &[EndedSes
     Ok(())
 }
 
-fn subscriptions(connection: &Connection, ended: &[EndedSession]) -> rusqlite::Result<Subscriptions> {
+fn subscriptions(connection: &Connection, ended: &[EndedSession], most: i64) -> rusqlite::Result<Subscriptions> {
+    let mut full = connection.prepare_cached("SELECT 1 FROM tenant_bytes WHERE tenant = ?1 AND bytes >= ?2")?;
     let mut select = connection.prepare_cached("SELECT logout FROM clients WHERE tenant = ?1 AND id = ?2")?;
     let mut subscriptions = Subscriptions::default();
     for session in ended {
@@ -150,6 +152,9 @@ fn subscriptions(connection: &Connection, ended: &[EndedSession]) -> rusqlite::R
                 None => None,
             };
             subscriptions.add(&session.tenant, client, logout);
+            if logout.is_some() && full.exists((session.tenant.as_str(), most))? {
+                subscriptions.add_full(&session.tenant);
+            }
         }
     }
     Ok(subscriptions)

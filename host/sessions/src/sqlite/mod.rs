@@ -1,5 +1,6 @@
 //! The store in one file, embedded.
 
+mod bytes;
 mod calls;
 mod changes;
 mod checkpoints;
@@ -60,6 +61,9 @@ pub struct SqliteSettings {
     /// How long a call may take, from its first wait to its last answer. One that takes longer is given up as [`StoreError::TimedOut`], and
     /// never happens, or as [`StoreError::Unknown`] where the writer works on it. Opening the store has no deadline.
     pub call: Duration,
+    /// Bytes that are stored for a tenant from which on the ends of its sessions owe nothing: they are lines of its log, which say so, and its
+    /// applications are not told. One end may owe a thousand times what its session takes.
+    pub owes_below: u64,
 }
 
 impl Default for SqliteSettings {
@@ -74,6 +78,7 @@ impl Default for SqliteSettings {
             most_bytes: None,
             busy: Duration::from_secs(5),
             call: Duration::from_millis(4_500),
+            owes_below: u64::MAX,
         }
     }
 }

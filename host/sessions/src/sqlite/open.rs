@@ -18,11 +18,14 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "sessions", sql: include_str!("../../migrations/sqlite/0001_sessions.sql") },
     Migration { number: 2, name: "logouts", sql: include_str!("../../migrations/sqlite/0002_logouts.sql") },
     Migration { number: 3, name: "registry", sql: include_str!("../../migrations/sqlite/0003_registry.sql") },
+    Migration { number: 4, name: "tenant_bytes", sql: include_str!("../../migrations/sqlite/0004_tenant_bytes.sql") },
 ];
 
 /// Of the file beside it.
-const EXECUTIONS: &[Migration] =
-    &[Migration { number: 1, name: "executions", sql: include_str!("../../migrations/sqlite_executions/0001_executions.sql") }];
+const EXECUTIONS: &[Migration] = &[
+    Migration { number: 1, name: "executions", sql: include_str!("../../migrations/sqlite_executions/0001_executions.sql") },
+    Migration { number: 2, name: "tenant_bytes", sql: include_str!("../../migrations/sqlite_executions/0002_tenant_bytes.sql") },
+];
 
 /// The log of that file is no larger: what is written there is small, and nobody waits for it.
 const EXECUTIONS_WAL_BYTES: u64 = 16 << 20;

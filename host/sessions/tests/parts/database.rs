@@ -37,11 +37,20 @@ impl Database {
     }
 
     pub(crate) async fn try_open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        // Many may be opened on one thread's stack.
+        Box::pin(self.try_open_that_owes_below(u64::MAX)).await
+    }
+
+    async fn try_open_that_owes_below(&self, owes_below: u64) -> Result<Arc<dyn Store>, StoreError> {
+        let settings = PostgresSettings { owes_below, ..PostgresSettings::default() };
         Ok(match self {
-            Self::Sqlite(folder) => Arc::new(SqliteStore::open(file(folder), SqliteSettings::default())?),
-            Self::Postgres { url, .. } => Arc::new(PostgresStore::connect(url, PostgresSettings::default()).await?),
+            Self::Sqlite(folder) => {
+                let settings = SqliteSettings { owes_below, ..SqliteSettings::default() };
+                Arc::new(SqliteStore::open(file(folder), settings)?)
+            }
+            Self::Postgres { url, .. } => Arc::new(PostgresStore::connect(url, settings).await?),
             Self::Pooled { pooler, database, .. } => {
-                let settings = PostgresSettings { pooler: Pooler::Transaction, ..PostgresSettings::default() };
+                let settings = PostgresSettings { pooler: Pooler::Transaction, ..settings };
                 Arc::new(PostgresStore::connect(&pooler.url(database), settings).await?)
             }
         })
@@ -65,6 +74,40 @@ impl Database {
             }
             Self::Pooled { .. } => panic!("no test asks for it"),
         }
+    }
+
+    /// A store for which the ends of a tenant's sessions owe nothing from this number of stored bytes on.
+    pub(crate) async fn open_that_owes_below(&self, bytes: u64) -> Arc<dyn Store> {
+        Box::pin(self.try_open_that_owes_below(bytes)).await.unwrap()
+    }
+
+    /// Takes the counting of bytes back, as if its migration had not been yet. In a file, what became of runs goes on being counted.
+    pub(crate) async fn forget_bytes(&self) {
+        let tables = [
+            "sessions",
+            "user_ends",
+            "transactions",
+            "log",
+            "clients",
+            "deliveries",
+            "actions",
+            "versions",
+            "bindings",
+            "secrets",
+            "policies",
+            "components",
+        ];
+        let each = |what: &dyn Fn(&str) -> String| tables.map(what).concat();
+        let triggers = match self {
+            Self::Sqlite(_) => each(&|table| {
+                ["inserted", "updated", "deleted"].map(|change| format!("DROP TRIGGER IF EXISTS {table}_{change};")).concat()
+            }),
+            Self::Postgres { .. } | Self::Pooled { .. } => {
+                each(&|table| format!("DROP FUNCTION count_bytes_of_{table} CASCADE;"))
+                    + "DROP FUNCTION count_bytes_of_executions CASCADE; DROP TABLE byte_changes;"
+            }
+        };
+        self.execute(&format!("{triggers} DROP TABLE tenant_bytes; DELETE FROM vestibule_migrations WHERE number = 4;")).await;
     }
 
     /// Runs statements that the store would not.

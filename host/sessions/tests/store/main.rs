@@ -39,6 +39,7 @@ macro_rules! on_all {
     };
 }
 
+mod bytes;
 mod claims;
 mod clients;
 mod delivery_model;

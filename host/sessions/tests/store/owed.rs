@@ -295,6 +295,7 @@ async fn a_database_of_the_version_before_is_migrated_with_all_that_it_has(datab
     let store = database.open().await;
     commit(&*store, login("s1", at(1))).await;
     store.close().await;
+    database.forget_bytes().await;
     let later = "DROP TABLE clients; DROP TABLE deliveries; DROP TABLE streams; DROP TABLE actions; DROP TABLE components; \
          DROP TABLE versions; DROP TABLE bindings; DROP TABLE secrets; DROP TABLE policies; DROP TABLE flow_revisions; \
          DROP TABLE flow_counter; DROP TABLE IF EXISTS executions; DROP TABLE IF EXISTS execution_positions; \
