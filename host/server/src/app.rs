@@ -20,6 +20,7 @@ use crate::readiness::Readiness;
 use crate::refusals::Refusals;
 use crate::registry::Deployments;
 use crate::sealing::SealingKeys;
+use crate::storage::Storage;
 use crate::tenant::{Tenant, Tenants};
 use crate::traces::Traces;
 use crate::workers::{Worker, Workers};
@@ -44,6 +45,7 @@ struct Inner {
     /// What one tenant may store.
     quota: QuotaSettings,
     answers: StoredAnswers,
+    storage: Storage,
     /// That a session has ended, and applications are to be told.
     ended: Arc<Notify>,
     client_auth: ClientAuth,
@@ -94,6 +96,7 @@ impl App {
             connector,
             quota: configuration.quota,
             answers: StoredAnswers::new(configuration.quota.answers, configuration.keep.transactions),
+            storage: Storage::new(configuration.quota.bytes),
             ended: Arc::default(),
             client_auth,
             marked: Notify::new(),
@@ -185,6 +188,11 @@ impl App {
     /// Which answers are stored.
     pub(crate) fn answers(&self) -> &StoredAnswers {
         &self.0.answers
+    }
+
+    /// How much is stored for each tenant.
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.0.storage
     }
 
     pub(crate) fn connector(&self) -> &Arc<Connector> {

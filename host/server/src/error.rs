@@ -200,6 +200,15 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", message).retry_after(retry_after)
     }
 
+    /// 507: as much is stored for the tenant as may be. To send it again is of no use before something was deleted.
+    pub(crate) fn storage_full(at_most: u64) -> Self {
+        let message = format!(
+            "as much is stored for this tenant as may be: {at_most} bytes (`quota.bytes` of the server's configuration); delete what isn't \
+             needed, wait until what is old is swept, or have the quota raised"
+        );
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "tenant_storage_full", message)
+    }
+
     /// 503: the bodies of requests take as much memory as they may.
     pub(crate) fn bodies_full() -> Self {
         Self::unavailable("too_busy", "too many bytes of requests arrive at one time; try again", SOON)

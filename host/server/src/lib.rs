@@ -28,6 +28,7 @@ mod registry;
 mod request;
 pub mod sealing;
 mod server;
+mod storage;
 mod streams;
 mod sweep;
 mod tenant;

@@ -1,5 +1,6 @@
 //! The operator's numbers. A label has few values: routes, statuses, the tenants and Actions of the configuration.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use vestibule::model::outcome::{ActionResult, Decision};
 use vestibule::model::{Outcome, TenantId, Timestamp};
-use vestibule_sessions::{Backlog, ConnectionStats};
+use vestibule_sessions::{Backlog, ConnectionStats, StoredBytes};
 
 use crate::app::App;
 use crate::exposition::{Exposition, Format};
@@ -103,6 +104,11 @@ struct Attempted {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTenant {
+    tenant: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Refused {
     kind: &'static str,
 }
@@ -146,6 +152,7 @@ pub(crate) struct Metrics {
     stream_lag: Family<OfStream, Gauge>,
     connections: Gauge,
     refused: Family<Refused, Counter>,
+    stored: Family<OfTenant, Gauge>,
     deployed: RegistryMetrics,
     store: StoreMetrics,
     workers: Workers,
@@ -197,6 +204,9 @@ impl Metrics {
         let refused = Family::<Refused, Counter>::default();
         let help = "Connections and requests that were refused before any work was done for them, by why";
         registry.register("refused", help, refused.clone());
+        let stored = Family::<OfTenant, Gauge>::default();
+        let help = "Bytes that are stored for each tenant that has most of what it may have";
+        registry.register_with_unit("tenant_stored", help, Unit::Bytes, stored.clone());
         let deployed = RegistryMetrics::new(&mut registry);
         let store = StoreMetrics::new(&mut registry);
         let workers = Workers::new(&mut registry);
@@ -218,6 +228,7 @@ impl Metrics {
             stream_lag,
             connections,
             refused,
+            stored,
             deployed,
             store,
             workers,
@@ -242,6 +253,18 @@ impl Metrics {
     /// A connection or a request was refused.
     pub(crate) fn refused(&self, refusal: Refusal) {
         self.refused.get_or_create(&Refused { kind: refusal.as_str() }).inc();
+    }
+
+    /// These tenants have most of what they may have, and of those that had it before no others.
+    pub(crate) fn stored(&self, before: &[StoredBytes], now: &[StoredBytes]) {
+        let labels = |stored: &StoredBytes| OfTenant { tenant: stored.tenant.as_str().to_owned() };
+        for stored in now {
+            self.stored.get_or_create(&labels(stored)).set(i64::try_from(stored.bytes).unwrap_or(i64::MAX));
+        }
+        let now: BTreeSet<&TenantId> = now.iter().map(|stored| &stored.tenant).collect();
+        for stored in before.iter().filter(|stored| !now.contains(&stored.tenant)) {
+            self.stored.remove(&labels(stored));
+        }
     }
 
     /// A request has been answered.

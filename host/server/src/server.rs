@@ -27,6 +27,7 @@ use crate::keys::keep_up;
 use crate::logout::Logouts;
 use crate::registry;
 use crate::sealing::{SealError, SealingKeys};
+use crate::storage;
 use crate::streams::{Streams, plans};
 use crate::sweep::{sweep, write_ends};
 use crate::tenant::{ReadComponent, TenantError, Tenants};
@@ -141,7 +142,7 @@ impl Server {
         let none = Arc::new(Tenants::default());
         let tenants = tenants(&configuration, &loader, &keys, &parts.read_component, &client, none).await?;
         let streams = plans(&configuration).map_err(StartError::Tenants)?;
-        let store = wait_for_store(&configuration.store).await?;
+        let store = wait_for_store(&configuration.store, configuration.quota.owes_below()).await?;
         let traces = match &configuration.traces {
             Some(url) => Traces::to(url).map_err(|error| StartError::Traces(error.to_string()))?,
             None => Traces::default(),
@@ -184,6 +185,7 @@ impl Server {
         let looking = vec![
             tokio::spawn(sweep(app.clone(), configuration.keep, configuration.executions)),
             tokio::spawn(connections.watch(app.workers().clone())),
+            tokio::spawn(storage::watch(app.clone())),
             tokio::spawn(write_ends(app.clone())),
             tokio::spawn(keep_up(app.clone())),
             tokio::spawn(registry::build::sweep(app.clone())),
@@ -271,6 +273,11 @@ async fn tenants(
 /// # Errors
 /// When it can't be reached, is of a newer version, or its URL can't be read.
 pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, StartError> {
+    open_store_that_owes(settings, u64::MAX).await
+}
+
+/// As [`open_store`]: from this number of stored bytes of a tenant on the ends of its sessions owe nothing.
+async fn open_store_that_owes(settings: &StoreSettings, owes_below: u64) -> Result<Arc<dyn Store>, StartError> {
     Ok(match settings {
         StoreSettings::Sqlite(path) => {
             if let Some(folder) = path.parent() {
@@ -278,10 +285,11 @@ pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, Star
                 let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
                 made.map_err(|error| StartError::State { folder: folder.display().to_string(), reason: error.to_string() })?;
             }
-            Arc::new(SqliteStore::open(path, SqliteSettings::default())?)
+            Arc::new(SqliteStore::open(path, SqliteSettings { owes_below, ..SqliteSettings::default() })?)
         }
         StoreSettings::Postgres(DatabaseSettings { url, connections, pooler }) => {
-            let settings = PostgresSettings { connections: *connections, pooler: *pooler, ..PostgresSettings::default() };
+            let settings =
+                PostgresSettings { connections: *connections, pooler: *pooler, owes_below, ..PostgresSettings::default() };
             Arc::new(PostgresStore::connect(&url.value()?, settings).await?)
         }
     })
@@ -295,12 +303,12 @@ const STORE_BACKOFF: Backoff =
 
 /// Opens the store. A PostgreSQL that can't be reached, or has no time, is tried again for [`STORE_PATIENCE`]: it may start at
 /// the same moment.
-async fn wait_for_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, StartError> {
+async fn wait_for_store(settings: &StoreSettings, owes_below: u64) -> Result<Arc<dyn Store>, StartError> {
     let started = Instant::now();
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let error = match open_store(settings).await {
+        let error = match open_store_that_owes(settings, owes_below).await {
             Err(StartError::Store(error @ (StoreError::Unreachable { .. } | StoreError::Busy { .. }))) => error,
             opened => return opened,
         };

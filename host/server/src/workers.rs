@@ -54,6 +54,8 @@ pub(crate) enum Worker {
     Keys,
     /// Closes connections whose peers don't read, and those that rest.
     Connections,
+    /// Looks how much is stored for each tenant.
+    Storage,
 }
 
 impl Worker {
@@ -70,6 +72,7 @@ impl Worker {
             Self::Ends => "ends",
             Self::Keys => "keys",
             Self::Connections => "connections",
+            Self::Storage => "storage",
         }
     }
 
@@ -83,6 +86,7 @@ impl Worker {
             | Self::Streams
             | Self::ExecutionWriter
             | Self::Connections
+            | Self::Storage
             | Self::Keys => 30,
             // A pass each 10 s.
             Self::Sweep | Self::Builds | Self::Ends => 60,

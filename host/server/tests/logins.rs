@@ -38,6 +38,26 @@ async fn what_an_action_wrote_is_in_the_session_and_in_the_next_login_and_after_
 }
 
 #[tokio::test]
+async fn a_session_that_is_not_kept_yet_takes_few_applications_from_the_event() {
+    let running = start().await;
+    let mut login = event("sess_1", "txn_1");
+    login["session"]["clients"] = (0..256).map(|number| json!({ "client_id": format!("app_{number}") })).collect();
+    running.login(&login).await;
+    let clients = async || running.answer(running.request(Method::GET, "/api/v2/sessions/sess_1")).await.1["clients"].clone();
+    let first = clients().await;
+    assert_eq!(
+        (first.as_array().unwrap().len(), &first[0], &first[31]["client_id"]),
+        (33, &json!({ "client_id": "app_0" }), &json!("app_31"))
+    );
+    assert_eq!(first[32]["client_id"], login["client"]["client_id"], "the one that logs in is among them");
+    login["transaction"]["id"] = "txn_2".into();
+    login["client"]["client_id"] = "app_200".into();
+    running.login(&login).await;
+    assert_eq!(clients().await[33]["client_id"], "app_200", "those that log in later are added");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn the_same_transaction_gives_the_same_answer_and_changes_nothing_twice() {
     let running = start().await;
     let first = running.login(&event("sess_1", "txn_1")).await;

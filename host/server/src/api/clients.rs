@@ -130,10 +130,12 @@ pub(crate) async fn list(
         (status = 413, description = "The body is too large.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
+        (status = 507, description = "As much is stored for the tenant as may be.", body = ErrorBody),
     )
 )]
 pub(crate) async fn create(State(app): State<App>, caller: Caller, request: Body) -> Result<(StatusCode, Json<Value>), ApiError> {
     let tenant = caller.may(&[Scope::CreateClients])?;
+    app.storage().check(&tenant.settings.id)?;
     let given = Given::read(&body(request, SMALL_BODY).await?)?;
     let client = given.create(app.connector(), Timestamp::now())?;
     let answer = Value::Object(shown(&client, &tenant.settings.id));
@@ -212,6 +214,7 @@ async fn find(app: &App, tenant: &Tenant, id: &ClientId) -> Result<Client, ApiEr
         (status = 413, description = "The body is too large.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
+        (status = 507, description = "As much is stored for the tenant as may be.", body = ErrorBody),
     )
 )]
 pub(crate) async fn update(
@@ -221,6 +224,7 @@ pub(crate) async fn update(
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
     let tenant = caller.may(&[Scope::UpdateClients])?;
+    app.storage().check(&tenant.settings.id)?;
     let given = Given::read(&body(request, SMALL_BODY).await?)?;
     for _ in 0..TRIES {
         let client = find(&app, tenant, &id).await?;

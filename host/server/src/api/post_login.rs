@@ -41,6 +41,7 @@ use crate::request::{Caller, body};
         (status = 413, description = "The event is too large.", body = ErrorBody),
         (status = 429, description = "Too many tokens of this peer were refused. See `Retry-After`.", body = ErrorBody),
         (status = 503, description = "Too busy, or the store can't be written to. See `Retry-After`.", body = ErrorBody),
+        (status = 507, description = "As much is stored for the tenant as may be.", body = ErrorBody),
     )
 )]
 pub(crate) async fn run(State(app): State<App>, caller: Caller, headers: HeaderMap, request: Body) -> Result<Response, ApiError> {
@@ -49,7 +50,7 @@ pub(crate) async fn run(State(app): State<App>, caller: Caller, headers: HeaderM
     let event = Event::from_json(&json).map_err(|error| ApiError::invalid_body(error.to_string()))?;
     let user = event.user.id.clone();
     let started = std::time::SystemTime::now();
-    let answer = login(tenant, event, app.runtime(), app.store(), app.answers(), started.into()).await?;
+    let answer = login(tenant, event, &app, started.into()).await?;
     let (json, is_repeated) = match answer {
         Answer::Now { outcome, json, execution } => {
             app.metrics().login(tenant, &outcome);

@@ -65,6 +65,7 @@ pub(crate) async fn read(
         (status = 413, description = "The body is too large.", body = ErrorBody),
         (status = 429, description = "Too many requests.", body = ErrorBody),
         (status = 503, description = "The store can't be written to.", body = ErrorBody),
+        (status = 507, description = "As much is stored for the tenant as may be.", body = ErrorBody),
     )
 )]
 pub(crate) async fn update(
@@ -75,6 +76,9 @@ pub(crate) async fn update(
 ) -> Result<Json<SessionBody>, ApiError> {
     let tenant = caller.may(&[Scope::UpdateSessions, Scope::UpdateSession])?;
     let metadata = UpdateBody::metadata(&body(request, SMALL_BODY).await?)?;
+    if !metadata.is_empty() {
+        app.storage().check(&tenant.settings.id)?;
+    }
     let session = app.store().replace_metadata(&tenant.settings.id, &id, metadata, Timestamp::now()).await?;
     session.map(|session| Json(session.into())).ok_or_else(not_found)
 }

@@ -7,8 +7,8 @@ use vestibule::model::event::{Session as EventSession, SessionTimes};
 use vestibule::model::outcome::Decision;
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule_sessions::{
-    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, NewTransaction, SESSION_CLIENTS,
-    Session, SessionChange, SessionLogin, UsedSession,
+    ExecutionUid, Initiator, LogKind, LoginCommit, MetadataChanges, Method, NewLogEntry, NewTransaction, Session, SessionChange,
+    SessionLogin, UsedSession,
 };
 
 use crate::tenant::Tenant;
@@ -18,6 +18,10 @@ use crate::tenant::Tenant;
 const STORED_TEXT: usize = 512;
 /// Bytes that the log has of the reason of a denial.
 const STORED_REASON: usize = 4_096;
+/// Applications of the event that are stored with a session which isn't kept yet. The platform has seen it before only where Vestibule is new
+/// beside it, or has forgotten it; so it has as a rule the one application that logs in now, and some 20 where a user has used all that an
+/// organization has. Those that log in later are added, up to [`vestibule_sessions::SESSION_CLIENTS`].
+const NEW_SESSION_CLIENTS: usize = 32;
 /// Ways in which a user has proved who they are that are stored with a session.
 const STORED_METHODS: usize = 32;
 
@@ -102,7 +106,7 @@ fn used(event: &Event, session: &EventSession, now: Timestamp) -> UsedSession {
         created_at: times.created_at.unwrap_or(now),
         authenticated_at: times.authenticated_at.unwrap_or(now),
         client_id: stored(&event.client.id).to_owned(),
-        clients: session.clients().take(SESSION_CLIENTS).map(|client| stored(client).to_owned()).collect(),
+        clients: session.clients().take(NEW_SESSION_CLIENTS).map(|client| stored(client).to_owned()).collect(),
         user_agent: event.request.user_agent.as_deref().map(|text| stored(text).to_owned()),
         ip: Some(stored(&event.request.ip).to_owned()),
         asn: event.request.asn.as_deref().map(|text| stored(text).to_owned()),

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Deserialize;
+use vestibule::Context;
 use vestibule::model::{Event, Outcome, Timestamp};
-use vestibule::{Context, Runtime};
-use vestibule_sessions::{Committed, Ended, ExecutionUid, KnownSession, NewTransaction, RequestDigest, Store, TransactionId};
+use vestibule_sessions::{Committed, Ended, ExecutionUid, KnownSession, NewTransaction, RequestDigest, TransactionId};
 
 pub(crate) use self::answers::StoredAnswers;
+use crate::app::App;
 use crate::error::ApiError;
 use crate::tenant::Tenant;
 
@@ -38,14 +39,8 @@ pub(crate) enum Answer {
 ///
 /// # Errors
 /// When it can't be run or committed; nothing of it has happened then, unless the error says otherwise.
-pub(crate) async fn login(
-    tenant: &Tenant,
-    mut event: Event,
-    runtime: &Runtime,
-    store: &dyn Store,
-    answers: &StoredAnswers,
-    now: Timestamp,
-) -> Result<Answer, ApiError> {
+pub(crate) async fn login(tenant: &Tenant, mut event: Event, app: &App, now: Timestamp) -> Result<Answer, ApiError> {
+    let store = app.store();
     let id = &tenant.settings.id;
     if event.tenant.id != *id {
         return Err(ApiError::invalid_body("`event.tenant.id` names another tenant than the host that is called"));
@@ -62,6 +57,7 @@ pub(crate) async fn login(
         }
         return repeat(&kept.json, session.is_some(), &before.session);
     }
+    app.storage().check(id)?;
     match before.session {
         KnownSession::Unknown => {}
         KnownSession::Ended(ended) => return Err(session_ended(ended)),
@@ -74,10 +70,10 @@ pub(crate) async fn login(
     let mut event = Arc::new(event);
     let context = Context { now, ..Context::live() };
     for _ in 0..TRIES {
-        let outcome = runtime.run(&running.flow, Arc::clone(&event), &context).await?;
+        let outcome = app.runtime().run(&running.flow, Arc::clone(&event), &context).await?;
         let json = json(&outcome)?;
         let stored = transaction.clone().map(|id| {
-            let answer = answers.stored(&tenant.settings.id, &outcome, &json, Instant::now());
+            let answer = app.answers().stored(&tenant.settings.id, &outcome, &json, Instant::now());
             NewTransaction { id, request, answer }
         });
         let commit = commit::of(tenant, &event, &outcome, stored, execution.as_ref(), now);

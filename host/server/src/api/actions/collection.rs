@@ -10,7 +10,7 @@ use vestibule::model::Timestamp;
 use vestibule_sessions::{ActionCreated, ActionFilter, ActionName, ActionUid, NewAction, Trigger};
 
 use super::given::Given;
-use super::shapes::{self, Refused, RefusedBody, RefusedChange};
+use super::shapes::{self, Refused, RefusedBody, RefusedChange, RefusedFull};
 use super::{name_taken, shown};
 use crate::api::SMALL_BODY;
 use crate::api::pages::Numbered;
@@ -90,11 +90,12 @@ pub(crate) async fn list(
                 ("versions" = (operation_id = "get_action_versions", parameters(("id" = "$response.body#/id")))),
                 ("delete" = (operation_id = "delete_action", parameters(("id" = "$response.body#/id")))),
             )),
-        Refused, RefusedBody, RefusedChange,
+        Refused, RefusedBody, RefusedChange, RefusedFull,
     )
 )]
 pub(crate) async fn create(State(app): State<App>, caller: Caller, request: Body) -> Result<(StatusCode, Json<Value>), ApiError> {
     let tenant = &caller.may(&[Scope::CreateActions])?.settings.id;
+    app.storage().check(tenant)?;
     let mut given = Given::read(&body(request, SMALL_BODY).await?)?;
     let name = given.name.take().ok_or_else(|| ApiError::invalid_body("`name` is missing"))?;
     let missing = "`supported_triggers` is missing: write `[{\"id\": \"post-login\"}]`";

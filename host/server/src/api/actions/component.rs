@@ -11,7 +11,7 @@ use serde_json::Value;
 use vestibule::model::{ComponentDigest, Timestamp};
 use vestibule_sessions::{ActionUid, DraftPut, Keeping, VersionUid};
 
-use super::shapes::{self, Refused, RefusedBody};
+use super::shapes::{self, Refused, RefusedBody, RefusedFull};
 use super::{find, no_action, no_version, pieces, shown};
 use crate::app::App;
 use crate::config::Scope;
@@ -34,7 +34,7 @@ const COMPONENT: &[u8] = b"\x0d\0\x01\0";
     params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     request_body(content = shapes::ComponentBytes, content_type = "application/wasm", description = "The component, as `vestibule build` makes it."),
     security(("token" = ["update:actions"])),
-    responses((status = 200, description = "The Action.", body = shapes::Action), Refused, RefusedBody)
+    responses((status = 200, description = "The Action.", body = shapes::Action), Refused, RefusedBody, RefusedFull)
 )]
 pub(crate) async fn upload(
     State(app): State<App>,
@@ -45,6 +45,7 @@ pub(crate) async fn upload(
 ) -> Result<Json<Value>, ApiError> {
     let caller_tenant = caller.may(&[Scope::UpdateActions])?;
     let tenant = &caller_tenant.settings.id;
+    app.storage().check(tenant)?;
     let action = find(&app, tenant, &id).await?;
     let turn = Deployments::upload_turn(caller_tenant).await?;
     let limit = app.runtime().settings().host_limits.component_bytes;

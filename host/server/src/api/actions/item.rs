@@ -10,7 +10,7 @@ use vestibule::model::Timestamp;
 use vestibule_sessions::{ActionChange, ActionChanged, ActionDeleted, ActionUid, SecretChange};
 
 use super::given::Given;
-use super::shapes::{self, Refused, RefusedBody, RefusedChange};
+use super::shapes::{self, Refused, RefusedBody, RefusedChange, RefusedFull};
 use super::{find, name_taken, no_action, overtaken, shown};
 use crate::api::SMALL_BODY;
 use crate::app::App;
@@ -46,7 +46,7 @@ pub(crate) async fn read(State(app): State<App>, caller: Caller, PathId(id): Pat
     params(("id" = String, Path, description = "The Action's id.", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     request_body(content = shapes::ActionUpdate, content_type = "application/json"),
     security(("token" = ["update:actions"])),
-    responses((status = 200, description = "The Action.", body = shapes::Action), Refused, RefusedBody, RefusedChange)
+    responses((status = 200, description = "The Action.", body = shapes::Action), Refused, RefusedBody, RefusedChange, RefusedFull)
 )]
 pub(crate) async fn update(
     State(app): State<App>,
@@ -55,6 +55,7 @@ pub(crate) async fn update(
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
     let tenant = caller.may(&[Scope::UpdateActions])?;
+    app.storage().check(&tenant.settings.id)?;
     let mut given = Given::read(&body(request, SMALL_BODY).await?)?;
     let (tenant_id, now) = (&tenant.settings.id, Timestamp::now());
     let (mut set, mut keep) = (Vec::new(), Vec::new());

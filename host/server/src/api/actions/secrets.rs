@@ -7,7 +7,7 @@ use vestibule::model::Timestamp;
 use vestibule_sessions::{ActionChange, ActionChanged, ActionUid, SecretChange, SecretName};
 
 use super::given::{MOST_SECRETS, SecretBody, check_value};
-use super::shapes::{self, Refused, RefusedBody, RefusedChange};
+use super::shapes::{self, Refused, RefusedBody, RefusedChange, RefusedFull};
 use super::{find, name_taken, no_action, overtaken};
 use crate::api::{SMALL_BODY, object};
 use crate::app::App;
@@ -29,7 +29,7 @@ use crate::sealing::Sealing;
     ),
     request_body(content = shapes::ActionSecretValue, content_type = "application/json"),
     security(("token" = ["update:actions"])),
-    responses((status = 204, description = "The secret is set."), Refused, RefusedBody, RefusedChange)
+    responses((status = 204, description = "The secret is set."), Refused, RefusedBody, RefusedChange, RefusedFull)
 )]
 pub(crate) async fn set(
     State(app): State<App>,
@@ -39,6 +39,7 @@ pub(crate) async fn set(
     request: Body,
 ) -> Result<StatusCode, ApiError> {
     let tenant = &caller.may(&[Scope::UpdateActions])?.settings.id;
+    app.storage().check(tenant)?;
     let SecretBody { value } = object::read(&body(request, SMALL_BODY).await?)?;
     check_value(name.as_str(), &value)?;
     let action = find(&app, tenant, &id).await?;

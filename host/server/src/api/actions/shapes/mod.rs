@@ -57,6 +57,14 @@ pub(crate) enum RefusedChange {
     Conflict(ErrorBody),
 }
 
+/// What a call that stores more may be refused with beside that.
+#[derive(IntoResponses)]
+pub(crate) enum RefusedFull {
+    /// As much is stored for the tenant as may be.
+    #[response(status = 507)]
+    Full(ErrorBody),
+}
+
 /// A component's bytes.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
