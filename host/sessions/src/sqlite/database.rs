@@ -87,16 +87,6 @@ impl Database {
         self.readers.read_for_worker(move |connection| work(connection, Errors { place: &place })).await
     }
 
-    /// Reads a component with what the job owns.
-    pub(super) async fn read_component<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection, Errors<'_>) -> Result<T, StoreError> + Send + 'static,
-    {
-        let place = Arc::clone(&self.place);
-        self.readers.read_component(move |connection| work(connection, Errors { place: &place })).await
-    }
-
     /// The state of the thread that writes.
     pub(super) fn writer_state(&self, name: &'static str) -> ThreadState {
         self.writer.state(name)

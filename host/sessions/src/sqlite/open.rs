@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::SqliteSettings;
 use super::errors::store_error;
-use super::readers::{COMPONENT_READERS, WORKER_READERS};
+use super::readers::WORKER_READERS;
 use crate::error::StoreError;
 use crate::migrations::{Applied, Migration, missing};
 
@@ -134,7 +134,7 @@ impl Place {
 
     fn open_patient_reader(&self, patience: Duration) -> Result<Connection, StoreError> {
         let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY, patience)?;
-        let readers = self.settings.readers + self.settings.list_readers + WORKER_READERS + COMPONENT_READERS;
+        let readers = self.settings.readers + self.settings.list_readers + WORKER_READERS;
         let cache = self.settings.cache_bytes / (readers + 1).max(1);
         set_cache(&connection, cache).map_err(|error| self.error(&error))?;
         Ok(connection)

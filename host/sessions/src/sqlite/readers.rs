@@ -13,17 +13,13 @@ use crate::error::StoreError;
 /// Connections for background work: its reads are few and short.
 pub(super) const WORKER_READERS: usize = 1;
 
-/// Connections that read components: each read is one row of up to many megabytes.
-pub(super) const COMPONENT_READERS: usize = 1;
-
-/// Four groups of connections: a lookup doesn't wait behind a list, and neither background work, which serves all tenants, nor a
-/// component that is built or loaded waits behind the lists of a tenant.
+/// Three groups of connections: a lookup doesn't wait behind a list, and background work, which serves all tenants, doesn't wait behind the
+/// lists of a tenant.
 #[derive(Debug)]
 pub(super) struct Readers {
     lookups: Lookups,
     lists: Threaded,
     workers: Threaded,
-    components: Threaded,
     place: Arc<Place>,
 }
 
@@ -33,7 +29,6 @@ impl Readers {
             lookups: Lookups::open(place, deadlines)?,
             lists: Threaded::open(place, place.settings.list_readers.max(1), deadlines)?,
             workers: Threaded::open(place, WORKER_READERS, deadlines)?,
-            components: Threaded::open(place, COMPONENT_READERS, deadlines)?,
             place: Arc::clone(place),
         })
     }
@@ -65,15 +60,6 @@ impl Readers {
         self.workers.read(work).await.unwrap_or_else(|| Err(self.closed()))
     }
 
-    /// Reads a component, on a thread that may wait for the disk.
-    pub(super) async fn read_component<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.components.read(work).await.unwrap_or_else(|| Err(self.closed()))
-    }
-
     fn closed(&self) -> StoreError {
         StoreError::Unreachable { database: self.place.name(), reason: "the store has been closed".into() }
     }
@@ -83,7 +69,6 @@ impl Readers {
         self.lookups.close();
         self.lists.close().await;
         self.workers.close().await;
-        self.components.close().await;
     }
 
     /// Connections for lists that are free.
@@ -101,7 +86,7 @@ mod tests {
     use crate::sqlite::SqliteSettings;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn lists_hold_up_no_reads_of_background_work_and_of_components() {
+    async fn lists_hold_up_no_reads_of_background_work() {
         let folder = tempfile::tempdir().unwrap();
         let place = Arc::new(Place::of_sessions(&folder.path().join("store.db"), SqliteSettings::default()));
         let writer = place.open_writer().unwrap();
@@ -122,7 +107,6 @@ mod tests {
             Ok(connection.query_row("SELECT number FROM numbers", (), |row| row.get::<_, i64>(0)).unwrap())
         };
         assert_eq!(readers.read_for_worker(read).await.unwrap(), 1);
-        assert_eq!(readers.read_component(read).await.unwrap(), 1);
         for _ in &listing {
             go.send(()).unwrap();
         }
