@@ -120,8 +120,11 @@ test("a component that can't be built says why, and what runs goes on", async ()
   // What doesn't begin as a component does is not stored: the draft stays as it was.
   const source = await send("PUT", `actions/${id}/component`, "exports.onExecutePostLogin = async () => {}", "application/wasm");
   assert.deepEqual([source.status, (await source.json()).errorCode], [400, "not_wasm"]);
-  const failed = await upload(id, component.subarray(0, component.length / 2));
-  assert.deepEqual([failed.status, failed.errors[0].id], ["failed", "invalid_component"]);
+  const half = await send("PUT", `actions/${id}/component`, component.subarray(0, component.length / 2), "application/wasm");
+  assert.deepEqual([half.status, (await half.json()).errorCode], [400, "invalid_component"]);
+  // A component, and no Action: that is found out when it is built.
+  const failed = await upload(id, Buffer.from("\0asm\x0d\0\x01\0", "latin1"));
+  assert.deepEqual([failed.status, failed.errors[0].id], ["failed", "missing_export"]);
   assert.ok(failed.errors[0].msg.length > 0);
   const read = await actions.get(id);
   assert.deepEqual([read.status, read.errors], ["failed", failed.errors]);
