@@ -221,12 +221,17 @@ async fn a_tenant_that_uploads_much_waits_and_another_does_not() {
     let mut refused = None;
     // Eight of them are what it may send at once, and some more come in while these are on their way.
     for _ in 0..40 {
-        let answer = running.request(Method::PUT, &path).body(much.clone()).send().await.unwrap();
-        if answer.status() == 429 {
-            refused = Some(answer);
-            break;
+        match running.request(Method::PUT, &path).body(much.clone()).send().await {
+            Ok(answer) if answer.status() != 429 => assert_eq!(answer.status(), 400, "it is no component"),
+            // The answer comes before the body: a connection that closes behind it may break off the rest. A small body always arrives.
+            _ => {
+                let answer = running.request(Method::PUT, &path).body("x").send().await.unwrap();
+                if answer.status() == 429 {
+                    refused = Some(answer);
+                    break;
+                }
+            }
         }
-        assert_eq!(answer.status(), 400, "it is no component");
     }
     let refused = refused.expect("it has sent a gigabyte");
     let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
