@@ -130,8 +130,8 @@ fn plain_login(connection: &Connection, login: &LoginCommit) {
     connection
         .prepare_cached(
             "INSERT INTO sessions (tenant, id, user_id, created_at, updated_at, authenticated_at, last_interacted_at, idle_expires_at,
-             expires_at, device, clients, methods, cookie, metadata, revision, actor, ended_at, initiator, ends_at)
-             VALUES (?1, ?2, ?3, ?4, ?4, ?4, ?4, ?5, NULL, ?6, ?7, ?8, NULL, ?9, 1, NULL, NULL, NULL, ?5)",
+             expires_at, device, clients, methods, cookie, metadata, revision, actor, ended_at, initiator, ends_at, mark)
+             VALUES (?1, ?2, ?3, ?4, ?4, ?4, ?4, ?5, NULL, ?6, ?7, ?8, NULL, ?9, 1, NULL, NULL, NULL, ?5, 0)",
         )
         .expect("a statement")
         .execute(params![
