@@ -88,7 +88,7 @@ fn cursor(text: &str) -> Result<SessionCursor, ApiError> {
 }
 
 /// Ends all sessions of a user, whatever their number: none of them is alive when the answer comes. Applications of more than a hundred
-/// sessions are told of them one after the other.
+/// sessions get their logout tokens behind it, some at a time.
 #[utoipa::path(
     delete,
     path = "/api/v2/users/{id}/sessions",

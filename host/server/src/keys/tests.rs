@@ -71,7 +71,7 @@ fn a_new_key_is_served_before_it_signs_and_the_one_before_until_no_token_of_it_c
     assert_eq!(signing(&running, 10), first, "it has not been read");
     assert!(refresh(&running, 10).unwrap());
     assert_eq!((signing(&running, 10), running.public().len()), (first.clone(), 2), "it is served, and does not sign yet");
-    assert_eq!(signing(&running, 11), second, "whoever runs on changes over by the clock");
+    assert_eq!(signing(&running, 11), second, "a server that runs on changes over by the clock");
     let listed = |hours| keys.list(at(hours)).unwrap().into_iter().map(|key| (key.id, key.served_until)).collect::<Vec<_>>();
     let until = at(58).plus(LEAD);
     assert_eq!(listed(10), [(second.clone(), None), (first.clone(), None)]);

@@ -136,7 +136,7 @@ impl Builds {
 pub(crate) async fn check(app: &App, name: &ActionName, bytes: Bytes) -> Result<(ComponentDigest, Bytes), ApiError> {
     let (registry, name) = (app.registry(), name.as_str().to_owned());
     let (counting, loader) = (Arc::clone(&registry.builds.counting), registry.loader.clone());
-    // It is never closed. It goes with the thread: whoever hangs up begins no second one.
+    // It is never closed. It goes with the thread: a caller that hangs up begins no second one.
     let turn = counting.acquire_owned().await;
     let checking = move || {
         let _turn = turn;

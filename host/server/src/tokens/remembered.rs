@@ -132,7 +132,7 @@ mod tests {
         let verdict = Verdict { begins: Some(day(100)), ..verdict(Ok(Arc::default())) };
         assert_eq!(verdict.at(day(69)), Err(TokenError::Time));
         assert!(verdict.at(day(70)).is_ok(), "clocks differ");
-        assert_eq!(Verdict { expires: None, ..verdict }.at(day(70)), Err(TokenError::Time), "one without an end is none");
+        assert_eq!(Verdict { expires: None, ..verdict }.at(day(70)), Err(TokenError::Time), "a token without an end is invalid");
     }
 
     #[test]
