@@ -36,7 +36,8 @@ macro_rules! effect {
     }};
 }
 
-/// Asks for an effect that is never refused: the contract's function, and beside it what the same function is natively.
+/// Asks for an effect that is never refused: the contract's function, and beside it what the same
+/// function is natively.
 macro_rules! ask {
     ($interface:ident :: $function:ident ( $($argument:expr),* ), |$login:ident| $native:expr) => {{
         #[cfg(target_arch = "wasm32")]

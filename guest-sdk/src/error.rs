@@ -3,7 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
-/// Why an Action fails its login: a text for the tenant's log, and the line of the Action that it comes from.
+/// Why an Action fails its login: a text for the tenant's log, and the line of the Action that it
+/// comes from.
 ///
 /// Every error becomes one with `?`, with its causes. For words of your own: [`Error::new`].
 pub struct Error {

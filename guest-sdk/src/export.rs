@@ -13,7 +13,8 @@ use crate::{Error, Result};
     note = "write `impl PostLogin for {Self}` with the function `on_execute_post_login`"
 )]
 pub trait PostLogin {
-    /// Runs once for each login. An error fails the login, and nothing that its flow asked for is kept.
+    /// Runs once for each login. An error fails the login, and nothing that its flow asked for is
+    /// kept.
     ///
     /// # Errors
     /// Whatever is to fail the login.
@@ -28,7 +29,8 @@ pub trait PostLogin {
     }
 }
 
-/// Makes a type that implements [`PostLogin`] the Action of this component. Call it once in a crate.
+/// Makes a type that implements [`PostLogin`] the Action of this component. Call it once in a
+/// crate.
 ///
 /// In a native build it checks the type, and nothing else.
 #[macro_export]
@@ -64,7 +66,8 @@ macro_rules! export {
 #[doc(hidden)]
 pub fn execute<A: PostLogin>() -> std::result::Result<(), String> {
     begin();
-    // Called in a way that the compiler can't see through: the Action's function keeps its name in traces and profiles.
+    // Called in a way that the compiler can't see through: the Action's function keeps its name in
+    // traces and profiles.
     let action: fn(&Event, &Api) -> Result = std::hint::black_box(A::on_execute_post_login);
     action(&Event::here(), &Api::here()).map_err(Error::told)
 }

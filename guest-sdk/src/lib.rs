@@ -40,8 +40,9 @@ pub use vestibule_model::{
     TransactionError, TransactionValue, UserError, ValidationError, ValueTooLong,
 };
 
-/// The time of the login. In the sandbox every clock stands at it, so `SystemTime::now()` gives it, too; in a test it is what
-/// `testing::Login::at` has said, and `SystemTime::now()` the machine's own.
+/// The time of the login. In the sandbox every clock stands at it, so `SystemTime::now()` gives it,
+/// too; in a test it is what `testing::Login::at` has said, and `SystemTime::now()` the machine's
+/// own.
 pub fn now() -> Timestamp {
     #[cfg(target_arch = "wasm32")]
     return Timestamp::now();

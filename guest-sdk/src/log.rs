@@ -11,9 +11,10 @@
 //! }
 //! ```
 //!
-//! `println!` and `eprintln!` end there too, as `info` and `error`. With the SDK's feature `log` so do the macros of the crate `log`, with
-//! its feature `tracing` those of `tracing`: also from crates that the Action uses. Such an Action imports `log.write` whether it logs or
-//! not, since nobody can tell from outside.
+//! `println!` and `eprintln!` end there too, as `info` and `error`. With the SDK's feature `log` so
+//! do the macros of the crate `log`, with its feature `tracing` those of `tracing`: also from
+//! crates that the Action uses. Such an Action imports `log.write` whether it logs or not, since
+//! nobody can tell from outside.
 
 use std::fmt::Display;
 

@@ -25,7 +25,8 @@ impl Log for ToRun {
     fn flush(&self) {}
 }
 
-/// From here on, what is logged ends in the run's log; unless the Action has set a logger of its own.
+/// From here on, what is logged ends in the run's log; unless the Action has set a logger of its
+/// own.
 pub(crate) fn install() {
     if log_crate::set_logger(&ToRun).is_ok() {
         log_crate::set_max_level(LevelFilter::Trace);

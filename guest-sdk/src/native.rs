@@ -46,7 +46,8 @@ pub(crate) fn with<T>(ask: impl FnOnce(&mut Run) -> T) -> T {
     })
 }
 
-/// Adds a line to the current run's log. Outside of a run there is none: other crates of a test's process may log at any time.
+/// Adds a line to the current run's log. Outside of a run there is none: other crates of a test's
+/// process may log at any time.
 pub(crate) fn log(line: LogLine) {
     RUN.with_borrow_mut(|run| {
         if let Some(run) = run {

@@ -1,4 +1,5 @@
-//! Logins for an Action's own tests: `cargo test` runs the Action natively, under the very rules that production has.
+//! Logins for an Action's own tests: `cargo test` runs the Action natively, under the very rules
+//! that production has.
 //!
 //! ```
 //! use vestibule_sdk::testing::Login;
@@ -53,7 +54,8 @@ impl Default for Login {
 const NOW: model::Timestamp = model::Timestamp::from_millis(1_767_225_600_000);
 
 impl Login {
-    /// A login with a session and a transaction, of a user who has nothing special, at the start of 2026.
+    /// A login with a session and a transaction, of a user who has nothing special, at the start of
+    /// 2026.
     pub fn new() -> Self {
         let event = json!({
             "client": { "client_id": "client", "name": "Client" },
@@ -87,7 +89,8 @@ impl Login {
         }
     }
 
-    /// The same login with other facts: objects are merged member by member, `null` removes a member, all else is replaced.
+    /// The same login with other facts: objects are merged member by member, `null` removes a
+    /// member, all else is replaced.
     #[must_use]
     pub fn with(mut self, facts: Value) -> Self {
         merge(&mut self.event, facts);
@@ -130,8 +133,9 @@ impl Login {
         self
     }
 
-    /// The same login, where HTTP requests to this URL are answered so. The URL is the whole one, or without its query; a method may stand
-    /// before it: `GET https://api.example.com/users`. The first answer that fits is given; without one, a request is refused
+    /// The same login, where HTTP requests to this URL are answered so. The URL is the whole one,
+    /// or without its query; a method may stand before it: `GET https://api.example.com/users`. The
+    /// first answer that fits is given; without one, a request is refused
     /// ([`http::Error::NotAllowed`]). Which requests were sent stands in the outcome's report.
     ///
     /// ```
@@ -166,8 +170,8 @@ impl Login {
         })
     }
 
-    /// The same login, where this answers HTTP requests: `None` leaves one to later answers. It can look at the whole request, and answer with
-    /// an error.
+    /// The same login, where this answers HTTP requests: `None` leaves one to later answers. It can
+    /// look at the whole request, and answer with an error.
     #[must_use]
     pub fn answers_with(
         mut self,

@@ -1,4 +1,5 @@
-//! The macros of the crate `tracing`, into the run's log: an event's message, its other fields, and before it the spans that it is in.
+//! The macros of the crate `tracing`, into the run's log: an event's message, its other fields, and
+//! before it the spans that it is in.
 
 use std::fmt::{self, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -105,7 +106,8 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// From here on, what is traced ends in the run's log; unless the Action has set a subscriber of its own.
+/// From here on, what is traced ends in the run's log; unless the Action has set a subscriber of
+/// its own.
 pub(crate) fn install() {
     if !dispatcher::has_been_set() {
         // It can only fail when another has been set meanwhile, and then that one is to be used.

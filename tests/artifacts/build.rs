@@ -1,4 +1,5 @@
-//! Compiles the guest programs, the examples' Actions and the hostile components, and writes a constant for each.
+//! Compiles the guest programs, the examples' Actions and the hostile components, and writes a
+//! constant for each.
 
 mod hostile;
 
@@ -27,7 +28,8 @@ const SOURCES: [&str; 8] =
     ["Cargo.lock", "examples", "guest-sdk", "host/model/src", "tests/guests", "tests/hostile", "tests/logging-guests", "wit"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Asked when it runs, and not when it is compiled: clones that share a target folder share this program.
+    // Asked when it runs, and not when it is compiled: clones that share a target folder share this
+    // program.
     let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?);
     let root = manifest.ancestors().nth(2).ok_or("this crate lies in tests/artifacts")?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);

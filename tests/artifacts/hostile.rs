@@ -1,5 +1,5 @@
-//! Components that no compiler would write, from their text in `tests/hostile`. A line `;;+ NAME` stands for the text of
-//! `tests/hostile/parts/NAME.wat`: what many of them have in common.
+//! Components that no compiler would write, from their text in `tests/hostile`. A line `;;+ NAME`
+//! stands for the text of `tests/hostile/parts/NAME.wat`: what many of them have in common.
 
 use std::error::Error;
 use std::fs;

@@ -26,8 +26,8 @@ fn local_time(zone: &str) -> Result<i64> {
     Ok(now + i64::from(offset))
 }
 
-/// The user's time zone: what the tenant knows of them, or where the request comes from, or the configuration's. Not what users say of
-/// themselves: one could choose a zone where it is noon.
+/// The user's time zone: what the tenant knows of them, or where the request comes from, or the
+/// configuration's. Not what users say of themselves: one could choose a zone where it is noon.
 fn zone(event: &Event) -> String {
     let told = event.user().app_metadata().get("time_zone").and_then(|zone| zone.as_str().map(str::to_owned));
     told.or_else(|| event.request().geo_place().time_zone)

@@ -1,4 +1,5 @@
-//! Names the device of a session in its metadata, from the browser's `User-Agent` header, shortened to what an entry can hold.
+//! Names the device of a session in its metadata, from the browser's `User-Agent` header, shortened
+//! to what an entry can hold.
 
 use unicode_segmentation::UnicodeSegmentation;
 use vestibule_sdk::{Api, Event, PostLogin, Result};
@@ -6,7 +7,8 @@ use vestibule_sdk::{Api, Event, PostLogin, Result};
 /// The characters that an entry of session metadata can hold.
 const LONGEST: usize = 255;
 
-/// What stands in a `User-Agent`, and what people call it. The first that is found counts: browsers name others that they resemble.
+/// What stands in a `User-Agent`, and what people call it. The first that is found counts: browsers
+/// name others that they resemble.
 const BROWSERS: [(&str, &str); 7] = [
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
@@ -47,7 +49,8 @@ fn name(user_agent: &str) -> String {
     }
 }
 
-/// The text, or as much of its beginning as an entry holds with an ellipsis. What a person sees as one character is never cut in two.
+/// The text, or as much of its beginning as an entry holds with an ellipsis. What a person sees as
+/// one character is never cut in two.
 fn shortened(text: &str) -> String {
     if text.chars().count() <= LONGEST {
         return text.to_owned();

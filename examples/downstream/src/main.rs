@@ -1,6 +1,8 @@
-//! A tenant's log in a database that can be asked: `downstream DATABASE FILE` takes in what a stream has written into a file of JSON lines.
+//! A tenant's log in a database that can be asked: `downstream DATABASE FILE` takes in what a
+//! stream has written into a file of JSON lines.
 //!
-//! Everything is read each time, the files that were full too: an entry that is there already is left out by its id.
+//! Everything is read each time, the files that were full too: an entry that is there already is
+//! left out by its id.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, ErrorKind};

@@ -1,4 +1,5 @@
-//! Lets only users pass whose verified e-mail address is of one of the domains that the configuration lists.
+//! Lets only users pass whose verified e-mail address is of one of the domains that the
+//! configuration lists.
 
 use vestibule_sdk::{Api, Event, PostLogin, Result};
 

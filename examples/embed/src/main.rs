@@ -1,6 +1,7 @@
 //! An identity platform that runs Actions in its own process.
 //!
-//! `cargo run -p embed -- ACTION.wasm EVENT.json` loads an Action, runs it over a login, and does what a platform does with the outcome.
+//! `cargo run -p embed -- ACTION.wasm EVENT.json` loads an Action, runs it over a login, and does
+//! what a platform does with the outcome.
 
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ async fn main() -> Result<()> {
 
     // Once, when the platform starts.
     let runtime = Runtime::new(Settings::default())?;
-    // When a tenant deploys an Action: this is where compiling happens, and where what it can see and do is known.
+    // When a tenant deploys an Action: this is where compiling happens, and where what it can see
+    // and do is known.
     let action = runtime.load("action", &component)?;
     for capability in &action.capabilities().capabilities {
         println!("{} asks for {capability}", action.id());

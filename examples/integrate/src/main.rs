@@ -17,7 +17,8 @@ struct Vestibule {
 }
 
 impl Vestibule {
-    /// One request, sent again with the same body until it is answered: the same transaction is never run twice.
+    /// One request, sent again with the same body until it is answered: the same transaction is
+    /// never run twice.
     async fn call(&self, path: &str, body: &Value, token: &str) -> Result<(StatusCode, Value)> {
         for attempt in 1.. {
             let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(token).json(body);
@@ -97,8 +98,8 @@ impl Vestibule {
     }
 }
 
-/// Makes of an event what is sent after a 409 of this code: whether there is anything to send. A session that is alive goes on: its cookie is
-/// all that the user has of it.
+/// Makes of an event what is sent after a 409 of this code: whether there is anything to send. A
+/// session that is alive goes on: its cookie is all that the user has of it.
 fn prepare_next(event: &mut Value, error_code: Option<&str>) -> bool {
     match error_code {
         Some("session_contended") => {}

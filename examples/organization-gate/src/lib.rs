@@ -1,9 +1,10 @@
-//! A subsequent Action: reads what `organization-session-metadata` has written, denies the login to a suspended organization, and
-//! tells the API of every other one.
+//! A subsequent Action: reads what `organization-session-metadata` has written, denies the login to
+//! a suspended organization, and tells the API of every other one.
 
 use vestibule_sdk::{Api, Event, PostLogin, Result, log};
 
-/// The claim that the API reads. A name of one's own is a URL, so that it can't be mistaken for anybody else's.
+/// The claim that the API reads. A name of one's own is a URL, so that it can't be mistaken for
+/// anybody else's.
 const CLAIM: &str = "https://acme.example/org";
 
 struct OrganizationGate;

@@ -1,4 +1,5 @@
-//! Writes the organization that the user logs in to into the session's metadata, where the tenant's applications find it.
+//! Writes the organization that the user logs in to into the session's metadata, where the tenant's
+//! applications find it.
 
 use vestibule_sdk::{Api, Event, PostLogin, Result};
 

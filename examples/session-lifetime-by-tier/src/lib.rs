@@ -40,7 +40,8 @@ mod tests {
         Login::new().with(json!({ "organization": { "id": "org_1", "name": "acme", "metadata": { "tier": tier } } }))
     }
 
-    /// Hours from the login, which is at the start of 2026, to the session's end, and to its end without use.
+    /// Hours from the login, which is at the start of 2026, to the session's end, and to its end
+    /// without use.
     fn hours(login: &Login) -> (f64, f64) {
         let outcome = login.run::<SessionLifetimeByTier>();
         let hours = |at: Option<vestibule_sdk::Timestamp>| {

@@ -1,8 +1,10 @@
-//! Requires a second factor when a session is used from a country where it hasn't been used before, and remembers the country.
+//! Requires a second factor when a session is used from a country where it hasn't been used before,
+//! and remembers the country.
 
 use vestibule_sdk::{Api, Event, PostLogin, Provider, Result, log};
 
-/// The entry of session metadata that countries are remembered in, separated by commas, the newest last.
+/// The entry of session metadata that countries are remembered in, separated by commas, the newest
+/// last.
 const COUNTRIES: &str = "countries";
 /// So many country codes of two letters, with commas, fit into a value of 255 characters.
 const MOST: usize = 85;
@@ -17,7 +19,8 @@ impl PostLogin for StepUpNewCountry {
         if countries.contains(&country.as_str()) {
             return Ok(());
         }
-        // A session's first country is where it begins. And who has just used a second factor need not do it again.
+        // A session's first country is where it begins. And who has just used a second factor need
+        // not do it again.
         let has_stepped_up = event.authentication().methods().iter().any(|method| method.name == "mfa");
         if !countries.is_empty() && !has_stepped_up {
             log::info!("{country} is new in this session");

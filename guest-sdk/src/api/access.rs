@@ -9,7 +9,8 @@ use crate::door::effect;
 pub struct Access(pub(super) ());
 
 impl Access {
-    /// Denies the login; no later Action runs. The first call counts. What was asked of the session and the user still stands.
+    /// Denies the login; no later Action runs. The first call counts. What was asked of the session
+    /// and the user still stands.
     ///
     /// # Errors
     /// When the reason has more than 1,024 characters; the login is not denied then.
@@ -23,10 +24,12 @@ impl Access {
 pub struct Validation(pub(super) ());
 
 impl Validation {
-    /// Fails the login with an error of your own. The first call counts. Nothing that the flow asked for is kept.
+    /// Fails the login with an error of your own. The first call counts. Nothing that the flow
+    /// asked for is kept.
     ///
     /// # Errors
-    /// When the code is empty or longer than 255 characters, or the message longer than 1,024; the login does not fail by it then.
+    /// When the code is empty or longer than 255 characters, or the message longer than 1,024; the
+    /// login does not fail by it then.
     pub fn error(&self, code: &str, message: &str) -> Result<(), ValidationError> {
         effect!(validation::error(code, message), |login| login.reject(code, message))
     }

@@ -1,4 +1,5 @@
-//! `api.cache`: short-lived values that the Actions of one trigger share over many logins of a tenant.
+//! `api.cache`: short-lived values that the Actions of one trigger share over many logins of a
+//! tenant.
 
 use std::time::Duration;
 
@@ -6,7 +7,8 @@ use vestibule_model::{CacheEntry, CacheError, Lifetime, Timestamp};
 
 use crate::door::{effect, read};
 
-/// Short-lived values that the Actions of one trigger share over many logins of a tenant. It may be empty at any time.
+/// Short-lived values that the Actions of one trigger share over many logins of a tenant. It may be
+/// empty at any time.
 #[derive(Clone, Copy, Debug)]
 pub struct Cache(pub(super) ());
 
@@ -19,7 +21,8 @@ impl Cache {
     /// Keeps a value for 15 minutes, and says until when.
     ///
     /// # Errors
-    /// When the key is empty or longer than 64 bytes, the value longer than 4,096, or there would be more than 20 entries or 8,192 bytes.
+    /// When the key is empty or longer than 64 bytes, the value longer than 4,096, or there would
+    /// be more than 20 entries or 8,192 bytes.
     pub fn set(&self, key: &str, value: &str) -> Result<CacheEntry, CacheError> {
         self.keep(key, value, None)
     }

@@ -21,7 +21,8 @@ impl Groups {
     }
 }
 
-/// The roles that the user has, by themselves or by a group, as the event tells them: all at once, without pages.
+/// The roles that the user has, by themselves or by a group, as the event tells them: all at once,
+/// without pages.
 #[derive(Clone, Copy, Debug)]
 pub struct Roles(pub(super) ());
 

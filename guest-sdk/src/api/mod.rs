@@ -1,6 +1,8 @@
-//! What an Action does. Each method is one function of the contract: what a compiled Action names is what it can do.
+//! What an Action does. Each method is one function of the contract: what a compiled Action names
+//! is what it can do.
 //!
-//! An effect is checked when it is asked for. With `?` its error fails the login; without, the Action can go on.
+//! An effect is checked when it is asked for. With `?` its error fails the login; without, the
+//! Action can go on.
 
 mod access;
 mod cache;

@@ -9,12 +9,14 @@ use crate::door::ask;
 pub struct Multifactor(pub(super) ());
 
 impl Multifactor {
-    /// Requires a second factor at every login. The last call counts; [`Provider::None`] takes back what was required.
+    /// Requires a second factor at every login. The last call counts; [`Provider::None`] takes back
+    /// what was required.
     pub fn enable(&self, provider: Provider) {
         self.require(provider, false);
     }
 
-    /// Requires a second factor, and lets the user have the browser remembered. The last call counts.
+    /// Requires a second factor, and lets the user have the browser remembered. The last call
+    /// counts.
     pub fn enable_and_remember_browser(&self, provider: Provider) {
         self.require(provider, true);
     }

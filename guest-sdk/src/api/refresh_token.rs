@@ -12,7 +12,8 @@ impl RefreshToken {
     /// Sets one entry. Later Actions of this flow and later exchanges of this token see it.
     ///
     /// # Errors
-    /// When no refresh token is exchanged, the key or the value breaks a rule, or there would be more than 25 entries.
+    /// When no refresh token is exchanged, the key or the value breaks a rule, or there would be
+    /// more than 25 entries.
     pub fn set_metadata(&self, key: &str, value: &str) -> Result<(), MetadataError> {
         effect!(refresh_token::set_metadata(key, value), |login| login.set_refresh_token_metadata(key, value))
     }
@@ -41,7 +42,8 @@ impl RefreshToken {
         effect!(refresh_token::set_expires_at(at.as_millis()), |login| login.set_refresh_token_expires_at(at))
     }
 
-    /// Ends the token then, unless it is exchanged before. Of several calls the earliest counts; never later than it ends anyway.
+    /// Ends the token then, unless it is exchanged before. Of several calls the earliest counts;
+    /// never later than it ends anyway.
     ///
     /// # Errors
     /// When no refresh token is exchanged, or the time is not later than this login.

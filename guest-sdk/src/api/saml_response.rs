@@ -1,4 +1,5 @@
-//! `api.saml_response`: what the response that answers a SAML login is made of. A login of another protocol has none, and leaves it out.
+//! `api.saml_response`: what the response that answers a SAML login is made of. A login of another
+//! protocol has none, and leaves it out.
 
 use serde::Serialize;
 use vestibule_model::{DigestAlgorithm, EncryptionAlgorithm, SamlError, SignatureAlgorithm};
@@ -13,10 +14,12 @@ use crate::door::{ask, effect};
 pub struct SamlResponse(pub(super) ());
 
 impl SamlResponse {
-    /// Sets an attribute of the assertion, to anything that serde writes as JSON; `null` leaves it out.
+    /// Sets an attribute of the assertion, to anything that serde writes as JSON; `null` leaves it
+    /// out.
     ///
     /// # Errors
-    /// When the name is empty or longer than 255 characters, or all attributes would take more than 100,000 bytes.
+    /// When the name is empty or longer than 255 characters, or all attributes would take more than
+    /// 100,000 bytes.
     pub fn set_attribute(&self, name: &str, value: impl Serialize) -> Result<(), SamlError> {
         let value = json(&value).map_err(SamlError::InvalidJson)?;
         effect!(saml_response::set_attribute(name, &value), |login| login.set_saml_attribute(name, &value))
@@ -122,7 +125,8 @@ impl SamlResponse {
         effect!(saml_response::set_cert(pem), |login| login.set_saml_certificate(SamlCertificate::Cert, pem))
     }
 
-    /// The private key, in PEM, that signs. Keep it among the Action's secrets; no log and no report shows it.
+    /// The private key, in PEM, that signs. Keep it among the Action's secrets; no log and no
+    /// report shows it.
     ///
     /// # Errors
     /// When it has more than 16,384 characters.

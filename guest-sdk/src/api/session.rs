@@ -13,7 +13,8 @@ impl Session {
     /// Sets one entry. Later Actions of this flow and later logins of this session see it.
     ///
     /// # Errors
-    /// When there is no session, the key or the value breaks a rule, or there would be more than 25 entries.
+    /// When there is no session, the key or the value breaks a rule, or there would be more than 25
+    /// entries.
     pub fn set_metadata(&self, key: &str, value: &str) -> Result<(), MetadataError> {
         effect!(session::set_metadata(key, value), |login| login.set_session_metadata(key, value))
     }
@@ -34,7 +35,8 @@ impl Session {
         effect!(session::evict_metadata(), |login| login.evict_session_metadata())
     }
 
-    /// Ends the session then. Of several calls the earliest counts; never later than the tenant's maximum.
+    /// Ends the session then. Of several calls the earliest counts; never later than the tenant's
+    /// maximum.
     ///
     /// # Errors
     /// When there is no session, or the time is not later than this login.
@@ -42,7 +44,8 @@ impl Session {
         effect!(session::set_expires_at(at.as_millis()), |login| login.set_session_expires_at(at))
     }
 
-    /// Ends the session then, unless it is used before. Of several calls the earliest counts; never later than the tenant's maximum.
+    /// Ends the session then, unless it is used before. Of several calls the earliest counts; never
+    /// later than the tenant's maximum.
     ///
     /// # Errors
     /// When there is no session, or the time is not later than this login.

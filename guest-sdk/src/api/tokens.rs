@@ -11,10 +11,11 @@ use crate::door::effect;
 pub struct AccessToken(pub(super) ());
 
 impl AccessToken {
-    /// Sets a claim of the tenant's own, to anything that serde writes as JSON. The last call for a name counts.
+    /// Sets a claim of the tenant's own, to anything that serde writes as JSON. The last call for a
+    /// name counts.
     ///
-    /// `None` sets the claim to `null`, which is a value to those who read the token. To leave the claim out, as `undefined` in JavaScript
-    /// does, make no call:
+    /// `None` sets the claim to `null`, which is a value to those who read the token. To leave the
+    /// claim out, as `undefined` in JavaScript does, make no call:
     ///
     /// ```
     /// use vestibule_sdk::testing::Login;
@@ -39,7 +40,8 @@ impl AccessToken {
     /// ```
     ///
     /// # Errors
-    /// When the name is empty, longer than 255 characters or reserved, or all claims would take more than 100,000 bytes.
+    /// When the name is empty, longer than 255 characters or reserved, or all claims would take
+    /// more than 100,000 bytes.
     pub fn set_custom_claim(&self, name: &str, value: impl Serialize) -> Result<(), TokenError> {
         let value = json(&value).map_err(TokenError::InvalidJson)?;
         effect!(access_token::set_custom_claim(name, &value), |login| login.set_access_token_claim(name, &value))
@@ -67,11 +69,13 @@ impl AccessToken {
 pub struct IdToken(pub(super) ());
 
 impl IdToken {
-    /// Sets a claim of the tenant's own, to anything that serde writes as JSON. The last call for a name counts. `None` sets the claim to
-    /// `null`; [`AccessToken::set_custom_claim`] shows how to leave a claim out.
+    /// Sets a claim of the tenant's own, to anything that serde writes as JSON. The last call for a
+    /// name counts. `None` sets the claim to `null`; [`AccessToken::set_custom_claim`] shows how to
+    /// leave a claim out.
     ///
     /// # Errors
-    /// When the name is empty, longer than 255 characters or reserved, or all claims would take more than 100,000 bytes.
+    /// When the name is empty, longer than 255 characters or reserved, or all claims would take
+    /// more than 100,000 bytes.
     pub fn set_custom_claim(&self, name: &str, value: impl Serialize) -> Result<(), TokenError> {
         let value = json(&value).map_err(TokenError::InvalidJson)?;
         effect!(id_token::set_custom_claim(name, &value), |login| login.set_id_token_claim(name, &value))

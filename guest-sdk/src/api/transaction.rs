@@ -12,7 +12,8 @@ impl Transaction {
     /// Sets one entry to a text, a number or a boolean; later Actions see it at once.
     ///
     /// # Errors
-    /// When there is no transaction, the key is empty or longer than 64 characters, or the value or the whole is too large.
+    /// When there is no transaction, the key is empty or longer than 64 characters, or the value or
+    /// the whole is too large.
     pub fn set_metadata(&self, key: &str, value: impl Into<TransactionValue>) -> Result<(), TransactionError> {
         let value: TransactionValue = value.into();
         effect!(transaction::set_metadata(key, Some(&value.cross())), |login| login.set_transaction_metadata(key, Some(value)))

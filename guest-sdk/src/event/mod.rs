@@ -1,4 +1,5 @@
-//! What an Action sees. Each method is one function of the contract: what a compiled Action names is what it can see.
+//! What an Action sees. Each method is one function of the contract: what a compiled Action names
+//! is what it can see.
 
 mod client;
 mod refresh_token;
@@ -18,7 +19,8 @@ use vestibule_model::event::{Connection, Organization};
 
 use crate::door::read;
 
-/// The login event, under the names that authors know from Auth0. It holds nothing: each fact is asked for when it is read.
+/// The login event, under the names that authors know from Auth0. It holds nothing: each fact is
+/// asked for when it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Event(());
 

@@ -55,7 +55,8 @@ impl Request {
         read!(event_request::method(), |login| login.event().request.method.clone())
     }
 
-    /// The parameters of the query, sorted by name; one that was sent more than once stands more than once.
+    /// The parameters of the query, sorted by name; one that was sent more than once stands more
+    /// than once.
     pub fn query(&self) -> Vec<(String, String)> {
         read!(event_request::query(), |login| login.event().request.query().to_vec())
     }

@@ -167,7 +167,8 @@ impl Transaction {
         read!(event_transaction::metadata_entry(key), |login| login.transaction_metadata_entry(key).cloned())
     }
 
-    /// All that the Actions of this transaction share, sorted by name; with what this flow has set so far.
+    /// All that the Actions of this transaction share, sorted by name; with what this flow has set
+    /// so far.
     pub fn all_metadata(&self) -> Vec<(String, TransactionValue)> {
         read!(event_transaction::metadata(), |login| login
             .transaction_metadata()

@@ -51,7 +51,8 @@ impl User {
         read!(event_user::last_password_reset(), |login| login.event().user.last_password_reset)
     }
 
-    /// What the user may change about themselves, a JSON object; with what this flow has set so far.
+    /// What the user may change about themselves, a JSON object; with what this flow has set so
+    /// far.
     pub fn user_metadata(&self) -> Value {
         read!(event_user::user_metadata(), |login| Value::Object(login.user_metadata()))
     }

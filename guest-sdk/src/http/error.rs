@@ -1,6 +1,7 @@
 //! Why a request fails.
 
-/// Why a request fails. Its text names the origin, and neither path nor query: these may hold secrets.
+/// Why a request fails. Its text names the origin, and neither path nor query: these may hold
+/// secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

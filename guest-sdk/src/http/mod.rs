@@ -25,11 +25,15 @@
 //! }
 //! ```
 //!
-//! - A request waits for its whole response. An Action that sends one holds up its login for so long.
-//! - Redirects are responses as any other: the status is 3xx, and `location` says where to. Bodies come as they were sent, compressed or not.
-//! - How many requests an Action may send, how large they and their responses may be, and how long one may take are limits: one that is broken is
-//!   an error of the request. With `?` it fails the login; the Action can as well look at it and go on.
-//! - In a native test, the answers come from the test: [`testing::Login::answers`](crate::testing::Login::answers).
+//! - A request waits for its whole response. An Action that sends one holds up its login for so
+//!   long.
+//! - Redirects are responses as any other: the status is 3xx, and `location` says where to. Bodies
+//!   come as they were sent, compressed or not.
+//! - How many requests an Action may send, how large they and their responses may be, and how long
+//!   one may take are limits: one that is broken is an error of the request. With `?` it fails the
+//!   login; the Action can as well look at it and go on.
+//! - In a native test, the answers come from the test:
+//!   [`testing::Login::answers`](crate::testing::Login::answers).
 
 mod error;
 mod request;

@@ -66,7 +66,8 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A request that is made: [`get`](super::get) and its sisters begin it, [`send`](Self::send) sends it.
+/// A request that is made: [`get`](super::get) and its sisters begin it, [`send`](Self::send) sends
+/// it.
 #[derive(Clone, Debug)]
 #[must_use = "a request goes nowhere before `send`"]
 pub struct RequestBuilder(Request);
@@ -77,13 +78,15 @@ impl RequestBuilder {
         Self(Request { method, url, headers: Vec::new(), body: Vec::new(), timeout: None })
     }
 
-    /// Adds a header. Those of the connection (`Host`, `Content-Length`, `Connection`, …) are the host's own.
+    /// Adds a header. Those of the connection (`Host`, `Content-Length`, `Connection`, …) are the
+    /// host's own.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.0.headers.push((name.to_ascii_lowercase(), value.to_owned()));
         self
     }
 
-    /// Adds a parameter to the URL's query, with what isn't ASCII or has a meaning there as `%` and numbers.
+    /// Adds a parameter to the URL's query, with what isn't ASCII or has a meaning there as `%` and
+    /// numbers.
     pub fn query(mut self, name: &str, value: &str) -> Self {
         // What is behind a `#` is not sent.
         if let Some(fragment) = self.0.url.find('#') {
@@ -111,7 +114,8 @@ impl RequestBuilder {
         Ok(self.header("content-type", "application/json"))
     }
 
-    /// How long to wait until the response begins, and then between two pieces of it. The limit `request_time` is above it.
+    /// How long to wait until the response begins, and then between two pieces of it. The limit
+    /// `request_time` is above it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = Some(timeout);
         self

@@ -21,21 +21,24 @@ use wasm_metadata::{AddMetadata, AddMetadataField};
 /// The target that Actions are compiled for.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// Settings of the profile that Actions are compiled with. They are given by command line, since cargo reads profiles from the root of
-/// a workspace only, and these must not become the settings of a host that lives in the same workspace.
+/// Settings of the profile that Actions are compiled with. They are given by command line, since
+/// cargo reads profiles from the root of a workspace only, and these must not become the settings
+/// of a host that lives in the same workspace.
 const PROFILE: [&str; 6] = [
     r#"profile.action.inherits="release""#,
     r#"profile.action.opt-level="s""#,
     "profile.action.lto=true",
     "profile.action.codegen-units=1",
-    // Names and lines, for traces and profiles: they are taken out of the component that is deployed.
+    // Names and lines, for traces and profiles: they are taken out of the component that is
+    // deployed.
     r#"profile.action.debug="line-tables-only""#,
     "profile.action.strip=false",
 ];
 
-/// Bytes of an Action's stack in its linear memory, unless its manifest says otherwise. rustc's own is 1 MiB, which alone makes a memory too
-/// large to be overwritten after each run: a host would have to give it back to the kernel and fault it in again, which takes longer than a
-/// short run. JSON as deep as serde_json reads it (128 levels) fits in.
+/// Bytes of an Action's stack in its linear memory, unless its manifest says otherwise. rustc's own
+/// is 1 MiB, which alone makes a memory too large to be overwritten after each run: a host would
+/// have to give it back to the kernel and fault it in again, which takes longer than a short run.
+/// JSON as deep as serde_json reads it (128 levels) fits in.
 const STACK: u64 = 128 << 10;
 
 /// A stack that leaves room for data, in the smallest memory that a host may have been set up with.
@@ -53,7 +56,8 @@ pub struct Built {
     pub version: String,
     /// The component, to be deployed: without names and debugging information.
     pub component: Vec<u8>,
-    /// The same component with its symbols: what an author runs, and what reads a trace of the other one.
+    /// The same component with its symbols: what an author runs, and what reads a trace of the
+    /// other one.
     pub with_symbols: Vec<u8>,
     /// The folder that cargo builds into.
     pub target_directory: PathBuf,
@@ -90,7 +94,8 @@ impl Builder {
     /// Builds the crate's library, which is one Action.
     ///
     /// # Errors
-    /// When the folder is no crate of an Action, the target can't be had, or cargo fails; cargo has then said why on standard error.
+    /// When the folder is no crate of an Action, the target can't be had, or cargo fails; cargo has
+    /// then said why on standard error.
     pub fn build(&self) -> Result<Built, BuildError> {
         let metadata = self.metadata()?;
         let package = self.package(&metadata)?;
@@ -112,13 +117,15 @@ impl Builder {
     /// Builds each of the crate's examples, which are one Action each: small programs for tests.
     ///
     /// # Errors
-    /// When the folder is no crate, the target can't be had, or cargo fails; cargo has then said why on standard error.
+    /// When the folder is no crate, the target can't be had, or cargo fails; cargo has then said
+    /// why on standard error.
     pub fn build_examples(&self) -> Result<Vec<Built>, BuildError> {
         let metadata = self.metadata()?;
         self.cargo(&metadata, self.package(&metadata)?, &["--examples"])
     }
 
-    /// The folders of the crate and of all that it depends on by path: what it is built from on this machine.
+    /// The folders of the crate and of all that it depends on by path: what it is built from on
+    /// this machine.
     ///
     /// # Errors
     /// When the folder is no crate, or cargo can't tell what it depends on.
@@ -234,8 +241,9 @@ impl Builder {
     }
 }
 
-/// Removes what another crate of the same name has been built into in the same folder, as clones that share one do. cargo knows the two
-/// apart and gives both the same file: it would call ours fresh, and show the other's.
+/// Removes what another crate of the same name has been built into in the same folder, as clones
+/// that share one do. cargo knows the two apart and gives both the same file: it would call ours
+/// fresh, and show the other's.
 fn forget_others(target_directory: &Path, package: &Package) {
     let folder = package.manifest_path.parent().map(|folder| folder.as_str()).unwrap_or_default();
     let built = target_directory.join(TARGET).join("action");
@@ -252,7 +260,8 @@ fn forget_others(target_directory: &Path, package: &Package) {
     }
 }
 
-/// The component with its name and version written into it, as registries of components expect them.
+/// The component with its name and version written into it, as registries of components expect
+/// them.
 fn with_identity(name: &str, version: &str, component: &[u8]) -> Result<Vec<u8>, String> {
     let mut metadata = AddMetadata::default();
     metadata.name = AddMetadataField::Set(name.to_owned());

@@ -1,4 +1,5 @@
-//! A component without what only its author needs: names, debugging information, and what its compiler says of itself.
+//! A component without what only its author needs: names, debugging information, and what its
+//! compiler says of itself.
 
 use std::ops::Range;
 
@@ -13,11 +14,13 @@ fn part(component: &[u8], range: Range<u64>) -> &[u8] {
     bounds.and_then(|(start, end)| component.get(start..end)).unwrap_or_default()
 }
 
-/// The component without its custom sections, and without those of what is nested in it. Its code is the same, byte for byte: what a
-/// trace of it says of functions and offsets is true of the component with symbols.
+/// The component without its custom sections, and without those of what is nested in it. Its code
+/// is the same, byte for byte: what a trace of it says of functions and offsets is true of the
+/// component with symbols.
 pub(crate) fn strip(component: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     let mut kept = component.get(..HEADER).unwrap_or_default().to_vec();
-    // Sections of what is nested come one by one as well: each nested thing is taken whole, and its sections are passed over.
+    // Sections of what is nested come one by one as well: each nested thing is taken whole, and its
+    // sections are passed over.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload?;

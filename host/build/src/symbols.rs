@@ -1,4 +1,5 @@
-//! The symbols that were kept when an Action was built: they read the trace of the component that was deployed without them.
+//! The symbols that were kept when an Action was built: they read the trace of the component that
+//! was deployed without them.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -36,7 +37,8 @@ type Reader<'a> = EndianSlice<'a, LittleEndian>;
 pub struct Symbols<'a> {
     dwarf: addr2line::Context<Reader<'a>>,
     names: HashMap<u32, String>,
-    /// Where the code of each function lies, relative to the code section; the first is the first that isn't imported.
+    /// Where the code of each function lies, relative to the code section; the first is the first
+    /// that isn't imported.
     bodies: Vec<Range<u64>>,
     imported: u32,
 }
@@ -69,7 +71,8 @@ impl<'a> Symbols<'a> {
         Ok(Self { dwarf, names, bodies, imported })
     }
 
-    /// What stands at this offset of this function, the innermost first: functions that the compiler has put into others included.
+    /// What stands at this offset of this function, the innermost first: functions that the
+    /// compiler has put into others included.
     pub fn at(&self, function: u32, offset: u32) -> Vec<Symbol> {
         let name = || Symbol { function: self.names.get(&function).map(|name| readable(name)), place: None };
         let body = function.checked_sub(self.imported).and_then(|defined| self.bodies.get(defined as usize));

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use crate::{BuildError, TARGET};
 
-/// Sees to it that the toolchain of this folder has the target, and says so on standard error when it has to be added.
+/// Sees to it that the toolchain of this folder has the target, and says so on standard error when
+/// it has to be added.
 pub(crate) fn ensure(folder: &Path) -> Result<(), BuildError> {
     // Where the compiler can't be asked, cargo tells what is wrong better than we could.
     if library(folder).is_none_or(|library| library.is_dir()) {
@@ -14,7 +15,8 @@ pub(crate) fn ensure(folder: &Path) -> Result<(), BuildError> {
     }
     eprintln!("      Adding target {TARGET} (rustup target add {TARGET})");
     let failed = |reason: String| BuildError::Target { reason };
-    // The toolchain that builds is the one that rustup is told of: the one of this process, or the folder's own.
+    // The toolchain that builds is the one that rustup is told of: the one of this process, or the
+    // folder's own.
     let mut command = Command::new("rustup");
     let command = command.args(["target", "add", TARGET]).current_dir(folder).stdout(Stdio::null());
     let status = command.status().map_err(|error| failed(format!("{error}; is rustup installed?")))?;

@@ -1,4 +1,5 @@
-//! From what stands on the command line to an Action: a component file, or the folder of a crate, which is built first.
+//! From what stands on the command line to an Action: a component file, or the folder of a crate,
+//! which is built first.
 
 use std::path::Path;
 use std::time::Instant;
@@ -29,12 +30,14 @@ impl Component {
     }
 }
 
-/// Reads an Action's component from its file, or builds the folder of its crate, with symbols: to run it here.
+/// Reads an Action's component from its file, or builds the folder of its crate, with symbols: to
+/// run it here.
 pub(crate) fn read(path: &Path) -> Result<Component> {
     component(path, |built| built.with_symbols)
 }
 
-/// Reads an Action's component from its file, or builds the folder of its crate, without symbols: as it is deployed.
+/// Reads an Action's component from its file, or builds the folder of its crate, without symbols:
+/// as it is deployed.
 pub(crate) fn deployed(path: &Path) -> Result<Component> {
     component(path, |built| built.component)
 }

@@ -1,4 +1,5 @@
-//! What is given to Actions on the command line: secrets, configuration, the network, and the time of the login.
+//! What is given to Actions on the command line: secrets, configuration, the network, and the time
+//! of the login.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// These Actions as one flow of the event's tenant, each with all that is given, and the context of a run.
+    /// These Actions as one flow of the event's tenant, each with all that is given, and the
+    /// context of a run.
     pub(crate) fn flow(&self, event: &Arc<Event>, actions: Vec<Action>) -> Result<(Flow, Context)> {
         let secrets = settings(&self.secret, "secret")?;
         let configuration = settings(&self.configuration, "configuration value")?;

@@ -1,4 +1,5 @@
-//! A case of an Action: a login event, the context that it is run in, and the outcome that is expected.
+//! A case of an Action: a login event, the context that it is run in, and the outcome that is
+//! expected.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use vestibule::{Action, Binding, Context, Flow, Origin};
 use crate::binding;
 use crate::network::Network;
 
-/// When a case's login is, unless its context says otherwise: 2026-01-01T00:00:00Z, as in native tests.
+/// When a case's login is, unless its context says otherwise: 2026-01-01T00:00:00Z, as in native
+/// tests.
 const AT: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 /// A case: the folder `cases/NAME` of an Action's crate.

@@ -1,4 +1,5 @@
-//! What `deploy` and `apply` do alike: a component becomes a draft, and the draft a version that logins run.
+//! What `deploy` and `apply` do alike: a component becomes a draft, and the draft a version that
+//! logins run.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,8 @@ pub(crate) fn looks_like_a_component(component: &[u8], name: &str) -> Result<()>
     Ok(())
 }
 
-/// Uploads a component as an Action's draft and waits until it is built. `None` where the draft is this component already.
+/// Uploads a component as an Action's draft and waits until it is built. `None` where the draft is
+/// this component already.
 ///
 /// # Errors
 /// When it could not be built: with what is wrong with it.

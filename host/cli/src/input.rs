@@ -1,4 +1,5 @@
-//! What is read from standard input: a secret, so that it is in no list of processes and no history; and a yes. And files that hold secrets.
+//! What is read from standard input: a secret, so that it is in no list of processes and no
+//! history; and a yes. And files that hold secrets.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
@@ -9,7 +10,8 @@ use zeroize::Zeroizing;
 /// More bytes than a secret of any kind has.
 const LONGEST: u64 = 64 << 10;
 
-/// A secret that is one line, the first: what stands below it in a keeper of passwords is something else. `example` says how it gets there.
+/// A secret that is one line, the first: what stands below it in a keeper of passwords is something
+/// else. `example` says how it gets there.
 pub(crate) fn line(example: &str) -> Result<Zeroizing<String>> {
     prompt()?;
     let mut line = Zeroizing::new(String::new());
@@ -17,7 +19,8 @@ pub(crate) fn line(example: &str) -> Result<Zeroizing<String>> {
     given(&line, example)
 }
 
-/// A secret that may have several lines, as a key in PEM has: all of the input, but the end of its last line.
+/// A secret that may have several lines, as a key in PEM has: all of the input, but the end of its
+/// last line.
 pub(crate) fn all(example: &str) -> Result<Zeroizing<String>> {
     let input = std::io::stdin();
     if input.is_terminal() {
@@ -57,7 +60,8 @@ pub(crate) fn agrees(question: &str) -> Result<bool> {
     Ok(["y", "yes"].contains(&line.trim().to_lowercase().as_str()))
 }
 
-/// Reads TOML that holds secrets: what is wrong is told by its line alone, since a message of the parser may show a value.
+/// Reads TOML that holds secrets: what is wrong is told by its line alone, since a message of the
+/// parser may show a value.
 pub(crate) fn secretive<T: DeserializeOwned>(text: &str) -> Result<T> {
     toml::from_str(text).map_err(|error: toml::de::Error| match error.span() {
         Some(span) => anyhow!("line {} is wrong", text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1),

@@ -1,4 +1,5 @@
-//! How the command loads Actions: compiled in a process of its own, and kept in the user's cache folder, so that a second run is quick.
+//! How the command loads Actions: compiled in a process of its own, and kept in the user's cache
+//! folder, so that a second run is quick.
 
 use std::env;
 use std::io;
@@ -48,7 +49,8 @@ pub(crate) struct Loading {
 }
 
 impl Loading {
-    /// Compiles a component or takes it from the cache, and checks that it is an Action. What is wrong with the cache is told.
+    /// Compiles a component or takes it from the cache, and checks that it is an Action. What is
+    /// wrong with the cache is told.
     pub(crate) fn load(&self, name: &str, component: &[u8]) -> Result<Action> {
         let loaded = self.loader.load(&self.tenant, name, component)?;
         for fault in &loaded.faults {
@@ -66,7 +68,8 @@ fn told(action: &Action, fault: &CacheFault) -> String {
     }
 }
 
-/// Where this user's programs keep what they can make again (XDG Base Directory Specification: a path that isn't absolute is ignored).
+/// Where this user's programs keep what they can make again (XDG Base Directory Specification: a
+/// path that isn't absolute is ignored).
 fn cache_home(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))

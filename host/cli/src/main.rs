@@ -1,7 +1,8 @@
-//! The command `vestibule`: makes, tests, runs, inspects and builds Actions on the author's own machine, deploys them to a
-//! tenant's server, and serves logins on the operator's.
+//! The command `vestibule`: makes, tests, runs, inspects and builds Actions on the author's own
+//! machine, deploys them to a tenant's server, and serves logins on the operator's.
 //!
-//! Exit codes: 0 done, or the login is allowed; 1 something is wrong; 2 wrong arguments; 3 the login is denied; 4 the login failed.
+//! Exit codes: 0 done, or the login is allowed; 1 something is wrong; 2 wrong arguments; 3 the
+//! login is denied; 4 the login failed.
 
 #![forbid(unsafe_code)]
 
@@ -30,8 +31,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Post-login Actions, each alone in a WebAssembly sandbox
 ///
-/// An Action is a small program that runs after a user has proved who they are: it reads the login event, writes session metadata, adds
-/// claims, or denies the login. This command takes one from an idea to a tested component, on your own machine.
+/// An Action is a small program that runs after a user has proved who they are: it reads the login
+/// event, writes session metadata, adds claims, or denies the login. This command takes one from an
+/// idea to a tested component, on your own machine.
 #[derive(Debug, Parser)]
 #[command(
     name = "vestibule",

@@ -9,7 +9,8 @@ pub(crate) struct Network {
     /// An origin that the Actions may send HTTP requests to: https://api.example.com
     #[arg(long, value_name = "ORIGIN")]
     allow: Vec<Origin>,
-    /// A network that requests may go to although the Internet can't reach it, 127.0.0.0/8 for instance; there, they may also be http
+    /// A network that requests may go to although the Internet can't reach it, 127.0.0.0/8 for
+    /// instance; there, they may also be http
     #[arg(long, value_name = "CIDR")]
     allow_network: Vec<IpNet>,
 }

@@ -1,4 +1,5 @@
-//! Profiles: where a tenant's server is, and who this command is there. One file in the user's configuration folder, for this user's eyes alone.
+//! Profiles: where a tenant's server is, and who this command is there. One file in the user's
+//! configuration folder, for this user's eyes alone.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,7 +33,8 @@ pub(crate) struct Profile {
     pub(crate) client_id: String,
     /// The client's secret.
     pub(crate) client_secret: Zeroizing<String>,
-    /// A certificate authority in PEM, the only one that is trusted there; those of the system where there is none.
+    /// A certificate authority in PEM, the only one that is trusted there; those of the system
+    /// where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca: Option<PathBuf>,
 }

@@ -1,4 +1,5 @@
-//! An outcome as authors write it down and compare it: what was decided and what changes, without what differs from run to run.
+//! An outcome as authors write it down and compare it: what was decided and what changes, without
+//! what differs from run to run.
 
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
@@ -36,7 +37,8 @@ fn line(line: &vestibule::model::outcome::LogLine) -> Value {
     Value::String(format!("{}: {}", level.as_str().unwrap_or_default(), line.message))
 }
 
-/// Members whose values are Actions' own: an empty list or a `null` that an Action has set says something.
+/// Members whose values are Actions' own: an empty list or a `null` that an Action has set says
+/// something.
 const SET_BY_ACTIONS: [&str; 4] = ["claims", "user_metadata", "app_metadata", "attributes"];
 
 fn member((name, value): (String, Value)) -> Option<(String, Value)> {
@@ -65,7 +67,8 @@ fn essence(value: Value) -> Option<Value> {
     (!is_empty(&value)).then_some(value)
 }
 
-/// Of metadata, the changes are told only where the metadata doesn't say it: where an entry was removed.
+/// Of metadata, the changes are told only where the metadata doesn't say it: where an entry was
+/// removed.
 fn changes_alone(of: &mut Map<String, Value>) {
     if let Some(Value::Object(changes)) = of.get_mut("metadata_changes") {
         changes.retain(|_, value| value.is_null());
@@ -88,7 +91,8 @@ pub(crate) fn written(seen: &Value) -> String {
     serde_json::to_string_pretty(seen).unwrap_or_default() + "\n"
 }
 
-/// The lines that differ, with `-` before what was and `+` before what is, and two lines around each.
+/// The lines that differ, with `-` before what was and `+` before what is, and two lines around
+/// each.
 pub(crate) fn difference(before: &Value, after: &Value) -> String {
     let (before, after) = (written(before), written(after));
     let difference = TextDiff::from_lines(&before, &after);

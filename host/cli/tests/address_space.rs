@@ -1,4 +1,5 @@
-//! How much address space the command reserves, held by `ulimit -v`, as hosts and containers hold it.
+//! How much address space the command reserves, held by `ulimit -v`, as hosts and containers hold
+//! it.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 

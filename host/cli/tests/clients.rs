@@ -1,5 +1,5 @@
-//! Published programs that speak to a running server: clients of Auth0's Management API, which take it for Auth0, and schemathesis, which holds it
-//! to its OpenAPI document. `tests/clients`.
+//! Published programs that speak to a running server: clients of Auth0's Management API, which take
+//! it for Auth0, and schemathesis, which holds it to its OpenAPI document. `tests/clients`.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 
@@ -13,7 +13,8 @@ use common::{file, folder, root};
 use tempfile::TempDir;
 use vestibule_test_artifacts as artifacts;
 
-/// A server with TLS: tenant `acme` at `localhost`, and tenant `busy` at `127.0.0.1`, which takes one request in a second.
+/// A server with TLS: tenant `acme` at `localhost`, and tenant `busy` at `127.0.0.1`, which takes
+/// one request in a second.
 struct Served {
     server: Server,
     folder: TempDir,
@@ -34,7 +35,8 @@ impl Served {
         Self { server, folder }
     }
 
-    /// Runs a program that is told where the server is, ends the server, and gives what both have told. The program has to succeed.
+    /// Runs a program that is told where the server is, ends the server, and gives what both have
+    /// told. The program has to succeed.
     fn hold_against(self, mut program: Command) -> String {
         let certificate = self.folder.path().join("chain.pem");
         // Each library of TLS has its own name for a certificate that is to be trusted.
@@ -72,7 +74,8 @@ fn npm(arguments: &[&str]) -> Command {
     npm
 }
 
-/// Python with what `tests/clients/python/requirements.txt` names. `tests/run` installs it, and says where.
+/// Python with what `tests/clients/python/requirements.txt` names. `tests/run` installs it, and
+/// says where.
 fn python() -> Command {
     let python = std::env::var_os("VESTIBULE_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
     let has = Command::new(&python).args(["-c", "import auth0, datamodel_code_generator, schemathesis"]).output();

@@ -1,4 +1,5 @@
-//! The command as a person uses it: what it prints, what it says when something is wrong, and its exit codes.
+//! The command as a person uses it: what it prints, what it says when something is wrong, and its
+//! exit codes.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 

@@ -1,4 +1,5 @@
-//! The SDK's guide, followed to the letter: each block that is no Rust (those are doctests) is done here, in its order.
+//! The SDK's guide, followed to the letter: each block that is no Rust (those are doctests) is done
+//! here, in its order.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 
@@ -51,7 +52,8 @@ impl Reader {
                 let mut dev = Dev::start(&self.folder, &self.folder.join("errors.txt"));
                 assert!(dev.shown().contains("allowed"));
             }
-            // The tenant's server is the reader's own. Without one the command says what is missing.
+            // The tenant's server is the reader's own. Without one the command says what is
+            // missing.
             ["vestibule", "deploy", ..] => {
                 let told = self.ran(&words[1..], Some(1));
                 assert!(told.contains("there is no profile acme"), "{told}");
@@ -83,7 +85,8 @@ impl Reader {
         replace(&source, wrong, right);
     }
 
-    /// The line that `new` has written gets the feature, and the crate that the guide names comes beside it.
+    /// The line that `new` has written gets the feature, and the crate that the guide names comes
+    /// beside it.
     fn adds_the_feature(&self, toml: &str) {
         let (sdk, others) = toml.split_once('\n').expect("a line for each of two crates");
         let (_, feature) = sdk.split_once("guest-sdk\"").expect("the SDK by its path");

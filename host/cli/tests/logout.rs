@@ -1,4 +1,5 @@
-//! Published OpenID Connect applications are logged out by a running server: `tests/clients/logout`.
+//! Published OpenID Connect applications are logged out by a running server:
+//! `tests/clients/logout`.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 

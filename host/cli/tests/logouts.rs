@@ -1,4 +1,5 @@
-//! What an operator does about logout tokens: looks at those that did not arrive, sends them again or drops them, and changes keys.
+//! What an operator does about logout tokens: looks at those that did not arrive, sends them again
+//! or drops them, and changes keys.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that can't go on is to fail at once")]
 
@@ -20,7 +21,8 @@ use tempfile::TempDir;
 use vestibule::model::Timestamp;
 use vestibule_sessions::{ReceiverShare, SqliteSettings, SqliteStore, Store as _};
 
-/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs is given up.
+/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs
+/// is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server whose application `shop` listens at this port, or doesn't.

@@ -10,7 +10,8 @@ use std::net::TcpListener;
 use common::{LOGIN, file, folder, vestibule};
 use vestibule_test_artifacts as artifacts;
 
-/// A server that answers each request with `hello`, for as long as this test's process lives. Its origin.
+/// A server that answers each request with `hello`, for as long as this test's process lives. Its
+/// origin.
 fn server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let origin = format!("http://{}", listener.local_addr().expect("an address"));

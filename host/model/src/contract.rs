@@ -1,5 +1,6 @@
-//! The contract's types and ours are the same facts in two spellings: those that a binding generator makes from `wit/`, and the ones
-//! of this crate. The table below says which is which, once. The sandbox reads it to send our values across, the SDK to receive them.
+//! The contract's types and ours are the same facts in two spellings: those that a binding
+//! generator makes from `wit/`, and the ones of this crate. The table below says which is which,
+//! once. The sandbox reads it to send our values across, the SDK to receive them.
 
 pub use crate::error::*;
 pub use crate::event::*;
@@ -74,13 +75,15 @@ impl Cross<String> for serde_json::Value {
 
 impl Cross<serde_json::Value> for String {
     fn cross(self) -> serde_json::Value {
-        // The host writes JSON from values like this one, so that it can be read is part of the contract.
+        // The host writes JSON from values like this one, so that it can be read is part of the
+        // contract.
         serde_json::from_str(&self).unwrap_or_default()
     }
 }
 
-/// Calls `$each!` with every type of the contract: where it stands in the bindings, its name in both spellings, and its members. Records
-/// and variants are what the host tells, `given` is what Actions give.
+/// Calls `$each!` with every type of the contract: where it stands in the bindings, its name in
+/// both spellings, and its members. Records and variants are what the host tells, `given` is what
+/// Actions give.
 #[macro_export]
 macro_rules! contract_types {
     ($each:ident) => {

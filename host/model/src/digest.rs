@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-/// The SHA-256 of a component's bytes: two components with one digest are the same. As text it is 64 hexadecimal digits in lower case.
+/// The SHA-256 of a component's bytes: two components with one digest are the same. As text it is
+/// 64 hexadecimal digits in lower case.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ComponentDigest([u8; 32]);
 

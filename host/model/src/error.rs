@@ -1,6 +1,7 @@
 //! Why an effect was refused: one type for each group of effects, with a variant for each rule.
 //!
-//! These are the errors of the contract, `wit/`: the same variants with the same payload, and the one place where their texts stand.
+//! These are the errors of the contract, `wit/`: the same variants with the same payload, and the
+//! one place where their texts stand.
 
 use thiserror::Error;
 
@@ -47,7 +48,8 @@ pub struct PastTime {
 /// Why an entry of the session's or the refresh token's metadata was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MetadataError {
-    /// This login has no session that could carry metadata: an exchange of a refresh token, for instance.
+    /// This login has no session that could carry metadata: an exchange of a refresh token, for
+    /// instance.
     #[error("this login has no session, so it can't carry metadata; look at `event.session()` first")]
     Unavailable,
     /// This login exchanges no refresh token that could carry metadata.

@@ -1,6 +1,7 @@
 //! What HTTP requests of Actions may carry: the same for the sandbox and for native tests.
 
-/// Headers that are the host's own, and no Action's: they speak of the connection, or of whom a request comes from.
+/// Headers that are the host's own, and no Action's: they speak of the connection, or of whom a
+/// request comes from.
 const OF_THE_HOST: [&str; 12] = [
     "connection",
     "expect",

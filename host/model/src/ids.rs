@@ -1,4 +1,5 @@
-//! Names of things, parsed once: a value of these types can be a key, a column or a word of a log line as it is.
+//! Names of things, parsed once: a value of these types can be a key, a column or a word of a log
+//! line as it is.
 
 use std::fmt;
 use std::str::FromStr;
@@ -96,7 +97,8 @@ fn is_name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
 }
 
-/// Names that people give to Auth0's Actions. No path separator, no quote, no control character, and no `@`, which the version follows.
+/// Names that people give to Auth0's Actions. No path separator, no quote, no control character,
+/// and no `@`, which the version follows.
 fn is_action_name_character(character: char) -> bool {
     is_name_character(character) || matches!(character, ' ' | '(' | ')' | '[' | ']' | ':' | ',' | '&' | '+')
 }
@@ -116,20 +118,23 @@ id! {
 }
 
 id! {
-    /// A user, unique in its tenant, `auth0|5f7c8ec7c33c6c004bbafe82` for instance. Anything without control characters.
+    /// A user, unique in its tenant, `auth0|5f7c8ec7c33c6c004bbafe82` for instance. Anything
+    /// without control characters.
     UserId, "the user's id", |character: char| !character.is_control()
 }
 
-/// Which Action: its name, and the version of its code. Shown as `name@version`. Cloning it is cheap.
+/// Which Action: its name, and the version of its code. Shown as `name@version`. Cloning it is
+/// cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActionId(Arc<(Box<str>, Box<str>)>);
 
 impl ActionId {
-    /// An Action's id from its name (ASCII letters, digits, single spaces inside it, and any of `-_.()[]:,&+`) and its version
-    /// (letters, digits, and any of `-_.+`).
+    /// An Action's id from its name (ASCII letters, digits, single spaces inside it, and any of
+    /// `-_.()[]:,&+`) and its version (letters, digits, and any of `-_.+`).
     ///
     /// # Errors
-    /// When one of them is empty, longer than 255 bytes, or holds another character, or when a space of the name is misplaced.
+    /// When one of them is empty, longer than 255 bytes, or holds another character, or when a
+    /// space of the name is misplaced.
     pub fn new(name: &str, version: &str) -> Result<Self, IdError> {
         const NAME: &str = "the Action's name";
         let name = parse(NAME, name, is_action_name_character)?;
@@ -140,7 +145,8 @@ impl ActionId {
         Ok(Self(Arc::new((name.into(), version.into()))))
     }
 
-    /// The id of an Action that has no report: a fault of the host, which must not undo what the Action decided.
+    /// The id of an Action that has no report: a fault of the host, which must not undo what the
+    /// Action decided.
     pub(crate) fn unknown() -> Self {
         Self(Arc::new(("unknown".into(), "0.0.0".into())))
     }

@@ -1,4 +1,5 @@
-//! JSON objects, and how many bytes they would take as text, without writing them out at each change.
+//! JSON objects, and how many bytes they would take as text, without writing them out at each
+//! change.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -36,7 +37,8 @@ pub(crate) fn member_bytes(name: &str, value: &Value) -> usize {
     bytes(name).saturating_add(bytes(value)).saturating_add(2)
 }
 
-/// Changes of a JSON object: members set, or (`None`) removed. Knows the size that the changed object has.
+/// Changes of a JSON object: members set, or (`None`) removed. Knows the size that the changed
+/// object has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ObjectChanges {
     members: BTreeMap<Box<str>, Change>,
@@ -51,7 +53,8 @@ pub(crate) struct Change {
 }
 
 impl ObjectChanges {
-    /// Sets a member, or removes it; gives the size that the object would have where that is more than `limit`.
+    /// Sets a member, or removes it; gives the size that the object would have where that is more
+    /// than `limit`.
     pub(crate) fn set(&mut self, base: &Object, name: &str, value: Option<Value>, limit: u32, by: usize) -> Result<(), u32> {
         let bytes = match self.bytes {
             Some(bytes) => bytes,

@@ -29,7 +29,8 @@ pub(crate) fn at_most(limit: u32, text: &str) -> Result<(), LimitExceeded> {
 
 /// A key of session metadata: 1 to 255 letters, digits, `_` and `-`.
 ///
-/// The alphabet and the length are Auth0's (*Session Metadata*, *Configure Session Metadata*). Cloning it is cheap.
+/// The alphabet and the length are Auth0's (*Session Metadata*, *Configure Session Metadata*).
+/// Cloning it is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct MetadataKey(Arc<str>);

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// The longest name of a secret or of a configuration value, in characters (Auth0's, *Actions Limitations*).
+/// The longest name of a secret or of a configuration value, in characters (Auth0's, *Actions
+/// Limitations*).
 const LONGEST_NAME: usize = 128;
 /// The longest secret or configuration value, in characters (Auth0's, *Actions Limitations*).
 const LONGEST_VALUE: usize = 4_096;
@@ -64,7 +65,8 @@ impl Settings {
     /// Sets one value; of several with one name the last counts.
     ///
     /// # Errors
-    /// When the name is empty or longer than 128 characters, or the value is longer than 4,096 characters.
+    /// When the name is empty or longer than 128 characters, or the value is longer than 4,096
+    /// characters.
     pub fn set(&mut self, name: &str, value: String) -> Result<(), SecretError> {
         let value = Zeroizing::new(value);
         if name.is_empty() {

@@ -6,7 +6,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Names with string values, sorted by name; each name stands once. The `string-map` of the contract.
+/// Names with string values, sorted by name; each name stands once. The `string-map` of the
+/// contract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StringMap(Vec<(String, String)>);
 
@@ -32,7 +33,8 @@ impl StringMap {
         self.0.is_empty()
     }
 
-    /// From pairs that are known to be sorted, each name once: what the contract promises of a `string-map`.
+    /// From pairs that are known to be sorted, each name once: what the contract promises of a
+    /// `string-map`.
     #[doc(hidden)]
     pub fn from_sorted(pairs: Vec<(String, String)>) -> Self {
         Self(pairs)

@@ -8,11 +8,12 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The last millisecond that we can name: 9999-12-30T21:59:59.999Z. In some time zone the year 10000 begins then, beyond which ISO 8601 needs
-/// an agreement.
+/// The last millisecond that we can name: 9999-12-30T21:59:59.999Z. In some time zone the year
+/// 10000 begins then, beyond which ISO 8601 needs an agreement.
 const LAST: u64 = 253_402_207_199_999;
 
-/// A moment in milliseconds since the Unix epoch, as in `Date.now()`. As text and in JSON it is ISO 8601 in UTC.
+/// A moment in milliseconds since the Unix epoch, as in `Date.now()`. As text and in JSON it is ISO
+/// 8601 in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
@@ -69,7 +70,8 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Whether it is one of the last hours of the year 9999, which say "never" in many programs, and which lie behind [`LAST`].
+/// Whether it is one of the last hours of the year 9999, which say "never" in many programs, and
+/// which lie behind [`LAST`].
 fn is_never(text: &str) -> bool {
     let Ok(pieces) = jiff::fmt::temporal::Pieces::parse(text) else { return false };
     pieces.date() >= jiff::civil::date(9999, 12, 30) && pieces.time().is_some() && pieces.offset().is_some()

@@ -1,8 +1,8 @@
 //! How exactly an Action is stopped that computes without end.
 //!
-//! `cargo bench -p vestibule --bench deadline` prints a table. Tenants keep every thread of the slow
-//! lane busy; each login spins until a limit ends it. What counts is the time beyond the limit: processor's time for `cpu_time`, time on the
-//! clock for `wall_time`.
+//! `cargo bench -p vestibule --bench deadline` prints a table. Tenants keep every thread of the
+//! slow lane busy; each login spins until a limit ends it. What counts is the time beyond the
+//! limit: processor's time for `cpu_time`, time on the clock for `wall_time`.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench without its parts is to stop at once")]

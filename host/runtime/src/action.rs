@@ -24,7 +24,8 @@ const EXPORTS: [&str; 2] = ["on-execute-post-login", "on-continue-post-login"];
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const WASM: &[u8] = b"\0asm";
 
-/// What wasmtime says, without a type, when a component doesn't fit into a sandbox, and the limit that it goes over.
+/// What wasmtime says, without a type, when a component doesn't fit into a sandbox, and the limit
+/// that it goes over.
 const OVER_LIMIT: [(&str, &str); 7] = [
     ("core module instances, which exceeds", "instances"),
     ("Wasm linear memories, which exceeds", "memories"),
@@ -50,7 +51,8 @@ pub(crate) struct Inner {
     pre: PostLoginPre<Sandbox>,
     /// Bytes of compiled code and of data that is mapped beside it.
     image_bytes: usize,
-    /// What it is counted with where it comes from a shelf: the last of it, so that it counts for as long as it is there.
+    /// What it is counted with where it comes from a shelf: the last of it, so that it counts for
+    /// as long as it is there.
     charge: OnceLock<Charge>,
 }
 
@@ -87,7 +89,8 @@ impl Action {
 
     /// Remembers whether a run has computed for longer than a moment.
     pub(crate) fn has_taken(&self, long: bool) {
-        // Read first: threads that run one Action share this line of memory as long as nobody writes to it.
+        // Read first: threads that run one Action share this line of memory as long as nobody
+        // writes to it.
         if self.takes_long() != long {
             self.0.takes_long.store(long, Ordering::Relaxed);
         }
@@ -192,8 +195,8 @@ pub(crate) fn is_component(name: &str, bytes: &[u8], limit: usize) -> Result<(),
     Ok(())
 }
 
-/// What the component tells of how it was made, beside its name and version: its language and tools, its authors, its source and so on, where
-/// its tools have written that.
+/// What the component tells of how it was made, beside its name and version: its language and
+/// tools, its authors, its source and so on, where its tools have written that.
 pub(crate) fn build_information(bytes: &[u8]) -> Map<String, Value> {
     let metadata = wasm_metadata::Payload::from_binary(bytes).ok();
     let metadata = metadata.and_then(|metadata| serde_json::to_value(metadata.metadata()).ok());
@@ -202,7 +205,8 @@ pub(crate) fn build_information(bytes: &[u8]) -> Map<String, Value> {
     metadata
 }
 
-/// The name and version that the component carries (`vestibule build` writes them), or else the given name and version 0.0.0.
+/// The name and version that the component carries (`vestibule build` writes them), or else the
+/// given name and version 0.0.0.
 fn identity(bytes: &[u8], fallback_name: &str) -> Result<ActionId, LoadError> {
     let metadata = wasm_metadata::Payload::from_binary(bytes).ok();
     let metadata = metadata.as_ref().map(wasm_metadata::Payload::metadata);

@@ -1,4 +1,5 @@
-//! What a binding binds: an Action that is in memory, or one on a shelf, which a flow has brought into memory when it begins.
+//! What a binding binds: an Action that is in memory, or one on a shelf, which a flow has brought
+//! into memory when it begins.
 
 use std::time::{Duration, Instant};
 
@@ -77,7 +78,8 @@ impl BoundAction {
 pub(crate) struct Loads(Vec<(usize, Result<Action, LoadError>)>);
 
 impl Loads {
-    /// Brings those of a flow into memory that are not there, all at once, and waits for them no longer than this.
+    /// Brings those of a flow into memory that are not there, all at once, and waits for them no
+    /// longer than this.
     pub(crate) async fn of(bindings: &[Binding], at_most: Duration, timers: &Handle) -> Self {
         let mut asked = Vec::new();
         for (place, binding) in bindings.iter().enumerate() {

@@ -11,11 +11,13 @@ use vestibule_model::{CacheEntries, TenantId, Timestamp};
 /// What a cache answers in its time.
 pub type CacheFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The caches of all tenants, for the trigger post-login: what `cache.get`, `cache.set` and `cache.delete` of the contract are kept in.
+/// The caches of all tenants, for the trigger post-login: what `cache.get`, `cache.set` and
+/// `cache.delete` of the contract are kept in.
 ///
-/// A login takes what its tenant's cache holds before the first Action that can ask for it, and gives back what the flow has changed when
-/// it has ended without failing. A cache may be empty at any time. So one that can't be reached answers with nothing, and tells its
-/// operator by itself: no login fails by it.
+/// A login takes what its tenant's cache holds before the first Action that can ask for it, and
+/// gives back what the flow has changed when it has ended without failing. A cache may be empty at
+/// any time. So one that can't be reached answers with nothing, and tells its operator by itself:
+/// no login fails by it.
 pub trait Cache: Send + Sync {
     /// What the tenant's cache holds.
     fn load<'a>(&'a self, tenant: &'a TenantId, now: Timestamp) -> CacheFuture<'a, Arc<CacheEntries>>;
@@ -24,7 +26,8 @@ pub trait Cache: Send + Sync {
     fn store<'a>(&'a self, tenant: &'a TenantId, changes: &'a CacheOutcome, now: Timestamp) -> CacheFuture<'a, ()>;
 }
 
-/// Tenants whose caches are kept at one time. A cache takes 8 kB and some, so that all of them together take less than 200 MB.
+/// Tenants whose caches are kept at one time. A cache takes 8 kB and some, so that all of them
+/// together take less than 200 MB.
 const TENANTS: usize = 10_000;
 
 /// Caches in this process's memory: one host's own, and gone with it.

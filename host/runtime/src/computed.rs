@@ -27,13 +27,15 @@ impl Future for GiveWay {
     }
 }
 
-/// The processor's time that a job has used, in nanoseconds. Time in which its thread had no processor doesn't count.
+/// The processor's time that a job has used, in nanoseconds. Time in which its thread had no
+/// processor doesn't count.
 #[derive(Debug)]
 pub(crate) struct Computed {
     before: AtomicU64,
     /// The thread's own time when it began to compute in the slow lane; none while it doesn't.
     began: AtomicU64,
-    /// When the job has no time left; not known before it has begun, since waiting for the first turn doesn't count.
+    /// When the job has no time left; not known before it has begun, since waiting for the first
+    /// turn doesn't count.
     ends: OnceLock<Instant>,
 }
 

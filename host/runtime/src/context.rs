@@ -4,9 +4,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use vestibule_model::Timestamp;
 
-/// All that a run takes from outside the event: with the same event, Actions and context, a run is the same again.
+/// All that a run takes from outside the event: with the same event, Actions and context, a run is
+/// the same again.
 ///
-/// The wall clock stands still at `now`: a login takes microseconds, and a clock that stands can't be used to measure the host.
+/// The wall clock stands still at `now`: a login takes microseconds, and a clock that stands can't
+/// be used to measure the host.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// The time of the login: what rules compare with, and what Actions see as the time of day.
@@ -27,7 +29,8 @@ impl Context {
         u128::from(random.next_u64()) << 64 | u128::from(random.next_u64())
     }
 
-    /// The random numbers of the Action at this place of the flow, of one kind: the same seed, a stream of their own.
+    /// The random numbers of the Action at this place of the flow, of one kind: the same seed, a
+    /// stream of their own.
     pub(crate) fn random(&self, action: usize, kind: Kind) -> ChaCha12Rng {
         let mut random = ChaCha12Rng::from_seed(self.seed);
         random.set_stream((action as u64) << 2 | kind as u64);

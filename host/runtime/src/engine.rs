@@ -8,19 +8,21 @@ use crate::error::{RuntimeError, of_wasmtime};
 use crate::limits::HostLimits;
 use crate::settings::Settings;
 
-/// How often the ticker advances the epoch. A guest overshoots its time by at most one tick and the time to its next check; 1 ms
-/// keeps that below 2 ms, at a cost of 1,000 wake-ups a second.
+/// How often the ticker advances the epoch. A guest overshoots its time by at most one tick and the
+/// time to its next check; 1 ms keeps that below 2 ms, at a cost of 1,000 wake-ups a second.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-/// Bytes of address space of each memory: all that 32 bits of an address reach, so that compiled code checks no bounds.
+/// Bytes of address space of each memory: all that 32 bits of an address reach, so that compiled
+/// code checks no bounds.
 pub(crate) const MEMORY_RESERVED: u64 = 4 << 30;
 
 /// And behind it, for what an instruction adds to an address.
 const MEMORY_GUARD: u64 = 32 << 20;
 
-/// Bytes of a memory, from its start, that are overwritten when its sandbox is dropped; what is beyond is given back to the kernel
-/// (`MADV_DONTNEED`). The memory of an Action that `vestibule build` has linked (its stack first, then its data) is not larger, so its
-/// reset makes no system call. The README's ladder has the cost.
+/// Bytes of a memory, from its start, that are overwritten when its sandbox is dropped; what is
+/// beyond is given back to the kernel (`MADV_DONTNEED`). The memory of an Action that
+/// `vestibule build` has linked (its stack first, then its data) is not larger, so its reset makes
+/// no system call. The README's ladder has the cost.
 const OVERWRITTEN: usize = 192 << 10;
 
 /// The same of a table. One of 8,192 functions is not larger.
@@ -32,12 +34,14 @@ const INSTANCE_BYTES: usize = 1 << 20;
 /// Stack of the host's functions, beside the guest's own.
 const HOST_STACK: usize = 512 << 10;
 
-/// An engine for these settings, and a thread that advances its epoch for as long as the engine lives.
+/// An engine for these settings, and a thread that advances its epoch for as long as the engine
+/// lives.
 pub(crate) fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
     let engine = Engine::new(&config(settings)).map_err(|error| no_pool(&error, settings))?;
     let ticking = engine.weak();
     let ticker = std::thread::Builder::new().name("vestibule-ticker".to_owned());
-    // A thread of the operating system: a task on the executor could be starved by the very guests that it has to stop.
+    // A thread of the operating system: a task on the executor could be starved by the very guests
+    // that it has to stop.
     let started = ticker.spawn(move || {
         while let Some(engine) = ticking.upgrade() {
             engine.increment_epoch();
@@ -60,8 +64,9 @@ fn config(settings: &Settings) -> Config {
     let mut config = config_of_code(settings.count_fuel, settings.read_symbols);
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)))
-        // Stacks keep what was touched of them, up to their size in each slot: to give it back after each run costs a tenth of a short
-        // one. WebAssembly can't address a native stack, and compiled code reads no slot of it before it has written it.
+        // Stacks keep what was touched of them, up to their size in each slot: to give it back
+        // after each run costs a tenth of a short one. WebAssembly can't address a native stack,
+        // and compiled code reads no slot of it before it has written it.
         .async_stack_zeroing(false)
         .max_wasm_stack(host.stack)
         .async_stack_size(host.stack + HOST_STACK);
@@ -70,10 +75,12 @@ fn config(settings: &Settings) -> Config {
 
 /// Memories, tables and stacks, reserved once and reset after each run.
 ///
-/// A reset overwrites the start of a memory and gives the rest back, whatever the guest has touched. It never asks the kernel which pages
-/// were written (`PAGEMAP_SCAN`): wasmtime 48 asks for those that are written *and present*, so it would leave out a page that was swapped
-/// out, or that is being migrated (compaction, a balance between NUMA nodes, memory that is taken offline), and the next run would read it.
-/// Locking the pages doesn't help: a locked page is migrated, too, and `MADV_DONTNEED` refuses it.
+/// A reset overwrites the start of a memory and gives the rest back, whatever the guest has
+/// touched. It never asks the kernel which pages were written (`PAGEMAP_SCAN`): wasmtime 48 asks
+/// for those that are written *and present*, so it would leave out a page that was swapped out, or
+/// that is being migrated (compaction, a balance between NUMA nodes, memory that is taken offline),
+/// and the next run would read it. Locking the pages doesn't help: a locked page is migrated, too,
+/// and `MADV_DONTNEED` refuses it.
 fn pool(settings: &Settings) -> PoolingAllocationConfig {
     let (limits, host) = (&settings.limits, &settings.host_limits);
     // The maxima of all these are far below what a `u32` holds.
@@ -84,8 +91,8 @@ fn pool(settings: &Settings) -> PoolingAllocationConfig {
     pool.total_component_instances(number(host.sandboxes))
         .total_core_instances(of_all(host.instances))
         .total_memories(memories)
-        // One that no Action has had is taken before one that another Action has: mapping an image costs more than the rest of a short run,
-        // and interrupts the other processors.
+        // One that no Action has had is taken before one that another Action has: mapping an image
+        // costs more than the rest of a short run, and interrupts the other processors.
         .max_unused_warm_slots(memories)
         // Where nothing is run, too, wasmtime holds a component's tables against this number.
         .total_tables(of_all(host.tables).max(number(host.tables)))
@@ -106,8 +113,8 @@ fn pool(settings: &Settings) -> PoolingAllocationConfig {
     pool
 }
 
-/// All that decides what code a component becomes, and so the whole configuration of a compiler's process. What is beside it in a host, a
-/// pool above all, changes nothing of the code.
+/// All that decides what code a component becomes, and so the whole configuration of a compiler's
+/// process. What is beside it in a host, a pool above all, changes nothing of the code.
 pub(crate) fn config_of_code(count_fuel: bool, read_symbols: bool) -> Config {
     let mut config = Config::new();
     config

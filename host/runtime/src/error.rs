@@ -1,4 +1,5 @@
-//! What can go wrong before an Action runs. What goes wrong in one is a [`Failure`](vestibule_model::outcome::Failure).
+//! What can go wrong before an Action runs. What goes wrong in one is a
+//! [`Failure`](vestibule_model::outcome::Failure).
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub enum RuntimeError {
         /// What wasmtime says.
         reason: String,
     },
-    /// This machine, or the process's limit of address space, doesn't have what the pool of sandboxes reserves.
+    /// This machine, or the process's limit of address space, doesn't have what the pool of
+    /// sandboxes reserves.
     #[error(
         "the pool of sandboxes can't be reserved: {reason}; it takes {} GiB of address space, {} GiB for each memory \
          (`sandboxes` {sandboxes} × `memories` {memories} + `warm_memories` {warm_memories}): lower these limits, or raise the process's \
@@ -88,7 +90,8 @@ pub enum LoadError {
         /// Which Action.
         name: String,
     },
-    /// It asks from its start for more than a sandbox has: core instances, memories, tables, or their size.
+    /// It asks from its start for more than a sandbox has: core instances, memories, tables, or
+    /// their size.
     #[error("{name} doesn't fit into a sandbox (limit `{limit}`): {reason}")]
     OverLimit {
         /// Which Action.
@@ -118,7 +121,8 @@ pub enum LoadError {
         /// What its author can do.
         remedy: &'static str,
     },
-    /// It was to be compiled in the short lane, and takes longer than is allowed there: it belongs into the long one.
+    /// It was to be compiled in the short lane, and takes longer than is allowed there: it belongs
+    /// into the long one.
     #[error("compiling {name} took longer than {} in the short lane; it is for the long one", amount::time(*allowed))]
     NotShort {
         /// Which Action.
@@ -158,7 +162,8 @@ pub enum LoadError {
         /// What is allowed.
         limit: usize,
     },
-    /// The process that compiles can't do so: a fault of the host, or a component that breaks the compiler.
+    /// The process that compiles can't do so: a fault of the host, or a component that breaks the
+    /// compiler.
     #[error("{name} can't be compiled, since the compiler failed: {reason}")]
     Compiler {
         /// Which Action.
@@ -247,7 +252,8 @@ pub enum LoadError {
         /// What the operating system says.
         reason: String,
     },
-    /// Whoever waited for its code waited too long. It is loaded all the same, for whoever comes next.
+    /// Whoever waited for its code waited too long. It is loaded all the same, for whoever comes
+    /// next.
     #[error("{name} is still being loaded after {}; try again", amount::time(*waited))]
     StillLoading {
         /// Which Action.
@@ -333,7 +339,8 @@ pub enum RunError {
         /// What is allowed.
         allowed: usize,
     },
-    /// So many logins run and wait already that this one would wait too long. Nothing of it has run.
+    /// So many logins run and wait already that this one would wait too long. Nothing of it has
+    /// run.
     #[error("too busy to run a login of tenant {tenant} (limit `{limit}`); try again in {} ms", retry_after.as_millis())]
     TooBusy {
         /// Whose login it is.

@@ -7,16 +7,20 @@ use wasmtime_wasi::I32Exit;
 
 use crate::limits::Limits;
 
-/// What wasmtime says, without a type, when a call passes more bytes than are allowed (`Store::set_hostcall_fuel`).
+/// What wasmtime says, without a type, when a call passes more bytes than are allowed
+/// (`Store::set_hostcall_fuel`).
 const CALL_BYTES: &str = "fuel allocated for hostcalls has been exhausted";
 
-/// What wasmtime says, without a type, when a guest makes more handles than are allowed (`Store::set_max_component_handles`).
+/// What wasmtime says, without a type, when a guest makes more handles than are allowed
+/// (`Store::set_max_component_handles`).
 const HANDLES: &str = "store handle limit exceeded";
 
-/// What wasmtime-wasi says, without a type, when a call asks for more random numbers than are allowed.
+/// What wasmtime-wasi says, without a type, when a call asks for more random numbers than are
+/// allowed.
 const RANDOM_BYTES: &str = "requested len ";
 
-/// How a run has ended: whether and why it failed, where in the Action's source, and which functions were running.
+/// How a run has ended: whether and why it failed, where in the Action's source, and which
+/// functions were running.
 #[derive(Default)]
 pub(crate) struct End {
     pub(crate) failure: Option<Failure>,
@@ -63,7 +67,8 @@ fn why(error: &wasmtime::Error, limits: &Limits, stack: usize) -> Failure {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => return Failure::Limit { limit: LimitBroken::Stack { allowed: stack } },
-        // Rust keeps a stack of its own at the start of linear memory, and runs out of it downwards.
+        // Rust keeps a stack of its own at the start of linear memory, and runs out of it
+        // downwards.
         Some(Trap::MemoryOutOfBounds) => {
             let reason = "it read or wrote outside of its memory; in Rust that is most often a recursion that doesn't end, or one \
                           that needs more than the Action's `stack` (in [package.metadata.vestibule])";
@@ -85,7 +90,8 @@ fn why(error: &wasmtime::Error, limits: &Limits, stack: usize) -> Failure {
     Failure::Trapped { reason }
 }
 
-/// One frame of WebAssembly; with symbols, the functions that the compiler has put into it as well, the innermost first.
+/// One frame of WebAssembly; with symbols, the functions that the compiler has put into it as well,
+/// the innermost first.
 pub(crate) fn frames(info: &FrameInfo) -> Vec<Frame> {
     let offset = info.func_offset().and_then(|offset| u32::try_from(offset).ok()).unwrap_or_default();
     let frame =
@@ -109,7 +115,8 @@ fn readable(name: &str) -> String {
     hash.map_or(demangled.clone(), |(name, _)| name.to_owned())
 }
 
-/// A panic as Rust's standard library writes it: `thread '…' panicked at FILE:LINE:COLUMN:`, then the message, then a note.
+/// A panic as Rust's standard library writes it: `thread '…' panicked at FILE:LINE:COLUMN:`, then
+/// the message, then a note.
 fn panic(logs: &[LogLine]) -> Option<(String, Option<Place>)> {
     let mut lines = logs.iter().filter(|line| line.level == Level::Error).map(|line| line.message.as_str());
     let place = lines.find_map(|line| line.split_once(" panicked at "))?.1.trim_end_matches(':');

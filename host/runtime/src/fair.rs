@@ -1,7 +1,9 @@
-//! Permits that tenants share fairly: a reserve for tenants that hold few, and a queue that serves the tenant with the fewest first.
+//! Permits that tenants share fairly: a reserve for tenants that hold few, and a queue that serves
+//! the tenant with the fewest first.
 //!
-//! The promise: a request of a tenant that holds fewer than `few` permits is granted at once, unless the sum over all tenants of
-//! min(permits held, `few`) has reached `reserve`. Tenants that hold many count `few` each in that sum, however many they hold.
+//! The promise: a request of a tenant that holds fewer than `few` permits is granted at once,
+//! unless the sum over all tenants of min(permits held, `few`) has reached `reserve`. Tenants that
+//! hold many count `few` each in that sum, however many they hold.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,7 +77,8 @@ impl FairSemaphore {
                 return permit;
             }
             let mut waiting = self.enqueue(share);
-            // Its sender stays in the queue for as long as it waits, so an error means that another thread has panicked.
+            // Its sender stays in the queue for as long as it waits, so an error means that another
+            // thread has panicked.
             if let Ok(permit) = (&mut waiting.receiver).await {
                 return permit;
             }
@@ -92,7 +95,8 @@ impl FairSemaphore {
         Waiting { semaphore: self, share, number, receiver }
     }
 
-    /// A permit, where there is one at once. A tenant that holds few passes those that wait: they hold more, or no permit is free.
+    /// A permit, where there is one at once. A tenant that holds few passes those that wait: they
+    /// hold more, or no permit is free.
     pub(crate) fn try_acquire(self: &Arc<Self>, share: &Arc<Share>) -> Option<FairPermit> {
         let passes = share.held.load(Ordering::Relaxed) < self.bounds.few || self.waiting.load(Ordering::SeqCst) == 0;
         (passes && self.take(share)).then(|| self.permit(share))
@@ -102,7 +106,8 @@ impl FairSemaphore {
         FairPermit { semaphore: Arc::clone(self), share: Arc::clone(share) }
     }
 
-    /// Takes a permit, where the tenant may have one now. Where a tenant may, each tenant that holds fewer may, too.
+    /// Takes a permit, where the tenant may have one now. Where a tenant may, each tenant that
+    /// holds fewer may, too.
     fn take(&self, share: &Share) -> bool {
         // Counted first, so that two requests of one tenant don't both take the last of its few.
         let held = share.held.fetch_add(1, Ordering::SeqCst);
@@ -116,7 +121,8 @@ impl FairSemaphore {
         taken
     }
 
-    /// Serves the queue: the tenant with the fewest permits first, and of those with equally many the one that has waited longest.
+    /// Serves the queue: the tenant with the fewest permits first, and of those with equally many
+    /// the one that has waited longest.
     fn grant(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
         let mut refused = Vec::new();
         while let Some(first) = queue.first() {

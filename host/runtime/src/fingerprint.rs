@@ -1,4 +1,5 @@
-//! What compiled code depends on: the processor, wasmtime's version, and each setting of the engine that changes code.
+//! What compiled code depends on: the processor, wasmtime's version, and each setting of the engine
+//! that changes code.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -6,7 +7,8 @@ use std::hash::{Hash, Hasher};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
-/// Two engines with one fingerprint can load each other's code: a digest of what wasmtime names as deciding that.
+/// Two engines with one fingerprint can load each other's code: a digest of what wasmtime names as
+/// deciding that.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u8; 32]);
 
@@ -28,7 +30,8 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// Takes all that a hash is made of into a digest: 64 bits of a hash could be met by chance, or by somebody who tries.
+/// Takes all that a hash is made of into a digest: 64 bits of a hash could be met by chance, or by
+/// somebody who tries.
 struct Digesting(Sha256);
 
 impl Hasher for Digesting {

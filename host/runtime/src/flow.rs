@@ -31,7 +31,8 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// An Action, loaded or on a [`Shelf`](crate::Shelf), without secrets, configuration or requests, whose failure fails the login.
+    /// An Action, loaded or on a [`Shelf`](crate::Shelf), without secrets, configuration or
+    /// requests, whose failure fails the login.
     pub fn new(action: impl Into<BoundAction>) -> Self {
         Self {
             action: action.into(),
@@ -57,8 +58,8 @@ impl Binding {
         self
     }
 
-    /// Origins that this Action may send HTTP requests to, and no others. An Action that can send requests, in a binding that allows none,
-    /// fails its login before it runs.
+    /// Origins that this Action may send HTTP requests to, and no others. An Action that can send
+    /// requests, in a binding that allows none, fails its login before it runs.
     #[must_use]
     pub fn allow_requests(mut self, origins: impl IntoIterator<Item = Origin>) -> Self {
         let origins: Arc<[Origin]> = origins.into_iter().collect();
@@ -98,21 +99,24 @@ impl Flow {
         Self { tenant, bindings, lifetimes: SessionLifetimes::default(), limits: None, flow_limits: None, is_rehearsal: false }
     }
 
-    /// Lower limits for each of this tenant's Actions. What is higher than the host's doesn't count.
+    /// Lower limits for each of this tenant's Actions. What is higher than the host's doesn't
+    /// count.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(Arc::new(limits));
         self
     }
 
-    /// Lower limits for what this tenant's Actions use together at one login. What is higher than the host's doesn't count.
+    /// Lower limits for what this tenant's Actions use together at one login. What is higher than
+    /// the host's doesn't count.
     #[must_use]
     pub fn flow_limits(mut self, limits: FlowLimits) -> Self {
         self.flow_limits = Some(limits);
         self
     }
 
-    /// For trying Actions: what they put into the tenant's cache is forgotten when the flow has ended.
+    /// For trying Actions: what they put into the tenant's cache is forgotten when the flow has
+    /// ended.
     #[must_use]
     pub fn rehearsal(mut self) -> Self {
         self.is_rehearsal = true;

@@ -19,7 +19,8 @@ pub const CONTRACT: &str = "0.1.0";
 /// The package of the contract, as imports are named after it.
 const PACKAGE: &str = "vestibule:actions/";
 
-/// One fact that an Action can see, or one effect that it can ask for: a function of the contract, or of `wasi:http`.
+/// One fact that an Action can see, or one effect that it can ask for: a function of the contract,
+/// or of `wasi:http`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Capability {
     /// The function's interface, `event-user` or `wasi:http/outgoing-handler` for instance.
@@ -40,13 +41,16 @@ impl Serialize for Capability {
     }
 }
 
-/// All that a component can see and do. It is read from the component's imports, so it can't be wrong.
+/// All that a component can see and do. It is read from the component's imports, so it can't be
+/// wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// The functions of the contract that it can call, sorted, and that of `wasi:http` which sends requests.
+    /// The functions of the contract that it can call, sorted, and that of `wasi:http` which sends
+    /// requests.
     pub capabilities: BTreeSet<Capability>,
-    /// The interfaces of WASI that its language's standard library wants, sorted: `wasi:io/streams`, for instance. Behind them there
-    /// are empty arguments, an empty environment and input, the run's log, and the run's own clock and random numbers.
+    /// The interfaces of WASI that its language's standard library wants, sorted:
+    /// `wasi:io/streams`, for instance. Behind them there are empty arguments, an empty environment
+    /// and input, the run's log, and the run's own clock and random numbers.
     pub plumbing: BTreeSet<String>,
 }
 
@@ -60,7 +64,8 @@ pub struct InvalidCapability(String);
 impl FromStr for Capability {
     type Err = InvalidCapability;
 
-    /// Parses what [`Display`](fmt::Display) writes. Whether a host offers it is another question: contracts change.
+    /// Parses what [`Display`](fmt::Display) writes. Whether a host offers it is another question:
+    /// contracts change.
     fn from_str(text: &str) -> Result<Self, InvalidCapability> {
         match text.rsplit_once('.') {
             Some((interface, function)) if !interface.is_empty() && !function.is_empty() => {
@@ -78,7 +83,8 @@ impl<'de> Deserialize<'de> for Capability {
 }
 
 impl Capabilities {
-    /// What these are beyond older ones: what somebody has to agree to before the new version runs in the old one's place.
+    /// What these are beyond older ones: what somebody has to agree to before the new version runs
+    /// in the old one's place.
     pub fn added_since(&self, older: &Self) -> Vec<Capability> {
         self.capabilities.difference(&older.capabilities).cloned().collect()
     }

@@ -1,4 +1,5 @@
-//! One run of one Action, from its sandbox to its report: all that it needs is its own, so that it can go on in another thread.
+//! One run of one Action, from its sandbox to its report: all that it needs is its own, so that it
+//! can go on in another thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use crate::run::{Runtime, Spent};
 use crate::sandbox::Sandbox;
 use crate::tenants::Admitted;
 
-/// A loop counts its fuel in a register. While a profile is recorded, it has to write it down whenever it has used so much.
+/// A loop counts its fuel in a register. While a profile is recorded, it has to write it down
+/// whenever it has used so much.
 const FUEL_READ: u64 = 1_000;
 
 /// One run of one Action.
@@ -39,7 +41,8 @@ pub(crate) struct Job {
     /// The Action's place in its flow.
     pub(crate) place: usize,
     pub(crate) profiled: bool,
-    /// The place of its login, which nobody else gets before its sandbox is gone: whoever waited for it may have left long before.
+    /// The place of its login, which nobody else gets before its sandbox is gone: whoever waited
+    /// for it may have left long before.
     pub(crate) admitted: Option<Arc<Admitted>>,
 }
 
@@ -167,7 +170,8 @@ async fn execute(store: &mut Store<Sandbox>, action: Action) -> wasmtime::Result
 /// The run's edge: a panic in one of the host's functions ends here, and costs this login alone.
 async fn catching_panics<T>(run: impl Future<Output = T>) -> Result<T, HostPanicked> {
     let mut run = std::pin::pin!(run);
-    // After a panic nothing is done with what the run has held but to drop it, and to read the login, whose rules panic nowhere.
+    // After a panic nothing is done with what the run has held but to drop it, and to read the
+    // login, whose rules panic nowhere.
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
         Ok(polled) => polled.map(Ok),
         Err(_) => Poll::Ready(Err(HostPanicked)),

@@ -1,8 +1,10 @@
-//! Where Actions run. Each begins on its caller's own thread: most are done there, in microseconds, and wake nobody. One that computes for
-//! longer than a moment, or waits, goes on in the *slow lane*: threads of the host's own that stand behind all others.
+//! Where Actions run. Each begins on its caller's own thread: most are done there, in microseconds,
+//! and wake nobody. One that computes for longer than a moment, or waits, goes on in the *slow
+//! lane*: threads of the host's own that stand behind all others.
 //!
-//! So whoever calls the host is never held up for longer than a moment, and an Action that computes without end takes time that nobody
-//! else wanted. In the slow lane [tenants take turns](crate::turns).
+//! So whoever calls the host is never held up for longer than a moment, and an Action that computes
+//! without end takes time that nobody else wanted. In the slow lane [tenants take
+//! turns](crate::turns).
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,8 +21,8 @@ use crate::computed::{Computed, thread_time};
 use crate::error::RuntimeError;
 use crate::turns::{TenantNumber, Turns};
 
-/// How far the slow lane's threads stand behind others (`nice`): at 5 they get a quarter of a processor that another thread keeps busy, and
-/// all of one that nobody else wants.
+/// How far the slow lane's threads stand behind others (`nice`): at 5 they get a quarter of a
+/// processor that another thread keeps busy, and all of one that nobody else wants.
 const NICENESS: i32 = 5;
 
 /// The slow lane of a host.
@@ -73,7 +75,8 @@ impl SlowLane {
         .await
     }
 
-    /// Runs a job in the slow lane. Dropping the future ends the job. None where the host is being dropped.
+    /// Runs a job in the slow lane. Dropping the future ends the job. None where the host is being
+    /// dropped.
     pub(crate) async fn run<T: Send + 'static>(&self, job: Job<T>, claim: Claim) -> Option<T> {
         let turns = Arc::clone(&self.turns);
         let is_left = Arc::clone(&claim.is_left);
@@ -99,7 +102,8 @@ fn compute(turns: &Turns, handle: Option<&Handle>) {
     stand_behind();
     let _entered = handle.map(Handle::enter);
     while let Some(turn) = turns.next() {
-        // A job catches the panics of what it runs. Were there another, it would cost that job, and not this thread.
+        // A job catches the panics of what it runs. Were there another, it would cost that job, and
+        // not this thread.
         let _ = catch_unwind(AssertUnwindSafe(|| turn.job.run()));
         if let Some(tenant) = turn.tenant {
             turns.give_back(tenant);
@@ -158,8 +162,8 @@ impl<T> Drop for EndWithCaller<T> {
 pub(crate) enum Begin {
     /// On its caller's thread.
     Here,
-    /// On its caller's thread, whose time is measured: time in which the thread had no processor doesn't count then. It costs some hundred
-    /// nanoseconds.
+    /// On its caller's thread, whose time is measured: time in which the thread had no processor
+    /// doesn't count then. It costs some hundred nanoseconds.
     HereMeasured,
     /// In the slow lane.
     InSlowLane,
@@ -205,7 +209,8 @@ impl Claim {
         self.tenant
     }
 
-    /// When the job ends by itself as soon as it is polled, without computing anything: it needs no turn for that.
+    /// When the job ends by itself as soon as it is polled, without computing anything: it needs no
+    /// turn for that.
     pub(crate) fn ends(&self) -> Instant {
         self.computed.ends().map_or(self.until, |ends| ends.min(self.until))
     }

@@ -1,4 +1,5 @@
-// Not `forbid`, as in every other crate: compiled code can't be loaded without one `unsafe`, which stands with its proof in precompiled.rs.
+// Not `forbid`, as in every other crate: compiled code can't be loaded without one `unsafe`, which
+// stands with its proof in precompiled.rs.
 #![deny(unsafe_code)]
 #![doc = include_str!("../README.md")]
 

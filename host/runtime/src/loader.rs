@@ -19,13 +19,16 @@ use crate::precompiled::Precompiled;
 use crate::run::Runtime;
 use crate::shelf::Deployed;
 
-/// Processor time of one component in the short lane. What takes longer would hold up others that take a tenth of a second.
+/// Processor time of one component in the short lane. What takes longer would hold up others that
+/// take a tenth of a second.
 const SHORT: Duration = Duration::from_secs(10);
 
-/// Loads Actions that strangers have written. Cloning it is cheap; make one for a host, since its clones share the limit `compiles`.
+/// Loads Actions that strangers have written. Cloning it is cheap; make one for a host, since its
+/// clones share the limit `compiles`.
 ///
-/// It blocks for as long as compiling takes: milliseconds to `compile_time`. Load when an Action is deployed, or when a host starts, and
-/// never in a login. In an asynchronous program, it belongs into `spawn_blocking`.
+/// It blocks for as long as compiling takes: milliseconds to `compile_time`. Load when an Action is
+/// deployed, or when a host starts, and never in a login. In an asynchronous program, it belongs
+/// into `spawn_blocking`.
 #[derive(Clone)]
 pub struct Loader(Arc<Inner>);
 
@@ -65,7 +68,8 @@ pub struct Built {
     pub name: String,
     /// The version that it carries, or 0.0.0.
     pub version: String,
-    /// What its tools have written into it of how it was made: `producers`, `authors`, `source`, `revision` and so on.
+    /// What its tools have written into it of how it was made: `producers`, `authors`, `source`,
+    /// `revision` and so on.
     pub build: Map<String, Value>,
     /// Where its code comes from.
     pub from: Source,
@@ -83,21 +87,23 @@ pub enum Source {
 }
 
 impl Loader {
-    /// A loader for a runtime. Without a compiler it compiles in this process, as [`Runtime::load`] does; without a cache it compiles each
-    /// time.
+    /// A loader for a runtime. Without a compiler it compiles in this process, as [`Runtime::load`]
+    /// does; without a cache it compiles each time.
     pub fn new(runtime: Runtime, compiler: Option<Compiler>, cache: Option<CompilationCache>) -> Self {
         let fingerprint = Fingerprint::of(runtime.engine());
         let (short, long) = (Turns::new(1), Turns::new(runtime.settings().host_limits.compiles));
         Self(Arc::new(Inner { runtime, fingerprint, compiler, cache, short, long }))
     }
 
-    /// Loads a tenant's component, and checks that it is a post-login Action that wants nothing but what is offered.
+    /// Loads a tenant's component, and checks that it is a post-login Action that wants nothing but
+    /// what is offered.
     ///
-    /// Its name and version are those that `vestibule build` has written into it; `fallback_name` and 0.0.0 where there are none.
+    /// Its name and version are those that `vestibule build` has written into it; `fallback_name`
+    /// and 0.0.0 where there are none.
     ///
     /// # Errors
-    /// When it is no such component, or compiling it takes more than is allowed: which rule it breaks, and what to do. What is wrong with
-    /// the cache is no error.
+    /// When it is no such component, or compiling it takes more than is allowed: which rule it
+    /// breaks, and what to do. What is wrong with the cache is no error.
     pub fn load(&self, tenant: &TenantId, fallback_name: &str, component: &[u8]) -> Result<Loaded, LoadError> {
         match self.load_in(self.lane(fallback_name, component)?, tenant, fallback_name, component) {
             Err(LoadError::NotShort { .. }) => self.load_in(CompileLane::Long, tenant, fallback_name, component),
@@ -105,7 +111,8 @@ impl Loader {
         }
     }
 
-    /// The lane that a component is compiled in: seen from counts that take a thousandth of what compiling takes.
+    /// The lane that a component is compiled in: seen from counts that take a thousandth of what
+    /// compiling takes.
     ///
     /// # Errors
     /// When it has more of what is counted than is allowed.
@@ -113,8 +120,9 @@ impl Loader {
         weight::lane(fallback_name, component, &self.0.runtime.settings().host_limits)
     }
 
-    /// The lane of a component, as [`lane`](Self::lane) gives it, after a look at the whole of it: that its sections and functions can be read to
-    /// the end. Whether they fit together is the compiler's to say. It takes no memory, and a tenth of a second for the largest.
+    /// The lane of a component, as [`lane`](Self::lane) gives it, after a look at the whole of it:
+    /// that its sections and functions can be read to the end. Whether they fit together is the
+    /// compiler's to say. It takes no memory, and a tenth of a second for the largest.
     ///
     /// # Errors
     /// When it has more of what is counted than is allowed, or something can't be read.
@@ -137,7 +145,8 @@ impl Loader {
         Ok(Loaded { action, from, faults })
     }
 
-    /// Loads a tenant's component as [`load`](Self::load) does, so that the cache has it, and tells what a registry keeps of it.
+    /// Loads a tenant's component as [`load`](Self::load) does, so that the cache has it, and tells
+    /// what a registry keeps of it.
     ///
     /// # Errors
     /// As those of [`load`](Self::load).
@@ -145,11 +154,12 @@ impl Loader {
         Ok(built(self.load(tenant, fallback_name, component)?, component))
     }
 
-    /// Builds a tenant's component as [`build`](Self::build) does, in a lane that the caller has found by [`lane`](Self::lane), and whose queue is
-    /// the caller's own.
+    /// Builds a tenant's component as [`build`](Self::build) does, in a lane that the caller has
+    /// found by [`lane`](Self::lane), and whose queue is the caller's own.
     ///
     /// # Errors
-    /// As those of [`load`](Self::load), and [`LoadError::NotShort`] for one of the short lane that takes too long there.
+    /// As those of [`load`](Self::load), and [`LoadError::NotShort`] for one of the short lane that
+    /// takes too long there.
     pub fn build_in(
         &self,
         lane: CompileLane,
@@ -166,7 +176,8 @@ impl Loader {
         &self.0.runtime
     }
 
-    /// A deployed Action whose compiled code is kept, without its component; nothing where it isn't kept.
+    /// A deployed Action whose compiled code is kept, without its component; nothing where it isn't
+    /// kept.
     pub(crate) fn kept(
         &self,
         tenant: &TenantId,
@@ -186,8 +197,8 @@ impl Loader {
         }
     }
 
-    /// A deployed Action from its component, which is compiled and kept. Logins wait for it, so it stands behind no upload: the shelf has turns of its
-    /// own.
+    /// A deployed Action from its component, which is compiled and kept. Logins wait for it, so it
+    /// stands behind no upload: the shelf has turns of its own.
     pub(crate) fn deployed(
         &self,
         tenant: &TenantId,
@@ -210,7 +221,8 @@ impl Loader {
         Ok(Loaded { action, from, faults: Vec::new() })
     }
 
-    /// A component from the cache, or compiled, when its turn has come where it needs one: then its code comes with it.
+    /// A component from the cache, or compiled, when its turn has come where it needs one: then its
+    /// code comes with it.
     fn component<'a>(
         &'a self,
         engine: &Engine,

@@ -1,4 +1,5 @@
-//! What an Action says: through `log`, on standard output and on standard error, in one order and with one budget.
+//! What an Action says: through `log`, on standard output and on standard error, in one order and
+//! with one budget.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

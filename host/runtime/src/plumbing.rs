@@ -1,5 +1,5 @@
-//! What a language's standard library wants of WASI: streams that end in the run's log, a clock and random numbers of the run's own,
-//! an empty environment. No files, no sockets.
+//! What a language's standard library wants of WASI: streams that end in the run's log, a clock and
+//! random numbers of the run's own, an empty environment. No files, no sockets.
 
 use std::time::Duration;
 
@@ -123,7 +123,8 @@ impl HostWallClock for Standing {
     }
 }
 
-/// A monotonic clock that goes on by a microsecond whenever it is read: loops that wait for it end, and runs can be repeated.
+/// A monotonic clock that goes on by a microsecond whenever it is read: loops that wait for it end,
+/// and runs can be repeated.
 struct Counting(std::cell::Cell<u64>);
 
 impl HostMonotonicClock for Counting {

@@ -1,4 +1,5 @@
-//! Which capabilities the Actions of a tenant may have: decided when an Action is deployed, by its import list, before it has ever run.
+//! Which capabilities the Actions of a tenant may have: decided when an Action is deployed, by its
+//! import list, before it has ever run.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,9 +39,10 @@ const ANYONE: &str = "anyone";
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// A rule names one capability (`event-user.email`), a whole interface (`event-user`), or `http` for `wasi:http`; of two that fit, the one for
-/// the single capability counts. It says who may have it: `"anyone"`, or Actions by their names, which may be none. `others` is for what no
-/// rule names: `"allow"` or `"deny"`.
+/// A rule names one capability (`event-user.email`), a whole interface (`event-user`), or `http`
+/// for `wasi:http`; of two that fit, the one for the single capability counts. It says who may have
+/// it: `"anyone"`, or Actions by their names, which may be none. `others` is for what no rule
+/// names: `"allow"` or `"deny"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CapabilityPolicy {
@@ -159,7 +161,8 @@ impl<'de> Deserialize<'de> for Who {
     }
 }
 
-/// Rules as they are written. Of two for one capability, which may be two of its names, neither would be known to count.
+/// Rules as they are written. Of two for one capability, which may be two of its names, neither
+/// would be known to count.
 fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Subject, Who>, D::Error> {
     deserializer.deserialize_map(RulesVisitor)
 }

@@ -1,8 +1,11 @@
-//! Where an Action's fuel goes, by function: for its author, on a run of its own that is slower than others.
+//! Where an Action's fuel goes, by function: for its author, on a run of its own that is slower
+//! than others.
 //!
-//! WebAssembly asks whether its time is up wherever a function begins and a loop turns. While a profile is recorded the answer is
-//! always yes, so each of these points is seen, with the fuel that is left and the stack. What was used since the last point is put
-//! down to the stack at that point. So what a function runs between the return of one call and the next point counts for the callee.
+//! WebAssembly asks whether its time is up wherever a function begins and a loop turns. While a
+//! profile is recorded the answer is always yes, so each of these points is seen, with the fuel
+//! that is left and the stack. What was used since the last point is put down to the stack at that
+//! point. So what a function runs between the return of one call and the next point counts for the
+//! callee.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,11 +17,13 @@ use wasmtime::{AsContextMut, WasmBacktrace};
 use crate::failure;
 use crate::limits::Limits;
 
-/// How much slower than `cpu_time` a profiled run may be beside the time of looking: to be stopped at each point takes time, too.
+/// How much slower than `cpu_time` a profiled run may be beside the time of looking: to be stopped
+/// at each point takes time, too.
 const PATIENCE: u32 = 20;
 
-/// How long points are looked at closely: each, then only every fourth for as long, then every sixteenth, and so on. A look takes up to half a
-/// millisecond where there is debugging information, so a run of a million points would never end.
+/// How long points are looked at closely: each, then only every fourth for as long, then every
+/// sixteenth, and so on. A look takes up to half a millisecond where there is debugging
+/// information, so a run of a million points would never end.
 const CLOSE_LOOKS: Duration = Duration::from_secs(1);
 
 /// A function of a profile.
@@ -48,7 +53,8 @@ pub struct Profile {
     pub action: ActionId,
     /// The functions that were seen.
     pub functions: Vec<Function>,
-    /// Fuel by stack, in the order in which the stacks were first seen. A stack names functions, the outermost first.
+    /// Fuel by stack, in the order in which the stacks were first seen. A stack names functions,
+    /// the outermost first.
     pub stacks: Vec<(Vec<usize>, u64)>,
 }
 
@@ -66,7 +72,8 @@ impl Profile {
                 share.own += fuel;
             }
             for (depth, function) in stack.iter().enumerate() {
-                // A recursive function stands in a stack more than once, and has used its fuel once.
+                // A recursive function stands in a stack more than once, and has used its fuel
+                // once.
                 if let Some(share) = shares.get_mut(*function).filter(|_| !stack[..depth].contains(function)) {
                     share.total += fuel;
                 }
@@ -151,7 +158,8 @@ impl Recorder {
     }
 
     fn function(&mut self, function: Function) -> usize {
-        // Code that the compiler has made itself has no place; it belongs to the function of that name all the same.
+        // Code that the compiler has made itself has no place; it belongs to the function of that
+        // name all the same.
         let is_same = |known: &Function| *known == function || (function.file.is_none() && known.name == function.name);
         self.functions.iter().position(is_same).unwrap_or_else(|| {
             self.functions.push(function);

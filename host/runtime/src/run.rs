@@ -28,7 +28,8 @@ use crate::shelf::Deployed;
 use crate::tenants::{Admitted, Tenants};
 use crate::{capabilities, engine, http, plumbing};
 
-/// Compiles Actions and runs flows of them. Cloning it is cheap; clones share one pool of sandboxes.
+/// Compiles Actions and runs flows of them. Cloning it is cheap; clones share one pool of
+/// sandboxes.
 #[derive(Clone)]
 pub struct Runtime(Arc<Inner>);
 
@@ -45,7 +46,8 @@ struct Inner {
 }
 
 impl Runtime {
-    /// A runtime with a pool of sandboxes, and a thread that keeps deadlines for as long as the runtime or one of its Actions lives.
+    /// A runtime with a pool of sandboxes, and a thread that keeps deadlines for as long as the
+    /// runtime or one of its Actions lives.
     ///
     /// # Errors
     /// When this machine can't reserve what the settings ask for.
@@ -86,8 +88,8 @@ impl Runtime {
         &self.0.settings
     }
 
-    /// How often a function of the host has panicked while an Action ran. Each cost one login, and each is a fault of the host that
-    /// its operator should report.
+    /// How often a function of the host has panicked while an Action ran. Each cost one login, and
+    /// each is a fault of the host that its operator should report.
     pub fn host_panics(&self) -> u64 {
         self.0.panics.load(Ordering::Relaxed)
     }
@@ -96,13 +98,15 @@ impl Runtime {
         self.0.panics.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Compiles a component, and checks that it is a post-login Action that wants nothing but what is offered.
+    /// Compiles a component, and checks that it is a post-login Action that wants nothing but what
+    /// is offered.
     ///
-    /// Its name and version are those that `vestibule build` has written into it; `fallback_name` and 0.0.0 where there are none.
+    /// Its name and version are those that `vestibule build` has written into it; `fallback_name`
+    /// and 0.0.0 where there are none.
     ///
-    /// This takes milliseconds to seconds of computing: do it when an Action is deployed, away from logins. It compiles in this process, and
-    /// nothing limits how much memory and time that takes: for components that you trust. A stranger's is for a
-    /// [`Loader`](crate::Loader).
+    /// This takes milliseconds to seconds of computing: do it when an Action is deployed, away from
+    /// logins. It compiles in this process, and nothing limits how much memory and time that takes:
+    /// for components that you trust. A stranger's is for a [`Loader`](crate::Loader).
     ///
     /// # Errors
     /// When it is no such component: which rule it breaks, and what to do.
@@ -124,7 +128,8 @@ impl Runtime {
         Action::load(engine, linker, fallback_name, component, settings.host_limits.component_bytes, compile)
     }
 
-    /// A deployed Action of a component that is compiled. It can do what was recorded when it was deployed, and nothing else.
+    /// A deployed Action of a component that is compiled. It can do what was recorded when it was
+    /// deployed, and nothing else.
     pub(crate) fn deployed(&self, deployed: &Deployed, bytes: usize, component: &Component) -> Result<Action, LoadError> {
         let Inner { engine, linker, .. } = &*self.0;
         let action = Action::of_component(engine, linker, deployed.id.clone(), bytes, component)?;
@@ -132,7 +137,8 @@ impl Runtime {
         component
             .initialize_copy_on_write_image()
             .map_err(|error| LoadError::NoRoom { name: deployed.id.to_string(), reason: of_wasmtime(&error) })?;
-        // Nothing beyond what was accepted. A later host may sort an import among the plumbing that was a capability before.
+        // Nothing beyond what was accepted. A later host may sort an import among the plumbing that
+        // was a capability before.
         let added = action.capabilities().added_since(&deployed.capabilities);
         if !added.is_empty() {
             return Err(LoadError::OtherCapabilities { name: deployed.id.to_string(), added });
@@ -147,18 +153,20 @@ impl Runtime {
 
     /// Runs a flow over a login, each Action alone in a fresh sandbox.
     ///
-    /// What goes wrong in an Action is in the outcome, not an error. The future may be dropped at any time: its sandbox ends, and
-    /// nothing of the login is left. Any executor can poll it. It holds its thread for a moment only: an Action that computes for longer goes
-    /// on in threads of this runtime's own, which stand behind others.
+    /// What goes wrong in an Action is in the outcome, not an error. The future may be dropped at
+    /// any time: its sandbox ends, and nothing of the login is left. Any executor can poll it. It
+    /// holds its thread for a moment only: an Action that computes for longer goes on in threads of
+    /// this runtime's own, which stand behind others.
     ///
     /// # Errors
-    /// When the event is not of the flow's tenant, the flow has too many Actions, or too many logins of the tenant run and wait already.
+    /// When the event is not of the flow's tenant, the flow has too many Actions, or too many
+    /// logins of the tenant run and wait already.
     pub async fn run(&self, flow: &Flow, event: Arc<Event>, context: &Context) -> Result<Outcome, RunError> {
         self.run_flow(flow, event, context, None).await
     }
 
-    /// Runs a flow over a login as [`run`](Self::run) does, and records where its Actions spend their fuel. It takes longer: up to
-    /// twenty times an Action's `cpu_time`.
+    /// Runs a flow over a login as [`run`](Self::run) does, and records where its Actions spend
+    /// their fuel. It takes longer: up to twenty times an Action's `cpu_time`.
     ///
     /// # Errors
     /// When the event is not of the flow's tenant, or this runtime doesn't count fuel.
@@ -238,7 +246,8 @@ impl Runtime {
         Ok(outcome)
     }
 
-    /// One rung of the ladder that `benches/ladder.rs` measures: one Action over a login, without what is around it in a flow.
+    /// One rung of the ladder that `benches/ladder.rs` measures: one Action over a login, without
+    /// what is around it in a flow.
     #[doc(hidden)]
     pub async fn run_action(
         &self,
@@ -365,7 +374,8 @@ impl Spent {
         self.started + self.wall_allowed
     }
 
-    /// What an Action may use that begins now: its own limits, or what the flow has left where that is less.
+    /// What an Action may use that begins now: its own limits, or what the flow has left where that
+    /// is less.
     pub(crate) fn budget(&self, limits: &Limits) -> Budget {
         let now = Instant::now();
         let cpu = (limits.cpu_time, LimitBroken::CpuTime { allowed: limits.cpu_time });

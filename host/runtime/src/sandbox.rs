@@ -1,4 +1,5 @@
-//! What the host keeps for one run of one Action: the login, the limits that are left, the log, the plumbing.
+//! What the host keeps for one run of one Action: the login, the limits that are left, the log, the
+//! plumbing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,10 +23,12 @@ use crate::profile::Recorder;
 /// Ticks of each slice.
 const SLICE: u64 = 1;
 
-/// An Action's moment on its caller's thread: two slices, the first of which began in the middle of a tick.
+/// An Action's moment on its caller's thread: two slices, the first of which began in the middle of
+/// a tick.
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// Nanoseconds that a thread computes in a slice, unless others have had its processor for most of it.
+/// Nanoseconds that a thread computes in a slice, unless others have had its processor for most of
+/// it.
 const MOSTLY: u64 = TICK.as_nanos() as u64 / 2;
 
 /// Until when a run may go on, and which limit it breaks then: its own, or that of its flow.
@@ -56,7 +59,8 @@ pub(crate) struct Sandbox {
     thread_time: Option<u64>,
     context: Context,
     action: usize,
-    /// Made when the guest first asks for some of it: most Actions never do, and it costs a tenth of their run.
+    /// Made when the guest first asks for some of it: most Actions never do, and it costs a tenth
+    /// of their run.
     plumbing: Option<Box<Plumbing>>,
 }
 
@@ -123,7 +127,8 @@ impl Sandbox {
         if self.recorder.is_some() { 0 } else { SLICE }
     }
 
-    /// What happens when the epoch's deadline is reached: a slice has ended or, where a profile is recorded, a point is reached.
+    /// What happens when the epoch's deadline is reached: a slice has ended or, where a profile is
+    /// recorded, a point is reached.
     pub(crate) fn deadline(mut store: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
         let Some(mut recorder) = store.data_mut().recorder.take() else { return store.data_mut().slice_ended() };
         let recorded = recorder.point(&mut store);
@@ -131,7 +136,8 @@ impl Sandbox {
         recorded.map(|()| UpdateDeadline::Continue(0))
     }
 
-    /// What happens when a slice has ended: others may run, and then this Action again, until its time is used up.
+    /// What happens when a slice has ended: others may run, and then this Action again, until its
+    /// time is used up.
     fn slice_ended(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let Budget { cpu: (cpu, cpu_broken), wall: (wall, wall_broken) } = self.budget;
         if !self.computed.is_counted() && !self.has_used_its_moment() && Instant::now() < wall {
@@ -149,8 +155,8 @@ impl Sandbox {
         Ok(UpdateDeadline::YieldCustom(SLICE, Box::pin(GiveWay::default())))
     }
 
-    /// Whether the caller's thread has computed since the last look. Ticks pass for a thread without a processor, too; nobody gains by sending
-    /// it to others that wait for one.
+    /// Whether the caller's thread has computed since the last look. Ticks pass for a thread
+    /// without a processor, too; nobody gains by sending it to others that wait for one.
     fn has_used_its_moment(&mut self) -> bool {
         let now = thread_time();
         self.thread_time.replace(now).is_some_and(|before| now.saturating_sub(before) >= MOSTLY)
@@ -174,7 +180,8 @@ pub(crate) struct Memory {
 }
 
 impl ResourceLimiter for Memory {
-    /// A refused growth ends the run with the limit's name: an allocator would end it all the same, and say nothing.
+    /// A refused growth ends the run with the limit's name: an allocator would end it all the same,
+    /// and say nothing.
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let given = self.now + desired.saturating_sub(current);
         if given > self.limit {

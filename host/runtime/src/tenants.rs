@@ -1,4 +1,5 @@
-//! Who runs now, and who waits: each tenant has its own places and its own queue, so that none takes what others need.
+//! Who runs now, and who waits: each tenant has its own places and its own queue, so that none
+//! takes what others need.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,16 +16,19 @@ use crate::lane::Begin;
 use crate::limits::{HostLimits, TenantLimits};
 use crate::turns::TenantNumber;
 
-/// A run that takes no longer than this on its caller's thread is in nobody's way: most take a tenth of it.
+/// A run that takes no longer than this on its caller's thread is in nobody's way: most take a
+/// tenth of it.
 const QUICK: Duration = Duration::from_micros(100);
 
-/// What a tenant's longer runs may take of their callers' threads in one second. With two processors, one login in two thousand of another tenant
-/// meets such a run; with four times as much, the slowest hundredth of its logins took twice as long (`cargo bench --bench neighbours`). Beyond
-/// it, the tenant's Actions begin in the slow lane until the second is over.
+/// What a tenant's longer runs may take of their callers' threads in one second. With two
+/// processors, one login in two thousand of another tenant meets such a run; with four times as
+/// much, the slowest hundredth of its logins took twice as long (`cargo bench --bench neighbours`).
+/// Beyond it, the tenant's Actions begin in the slow lane until the second is over.
 const LONGER_RUNS: Duration = Duration::from_millis(1);
 
-/// And so much more for each run of the second: a fifth of what a run takes. Of ten thousand runs a second on a busy machine some hundred seem
-/// to be longer, because something else has interrupted them; sent to the slow lane they would cost more than they take.
+/// And so much more for each run of the second: a fifth of what a run takes. Of ten thousand runs a
+/// second on a busy machine some hundred seem to be longer, because something else has interrupted
+/// them; sent to the slow lane they would cost more than they take.
 const FOR_EACH_RUN: Duration = Duration::from_micros(2);
 
 /// Tenants that are remembered before those without a login are forgotten.
@@ -85,8 +89,9 @@ impl Tenants {
         Self { known: Mutex::new(known), sandboxes, limits: limits.clone(), since: Instant::now() }
     }
 
-    /// Gives a login its place, at once or when its turn has come: a sandbox goes to the waiting tenant that holds fewest. In between it waits until it is ready, at its tenant's own cost: no sandbox
-    /// is kept from others meanwhile.
+    /// Gives a login its place, at once or when its turn has come: a sandbox goes to the waiting
+    /// tenant that holds fewest. In between it waits until it is ready, at its tenant's own cost:
+    /// no sandbox is kept from others meanwhile.
     ///
     /// # Errors
     /// When too many wait already, or it has waited too long.
@@ -128,9 +133,11 @@ impl Tenants {
         }
     }
 
-    /// One of the tenant's Actions has begun like this, and has taken so much of its caller's thread.
+    /// One of the tenant's Actions has begun like this, and has taken so much of its caller's
+    /// thread.
     pub(crate) fn has_taken(&self, tenant: &Tenant, begin: Begin, time: Duration) {
-        // On a busy machine a quick run may seem to be long, when its thread has had no processor. So the first only has the others measured.
+        // On a busy machine a quick run may seem to be long, when its thread has had no processor.
+        // So the first only has the others measured.
         let time = match begin {
             _ if time <= QUICK => return,
             Begin::Here => Duration::from_micros(1),
@@ -183,7 +190,8 @@ impl Tenants {
     }
 }
 
-/// What a tenant's longer runs have taken of their callers' threads in one second; in one number, so that threads can share it.
+/// What a tenant's longer runs have taken of their callers' threads in one second; in one number,
+/// so that threads can share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Taken {
     second: u32,

@@ -1,5 +1,6 @@
-//! Whose turn it is in the slow lane: tenants take turns, not Actions. A tenant with a hundred of them waits as long as one with one, and none
-//! computes on more than half of the threads at one time. Jobs whose time is up go before all others, since they only end.
+//! Whose turn it is in the slow lane: tenants take turns, not Actions. A tenant with a hundred of
+//! them waits as long as one with one, and none computes on more than half of the threads at one
+//! time. Jobs whose time is up go before all others, since they only end.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -122,7 +123,8 @@ impl Turns {
 }
 
 impl State {
-    /// A job whose time is up. It is looked for a few times in a tick, since all that wait are looked at.
+    /// A job whose time is up. It is looked for a few times in a tick, since all that wait are
+    /// looked at.
     fn over(&mut self, now: Instant) -> Option<Runnable<Claim>> {
         if now.saturating_duration_since(self.looked) < TICK / 4 {
             return None;

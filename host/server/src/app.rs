@@ -127,7 +127,8 @@ impl App {
         self.0.tenants.load_full()
     }
 
-    /// Serves these tenants from now on. Requests that have begun go on with those that they began with.
+    /// Serves these tenants from now on. Requests that have begun go on with those that they began
+    /// with.
     pub(crate) fn serve(&self, tenants: Tenants) {
         self.0.registry.live().serve(tenants, |tenants| self.0.tenants.store(tenants));
         self.0.client_auth.retain(|tenant| self.tenant_of(tenant).is_some());
@@ -218,8 +219,9 @@ impl App {
         &self.0.client_auth
     }
 
-    /// How the URLs of a host begin whose public URL isn't configured: by its name, and by the scheme and port that this
-    /// server listens with; behind a proxy that sets the host, by `https` and its usual port.
+    /// How the URLs of a host begin whose public URL isn't configured: by its name, and by the
+    /// scheme and port that this server listens with; behind a proxy that sets the host, by `https`
+    /// and its usual port.
     pub(crate) fn origin_of(&self, name: &HostName) -> String {
         let name = name.in_url();
         let port = self.0.port.get().copied();

@@ -1,5 +1,5 @@
-//! Which host a request is for, read strictly: `uri-host [ ":" port ]` (RFC 9110, section 7.2), said once, and the same
-//! wherever it is said twice.
+//! Which host a request is for, read strictly: `uri-host [ ":" port ]` (RFC 9110, section 7.2),
+//! said once, and the same wherever it is said twice.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header, uri};
@@ -23,7 +23,8 @@ impl Authority {
     /// The host that a request names; none where it names none, as HTTP/1.0 allows.
     ///
     /// # Errors
-    /// When a host is written wrongly, more than once, or differently in the request's target and in `Host`.
+    /// When a host is written wrongly, more than once, or differently in the request's target and
+    /// in `Host`.
     pub(crate) fn of_request(parts: &Parts, app: &App) -> Result<Option<Self>, ApiError> {
         let invalid = |what: &'static str| ApiError::bad_request("invalid_host", what);
         let target = parts.uri.authority().map(uri::Authority::as_str);
@@ -90,7 +91,8 @@ impl Authority {
     }
 }
 
-/// Whether it is a `reg-name` or an IPv4 address (RFC 3986, section 3.2.2), without percent-encoding, which no host name needs.
+/// Whether it is a `reg-name` or an IPv4 address (RFC 3986, section 3.2.2), without
+/// percent-encoding, which no host name needs.
 fn is_name(text: &str) -> bool {
     let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
     !text.is_empty() && text.len() <= 253 && text.bytes().all(is_right)

@@ -16,8 +16,9 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// When to try again after so many attempts: half of the wait is certain, and the other half by chance, so that those that have failed together
-    /// don't come back together. A receiver that says when (`Retry-After`) isn't asked before.
+    /// When to try again after so many attempts: half of the wait is certain, and the other half by
+    /// chance, so that those that have failed together don't come back together. A receiver that
+    /// says when (`Retry-After`) isn't asked before.
     pub(crate) fn next(self, now: Timestamp, attempts: u32, asked: Option<Duration>, chance: f64) -> Timestamp {
         now.plus(self.wait(attempts, chance).max(asked.unwrap_or_default().min(self.longest_asked)))
     }

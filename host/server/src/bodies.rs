@@ -1,6 +1,7 @@
-//! Bytes of requests' bodies that are in memory: of all, of one tenant, and of one peer. A body counts as its bytes arrive, and
-//! until its request has been answered. Bodies of strangers, who have shown no token that is right, have a budget apart from
-//! those of callers: what a stranger sends takes no room from a login.
+//! Bytes of requests' bodies that are in memory: of all, of one tenant, and of one peer. A body
+//! counts as its bytes arrive, and until its request has been answered. Bodies of strangers, who
+//! have shown no token that is right, have a budget apart from those of callers: what a stranger
+//! sends takes no room from a login.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,9 +30,11 @@ impl BodiesFull {
     }
 }
 
-/// Strangers' bodies have this part of the budgets of callers, beside them. A token request has 8 KiB at most.
+/// Strangers' bodies have this part of the budgets of callers, beside them. A token request has 8
+/// KiB at most.
 const STRANGERS: u64 = 8;
-/// Of the budget that one peer has as a caller, it has this part as a stranger: by default three peers fill a tenant's budget of strangers.
+/// Of the budget that one peer has as a caller, it has this part as a stranger: by default three
+/// peers fill a tenant's budget of strangers.
 const STRANGER: u64 = 16;
 /// The least that one peer may take as a caller: a login's event.
 const LEAST_OF_PEER: u64 = 1 << 20;
@@ -82,7 +85,9 @@ pub(crate) struct Charge {
 }
 
 impl Bodies {
-    /// Where the settings don't say what one peer may take, it is three quarters of a tenant's budget, so that a peer's logins go on beside its largest upload; behind a proxy, which all peers are, it is all of it.
+    /// Where the settings don't say what one peer may take, it is three quarters of a tenant's
+    /// budget, so that a peer's logins go on beside its largest upload; behind a proxy, which all
+    /// peers are, it is all of it.
     pub(crate) fn new(settings: BodySettings, is_behind_proxy: bool, refusals: Refusals) -> Self {
         let BodySettings { all, each, per_peer } = settings;
         let usual = if is_behind_proxy { each } else { (each / 4 * 3).max(LEAST_OF_PEER) };

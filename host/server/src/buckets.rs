@@ -1,4 +1,5 @@
-//! Buckets for callers that can't be counted beforehand: peers, networks, clients. Their number is bounded.
+//! Buckets for callers that can't be counted beforehand: peers, networks, clients. Their number is
+//! bounded.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -86,7 +87,8 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
     }
 }
 
-/// The network that a peer can choose its addresses from: an IPv4 address alone, or an IPv6 network of 48 bits.
+/// The network that a peer can choose its addresses from: an IPv4 address alone, or an IPv6 network
+/// of 48 bits.
 pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V4(_) => peer,

@@ -22,7 +22,8 @@ pub struct Checked {
 }
 
 /// Reads everything that a configuration refers to: variables of the environment, secrets, keys and
-/// certificates, and the signing keys in the state folder. Nothing is compiled, connected to, listened at or written.
+/// certificates, and the signing keys in the state folder. Nothing is compiled, connected to,
+/// listened at or written.
 pub async fn check(configuration: &Configuration) -> Checked {
     let mut checked = Checked::default();
     if let Some(tls) = &configuration.listen.tls {

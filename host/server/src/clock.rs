@@ -1,17 +1,19 @@
 //! The time of day for background work, guarded against jumps of the machine's clock.
 //!
-//! A clock that is set a day ahead for a moment must not end sessions, delete logs, or make leases that last until tomorrow. So the
-//! time of day is compared with the monotonic clock at each reading. A jump ahead of more than [`JUMP`] is not followed: time goes
-//! on from where it was, by the monotonic clock, until the machine's clock agrees again or [`HOLD`] has passed. Then the new time
-//! is taken as right: a machine that was suspended has no other. A clock that goes back is followed at once: that ends nothing
-//! too early.
+//! A clock that is set a day ahead for a moment must not end sessions, delete logs, or make leases
+//! that last until tomorrow. So the time of day is compared with the monotonic clock at each
+//! reading. A jump ahead of more than [`JUMP`] is not followed: time goes on from where it was, by
+//! the monotonic clock, until the machine's clock agrees again or [`HOLD`] has passed. Then the new
+//! time is taken as right: a machine that was suspended has no other. A clock that goes back is
+//! followed at once: that ends nothing too early.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use vestibule::model::Timestamp;
 
-/// How far the time of day may run ahead between two readings. Corrections by NTP are smaller once a machine is up.
+/// How far the time of day may run ahead between two readings. Corrections by NTP are smaller once
+/// a machine is up.
 const JUMP: Duration = Duration::from_secs(5 * 60);
 /// How long a jump ahead is not followed.
 const HOLD: Duration = Duration::from_secs(15 * 60);

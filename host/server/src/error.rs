@@ -1,4 +1,5 @@
-//! What a caller is told when a request can't be answered: one type, in the shape of Auth0's Management API.
+//! What a caller is told when a request can't be answered: one type, in the shape of Auth0's
+//! Management API.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use vestibule_sessions::StoreError;
 
 use crate::client_auth::NotChecked;
 
-/// Why a request was not answered. In JSON: `statusCode`, `error` (the status in words), `message`, `errorCode`.
+/// Why a request was not answered. In JSON: `statusCode`, `error` (the status in words), `message`,
+/// `errorCode`.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -25,7 +27,8 @@ pub(crate) struct ApiError {
     cause: Option<Cause>,
 }
 
-/// Why a request was not answered, for the operator: it travels with the answer, and stands in the request's line of the log.
+/// Why a request was not answered, for the operator: it travels with the answer, and stands in the
+/// request's line of the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Cause(Arc<str>);
 
@@ -132,7 +135,8 @@ impl ApiError {
         Self { capabilities: refused, ..Self::new(StatusCode::FORBIDDEN, "capabilities_refused", message) }
     }
 
-    /// 409: this version can see or do more than the one that runs, and nobody has said that it may.
+    /// 409: this version can see or do more than the one that runs, and nobody has said that it
+    /// may.
     pub(crate) fn capabilities_not_accepted(action: &str, added: Vec<String>) -> Self {
         let message = format!(
             "this version of {action} uses {}, which the one that runs doesn't; where that is meant, deploy it with `\"accept_capabilities\": true`",
@@ -181,8 +185,9 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", format!("the body has more than {limit} bytes"))
     }
 
-    /// 403: something of Auth0's Management API that this server doesn't serve, a path for instance. It reads as a scope that no
-    /// token has: tools of that API go on without such things, where they stop at a 404 and try again after a 501.
+    /// 403: something of Auth0's Management API that this server doesn't serve, a path for
+    /// instance. It reads as a scope that no token has: tools of that API go on without such
+    /// things, where they stop at a 404 and try again after a 501.
     pub(crate) fn not_served(what: &str) -> Self {
         let what: String = what.chars().take(256).collect();
         let message = format!("Insufficient scope, expected any of: none. This server doesn't serve {what}; see /openapi.json");
@@ -200,7 +205,8 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", message).retry_after(retry_after)
     }
 
-    /// 507: as much is stored for the tenant as may be. To send it again is of no use before something was deleted.
+    /// 507: as much is stored for the tenant as may be. To send it again is of no use before
+    /// something was deleted.
     pub(crate) fn storage_full(at_most: u64) -> Self {
         let message = format!(
             "as much is stored for this tenant as may be: {at_most} bytes (`quota.bytes` of the server's configuration); delete what isn't \
@@ -276,7 +282,8 @@ impl From<NotChecked> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        // The caller is told that it can be tried again; what the database said is the operator's matter.
+        // The caller is told that it can be tried again; what the database said is the operator's
+        // matter.
         let cause = format!("the store has failed: {error}");
         match error {
             StoreError::Busy { retry_after } => {

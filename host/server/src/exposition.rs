@@ -1,5 +1,5 @@
-//! All metrics as text: OpenMetrics or Prometheus's own format. Anybody may ask, so making it takes a bounded share of a
-//! processor: beyond it, a caller gets the text that was made last.
+//! All metrics as text: OpenMetrics or Prometheus's own format. Anybody may ask, so making it takes
+//! a bounded share of a processor: beyond it, a caller gets the text that was made last.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError, TryLockError};
@@ -59,7 +59,8 @@ pub(crate) struct Exposition {
 
 #[derive(Debug)]
 struct Budget {
-    /// Microseconds; below zero, a text has taken more than there was, and the next one waits for that.
+    /// Microseconds; below zero, a text has taken more than there was, and the next one waits for
+    /// that.
     left: i64,
     filled: Instant,
 }
@@ -118,7 +119,8 @@ fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// OpenMetrics in Prometheus's text format: a counter's family is called as its sample is, there are no units, and no end.
+/// OpenMetrics in Prometheus's text format: a counter's family is called as its sample is, there
+/// are no units, and no end.
 fn to_prometheus(text: &str) -> String {
     let mut written = String::with_capacity(text.len());
     let mut help: Option<(&str, &str)> = None;

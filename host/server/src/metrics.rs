@@ -1,4 +1,5 @@
-//! The operator's numbers. A label has few values: routes, statuses, the tenants and Actions of the configuration.
+//! The operator's numbers. A label has few values: routes, statuses, the tenants and Actions of the
+//! configuration.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -31,14 +32,16 @@ use crate::workers::Workers;
 const REQUEST_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.25, 1.0, 5.0];
 /// Seconds of a run: from what most take to what a limit lets them.
 const RUN_SECONDS: [f64; 9] = [0.00002, 0.00005, 0.0001, 0.0005, 0.002, 0.01, 0.1, 0.5, 5.0];
-/// Seconds of an attempt to tell an application: from what a neighbour takes to what nobody waits for.
+/// Seconds of an attempt to tell an application: from what a neighbour takes to what nobody waits
+/// for.
 const ATTEMPT_SECONDS: [f64; 7] = [0.005, 0.02, 0.1, 0.5, 2.0, 5.0, 10.0];
 /// Seconds until an application has heard of a session's end.
 const DELAY_SECONDS: [f64; 8] = [0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 3_600.0, 86_400.0];
 /// Bytes of a run's memory.
 const RUN_BYTES: [f64; 6] = [1_048_576.0, 2_097_152.0, 4_194_304.0, 16_777_216.0, 67_108_864.0, 1_073_741_824.0];
 
-/// What all deployed Actions of a tenant are called together; what each of them does is in the tenant's executions.
+/// What all deployed Actions of a tenant are called together; what each of them does is in the
+/// tenant's executions.
 const DEPLOYED: &str = "(deployed)";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -279,7 +282,8 @@ impl Metrics {
         let tenant = tenant.settings.id.as_str();
         self.logins.get_or_create(&Decided { tenant: tenant.to_owned(), decision: decision(&outcome.decision) }).inc();
         for report in &outcome.actions {
-            // A tenant can call what it deploys as it likes, and as often: those names are no labels.
+            // A tenant can call what it deploys as it likes, and as often: those names are no
+            // labels.
             let name = report.action.name();
             let action = if declares(name) { name } else { DEPLOYED };
             let result = report.result.name();

@@ -1,4 +1,5 @@
-//! What happens around every request: its id, its line in the log, its time, and the rate of its tenant.
+//! What happens around every request: its id, its line in the log, its time, and the rate of its
+//! tenant.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,8 @@ const REQUEST_ID: &str = "x-request-id";
 /// The longest id that is taken from a caller.
 const LONGEST_ID: usize = 128;
 
-/// Gives a request its id, and tells of it when it is answered: never its query, its headers or its body.
+/// Gives a request its id, and tells of it when it is answered: never its query, its headers or its
+/// body.
 pub(crate) async fn request(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
@@ -78,7 +80,8 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
     }
 }
 
-/// The request's line in the log. What went wrong stands in it, so that nobody has to look for another one.
+/// The request's line in the log. What went wrong stands in it, so that nobody has to look for
+/// another one.
 fn tell(id: &str, method: &str, route: &RouteName, status: StatusCode, time: Duration, cause: Option<&Cause>) {
     let (cause, microseconds, code) = (cause.map(Cause::as_str), time.as_micros() as u64, status.as_u16());
     if !status.is_server_error() {
@@ -104,8 +107,8 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Takes a request of the Management API out of its tenant's bucket, and says what is left in it. One without a token that is right is refused
-/// before: strangers must not empty a tenant's bucket.
+/// Takes a request of the Management API out of its tenant's bucket, and says what is left in it.
+/// One without a token that is right is refused before: strangers must not empty a tenant's bucket.
 pub(crate) async fn limit_rate(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let told = match Caller::from_request_parts(&mut parts, &app).await {

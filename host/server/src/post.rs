@@ -1,4 +1,5 @@
-//! One POST to where a tenant says, and what comes back: of a logout token, or of entries of a stream.
+//! One POST to where a tenant says, and what comes back: of a logout token, or of entries of a
+//! stream.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use vestibule::model::TenantId;
 use vestibule::model::outcome::RequestError;
 use vestibule::{Connector, Origin};
 
-/// How long one attempt may take, from the resolution of the receiver's name to the head of its answer.
+/// How long one attempt may take, from the resolution of the receiver's name to the head of its
+/// answer.
 const TIME: Duration = Duration::from_secs(10);
 /// Of the answer's head.
 const HEAD_BYTES: usize = 16 << 10;
@@ -54,7 +56,8 @@ pub(crate) enum PostError {
     Url(String),
 }
 
-/// Why a receiver can't be reached, or must not be, in the words of whoever runs the server: other networks are allowed than to Actions.
+/// Why a receiver can't be reached, or must not be, in the words of whoever runs the server: other
+/// networks are allowed than to Actions.
 pub(crate) struct Unreached<'a>(pub(crate) &'a RequestError);
 
 impl fmt::Display for Unreached<'_> {
@@ -85,7 +88,8 @@ impl Place {
     pub(crate) fn of(receiver: &str) -> Result<Self, PostError> {
         let wrong = |reason: String| PostError::Url(reason);
         let origin = Origin::parse(receiver).map_err(|error| wrong(error.to_string()))?;
-        // Whoever serves several hosts may know them by their names alone: the scheme's own port is left out (RFC 9110, section 4.2.3).
+        // Whoever serves several hosts may know them by their names alone: the scheme's own port is
+        // left out (RFC 9110, section 4.2.3).
         let (scheme, authority) = receiver.split_once("://").unwrap_or(("https", receiver));
         let usual = if scheme == "http" { ":80" } else { ":443" };
         let host = HeaderValue::from_str(authority.strip_suffix(usual).unwrap_or(authority));
@@ -121,7 +125,8 @@ impl Drop for Connection {
     }
 }
 
-/// Sends it over the connection that is there, or over a new one, which stays where the receiver lets it.
+/// Sends it over the connection that is there, or over a new one, which stays where the receiver
+/// lets it.
 ///
 /// # Errors
 /// When there is no answer.
@@ -136,8 +141,8 @@ pub(crate) async fn post(
     let kept = open.take();
     let was_kept = kept.is_some();
     match attempt(connector, tenant, kept, open, place, message, until).await {
-        // A receiver may close a connection that has rested just when it is used again: that is no answer and no failure (RFC 9112, section
-        // 9.3.1), and what comes twice has the same id.
+        // A receiver may close a connection that has rested just when it is used again: that is no
+        // answer and no failure (RFC 9112, section 9.3.1), and what comes twice has the same id.
         Err(PostError::HungUp) if was_kept => attempt(connector, tenant, None, open, place, message, until).await,
         answered => answered,
     }
@@ -171,7 +176,8 @@ async fn attempt(
         Ok::<_, PostError>((Answer { status: head.status, retry_after }, body, connection))
     };
     let (answer, mut body, connection) = tokio::time::timeout_at(until, sending).await.map_err(|_| PostError::Time)??;
-    // What the answer is has been said. The body is only read so that the connection can be used again.
+    // What the answer is has been said. The body is only read so that the connection can be used
+    // again.
     let reading = async {
         let mut left = BODY_BYTES;
         while let Some(frame) = body.frame().await {

@@ -1,4 +1,5 @@
-//! How many requests of a tenant the Management API takes: a bucket that fills with time, with Auth0's headers.
+//! How many requests of a tenant the Management API takes: a bucket that fills with time, with
+//! Auth0's headers.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +16,8 @@ pub(crate) struct Rate {
     state: Mutex<Bucket>,
 }
 
-/// What fills with time: a thousandth of what `per_second` says in each millisecond of the monotonic clock, which no
-/// change of the machine's time moves.
+/// What fills with time: a thousandth of what `per_second` says in each millisecond of the
+/// monotonic clock, which no change of the machine's time moves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     /// Thousandths that are left.
@@ -59,7 +60,8 @@ impl Rate {
         Self { settings, state: Mutex::new(Bucket::full(full, Instant::now())) }
     }
 
-    /// Takes a request out of the bucket, where there is one left. `at` is the time of day, for the caller.
+    /// Takes a request out of the bucket, where there is one left. `at` is the time of day, for the
+    /// caller.
     pub(crate) fn take(&self, now: Instant, at: Timestamp) -> Told {
         let RateSettings { per_second, burst } = self.settings;
         let (per_second, full) = (u64::from(per_second), u64::from(burst) * 1_000);

@@ -1,4 +1,5 @@
-//! Whether the server can do its work: one question to the store a second at most, with a deadline, shared by all who ask.
+//! Whether the server can do its work: one question to the store a second at most, with a deadline,
+//! shared by all who ask.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -63,7 +64,8 @@ impl Readiness {
         }
         let (sender, asked) = watch::channel(None);
         let app = app.clone();
-        // By itself: a caller that hangs up doesn't break it off, to be asked once more by the next one.
+        // By itself: a caller that hangs up doesn't break it off, to be asked once more by the next
+        // one.
         tokio::spawn(async move {
             let checked = tokio::time::timeout(DEADLINE, app.store().check()).await;
             sender.send_replace(Some((Instant::now(), checked.unwrap_or_else(|_| Err(unanswered())))));

@@ -1,5 +1,5 @@
-//! What the server refuses before it does any work: each refusal is counted, and each kind has a line a second in the log at
-//! most.
+//! What the server refuses before it does any work: each refusal is counted, and each kind has a
+//! line a second in the log at most.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,7 +95,8 @@ impl Refusals {
         }
     }
 
-    /// Something of this peer was refused. The log has the network that it is in, and not its address.
+    /// Something of this peer was refused. The log has the network that it is in, and not its
+    /// address.
     pub(crate) fn count_peer(&self, refusal: Refusal, peer: IpAddr) {
         if let Some(refusals) = self.counted(refusal) {
             tracing::warn!(kind = refusal.as_str(), refusals, network = %wider(peer), "refused");

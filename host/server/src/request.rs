@@ -34,8 +34,8 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// How the tenant's URLs begin, without a slash at the end: by its public URL, or by its configured host name. Nothing of
-    /// it is the caller's.
+    /// How the tenant's URLs begin, without a slash at the end: by its public URL, or by its
+    /// configured host name. Nothing of it is the caller's.
     pub(crate) fn origin(&self, app: &App) -> String {
         match &self.tenant.settings.public_url {
             Some(url) => url.as_str().to_owned(),
@@ -93,8 +93,8 @@ impl FromRequestParts<App> for Caller {
         let peer = connection.filter(|_| !app.trusts_forwarded_host()).map(|connection| connection.peer().address());
         match tenant.verifier.verify(token, peer, Timestamp::now(), Instant::now().into_std()).await {
             Ok(scopes) => {
-                // From now on it is no stranger's: its body has the callers' budget, and its connection makes no room for others while it
-                // is served.
+                // From now on it is no stranger's: its body has the callers' budget, and its
+                // connection makes no room for others while it is served.
                 if let Some(charge) = parts.extensions.get::<Arc<Charge>>() {
                     charge.is_of_caller();
                 }
@@ -163,7 +163,8 @@ pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     read(body, limit, |_| deadline).await
 }
 
-/// Reads a body into one allocation: a peer that sends it byte by byte takes no more memory than one that doesn't.
+/// Reads a body into one allocation: a peer that sends it byte by byte takes no more memory than
+/// one that doesn't.
 async fn read(mut body: Body, limit: usize, deadline: impl Fn(usize) -> Instant) -> Result<Bytes, ApiError> {
     let mut bytes = BytesMut::new();
     loop {
@@ -220,13 +221,15 @@ pub(crate) fn random_id() -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The id of a request that has come without one. No secret hangs on it: half of it is this process's, and the other half counts.
+/// The id of a request that has come without one. No secret hangs on it: half of it is this
+/// process's, and the other half counts.
 pub(crate) fn request_id() -> String {
     static PROCESS: OnceLock<[u8; 8]> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let process = PROCESS.get_or_init(|| {
         let mut bytes = [0u8; 8];
-        // Without random numbers it is the same for all processes, and the log still tells them apart by their times.
+        // Without random numbers it is the same for all processes, and the log still tells them
+        // apart by their times.
         let _ = getrandom::fill(&mut bytes);
         bytes
     });

@@ -113,7 +113,8 @@ pub struct Server {
     tls: Option<RustlsConfig>,
     handle: Handle<SocketAddr>,
     serving: JoinHandle<std::io::Result<()>>,
-    /// What looks for work of itself: sweeps, keys that have changed, builds that were broken off, what others have deployed.
+    /// What looks for work of itself: sweeps, keys that have changed, builds that were broken off,
+    /// what others have deployed.
     looking: Vec<JoinHandle<()>>,
     logouts: Logouts,
     streams: Streams,
@@ -276,7 +277,8 @@ pub async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>, Star
     open_store_that_owes(settings, u64::MAX).await
 }
 
-/// As [`open_store`]: from this number of stored bytes of a tenant on the ends of its sessions owe nothing.
+/// As [`open_store`]: from this number of stored bytes of a tenant on the ends of its sessions owe
+/// nothing.
 async fn open_store_that_owes(settings: &StoreSettings, owes_below: u64) -> Result<Arc<dyn Store>, StartError> {
     Ok(match settings {
         StoreSettings::Sqlite(path) => {
@@ -301,8 +303,8 @@ const STORE_PATIENCE: Duration = Duration::from_secs(60);
 const STORE_BACKOFF: Backoff =
     Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(8), longest_asked: Duration::ZERO };
 
-/// Opens the store. A PostgreSQL that can't be reached, or has no time, is tried again for [`STORE_PATIENCE`]: it may start at
-/// the same moment.
+/// Opens the store. A PostgreSQL that can't be reached, or has no time, is tried again for
+/// [`STORE_PATIENCE`]: it may start at the same moment.
 async fn wait_for_store(settings: &StoreSettings, owes_below: u64) -> Result<Arc<dyn Store>, StartError> {
     let started = Instant::now();
     let mut attempt = 0;

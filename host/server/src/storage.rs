@@ -1,7 +1,9 @@
-//! How much is stored for each tenant, and who may store no more: no tenant fills the disk that all share.
+//! How much is stored for each tenant, and who may store no more: no tenant fills the disk that all
+//! share.
 //!
-//! The store counts, in the transactions that write and delete. A worker asks it every few seconds who has most of what a tenant may have,
-//! and requests look at what it has found: none of them asks the store. So a tenant goes beyond its quota by what it stores in that time.
+//! The store counts, in the transactions that write and delete. A worker asks it every few seconds
+//! who has most of what a tenant may have, and requests look at what it has found: none of them
+//! asks the store. So a tenant goes beyond its quota by what it stores in that time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +21,8 @@ use crate::workers::Worker;
 const EVERY: Duration = Duration::from_secs(2);
 /// Changes that are added up in one transaction: some milliseconds of the database.
 const CHANGES: usize = 5_000;
-/// Transactions of one pass: with [`EVERY`], 50,000 changes a second, of which a login has three and its sweep as many.
+/// Transactions of one pass: with [`EVERY`], 50,000 changes a second, of which a login has three
+/// and its sweep as many.
 const ADDITIONS: usize = 20;
 /// Tenants that are known to have much, at most.
 const TENANTS: usize = 10_000;
@@ -59,7 +62,8 @@ impl Storage {
     }
 }
 
-/// Looks who has much until it is dropped. Where the store can't be asked, what was found last counts.
+/// Looks who has much until it is dropped. Where the store can't be asked, what was found last
+/// counts.
 pub(crate) async fn watch(app: App) {
     let pulse = app.workers().begin(Worker::Storage);
     let mut interval = tokio::time::interval(EVERY);

@@ -1,4 +1,5 @@
-//! Sessions whose time is over end, and what has been kept for long enough is forgotten: a little at a time, for as long as the server runs.
+//! Sessions whose time is over end, and what has been kept for long enough is forgotten: a little
+//! at a time, for as long as the server runs.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ pub(crate) async fn sweep(app: App, keep: KeepSettings, executions: ExecutionSet
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        // Not the machine's own: sessions that a clock has ended which was wrong for a moment don't come back.
+        // Not the machine's own: sessions that a clock has ended which was wrong for a moment don't
+        // come back.
         let now = app.clock().now();
         match rounds.part(app.store().delivery_backlog()).await {
             Ok(backlog) => app.metrics().logout_backlog(backlog, now),
@@ -63,8 +65,8 @@ async fn sweep_sessions(
     }
 }
 
-/// Writes the ends of sessions that were marked as ended, with what they owe, until it is dropped. Tenants take turns, a transaction each.
-/// What a crash has left is found at the next start.
+/// Writes the ends of sessions that were marked as ended, with what they owe, until it is dropped.
+/// Tenants take turns, a transaction each. What a crash has left is found at the next start.
 pub(crate) async fn write_ends(app: App) {
     let mut rounds = Rounds::new(app.workers().begin(Worker::Ends));
     let mut interval = tokio::time::interval(EVERY);
@@ -98,7 +100,8 @@ async fn write_all_ends(app: &App, rounds: &mut Rounds) -> Result<(), PassError<
     }
 }
 
-/// Forgets executions that have been kept for long enough, and the oldest of tenants that have too many.
+/// Forgets executions that have been kept for long enough, and the oldest of tenants that have too
+/// many.
 async fn forget_executions(app: &App, rounds: &mut Rounds, since: Timestamp, each: u64) -> Result<(), PassError<StoreError>> {
     while rounds.part(app.store().sweep_executions(since, each, AT_ONE_TIME)).await? >= AT_ONE_TIME as u64 {}
     Ok(())

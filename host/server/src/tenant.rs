@@ -22,12 +22,14 @@ use crate::registry::Part;
 use crate::registry::upload_rate::UploadRate;
 use crate::tokens::{Issuer, RemoteKeys, Verifier};
 
-/// Components of one tenant that arrive at one time. Others have turns of their own: a tenant that sends slowly holds up itself.
+/// Components of one tenant that arrive at one time. Others have turns of their own: a tenant that
+/// sends slowly holds up itself.
 const UPLOADS: usize = 4;
 /// Components of one tenant that are sent at one time.
 const DOWNLOADS: usize = 2;
 
-/// Where components come from: of a path in the configuration, its bytes and the name that it has where it doesn't say one itself.
+/// Where components come from: of a path in the configuration, its bytes and the name that it has
+/// where it doesn't say one itself.
 ///
 /// A server of components reads a file. The command's also builds the folder of a crate.
 pub type ReadComponent = dyn Fn(&Path) -> Result<(String, Vec<u8>), String> + Send + Sync;
@@ -131,7 +133,8 @@ pub(crate) struct Tenant {
     declared: Vec<Binding>,
     /// Their names, which are the operator's own.
     names: Vec<ActionId>,
-    /// None where what is deployed can't be read: a login without the Actions that guard it is none.
+    /// None where what is deployed can't be read: a login without the Actions that guard it is
+    /// none.
     running: ArcSwapOption<Running>,
     /// Its own access tokens are signed by these.
     pub(crate) access_keys: Arc<KeyRing>,
@@ -170,8 +173,9 @@ pub(crate) struct Tenants {
 }
 
 impl Tenants {
-    /// Makes ready all that the configuration says. Keys that were fetched, and buckets of rates that stay as they are, come from the
-    /// tenants before. It compiles, so it blocks: not to be called where logins run.
+    /// Makes ready all that the configuration says. Keys that were fetched, and buckets of rates
+    /// that stay as they are, come from the tenants before. It compiles, so it blocks: not to be
+    /// called where logins run.
     pub(crate) fn new(
         configuration: &Configuration,
         loader: &Loader,

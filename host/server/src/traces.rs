@@ -1,4 +1,5 @@
-//! Traces by OpenTelemetry: a span for each login, in the trace that the caller names (W3C Trace Context), and one for each Action in it.
+//! Traces by OpenTelemetry: a span for each login, in the trace that the caller names (W3C Trace
+//! Context), and one for each Action in it.
 
 use std::time::SystemTime;
 

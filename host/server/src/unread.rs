@@ -1,8 +1,9 @@
 //! What a request has sent and nobody has read.
 //!
-//! An answer may be ready before its request has arrived: that a token is wrong is known from the head. A connection of HTTP/1 ends where a
-//! body was left unread, and whoever has sent the next request over it gets no answer. So a small rest is read and thrown away first.
-//! Over HTTP/2 the answer goes first, and the rest is thrown away behind it.
+//! An answer may be ready before its request has arrived: that a token is wrong is known from the
+//! head. A connection of HTTP/1 ends where a body was left unread, and whoever has sent the next
+//! request over it gets no answer. So a small rest is read and thrown away first. Over HTTP/2 the
+//! answer goes first, and the rest is thrown away behind it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,8 +48,8 @@ impl Rest {
         }
     }
 
-    /// Throws away what is left while the answer is on its way, over HTTP/2: there, a body that isn't read is reset, and some
-    /// clients report the reset and not the answer.
+    /// Throws away what is left while the answer is on its way, over HTTP/2: there, a body that
+    /// isn't read is reset, and some clients report the reset and not the answer.
     pub(crate) fn read_behind(self) {
         let Some(body) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         tokio::spawn(tokio::time::timeout(PATIENCE_BEHIND, discard(body, MOST_BEHIND)));

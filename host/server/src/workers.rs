@@ -1,9 +1,10 @@
-//! Supervision of the server's background workers: a deadline for each pass, a panic that costs one pass, and the age of the
-//! last good pass for `/readyz` and `/metrics`.
+//! Supervision of the server's background workers: a deadline for each pass, a panic that costs one
+//! pass, and the age of the last good pass for `/readyz` and `/metrics`.
 //!
-//! A worker is a loop that lives as long as the server. Each of its passes is run by [`Pulse::pass`]. A pass that fails, takes
-//! longer than its deadline or panics is logged by the worker's name, and the loop goes on. A panic's message is not logged: it
-//! may hold a tenant's data.
+//! A worker is a loop that lives as long as the server. Each of its passes is run by
+//! [`Pulse::pass`]. A pass that fails, takes longer than its deadline or panics is logged by the
+//! worker's name, and the loop goes on. A panic's message is not logged: it may hold a tenant's
+//! data.
 
 pub(crate) mod rounds;
 
@@ -22,7 +23,8 @@ use prometheus_client::registry::{Registry, Unit};
 use thiserror::Error;
 use vestibule_sessions::ThreadState;
 
-/// How long one pass may take: longer than a call of the store may, so that the store's own error is the one that is logged.
+/// How long one pass may take: longer than a call of the store may, so that the store's own error
+/// is the one that is logged.
 pub(crate) const PASS: Duration = Duration::from_secs(15);
 
 /// How often a worker that waits for work says that it is there.
@@ -76,8 +78,8 @@ impl Worker {
         }
     }
 
-    /// The age of its last good pass at which it counts as late: several times the interval between two passes, and longer than
-    /// one pass may take.
+    /// The age of its last good pass at which it counts as late: several times the interval between
+    /// two passes, and longer than one pass may take.
     pub(crate) fn late_after(self) -> Duration {
         Duration::from_secs(match self {
             Self::FlowWatch
@@ -188,7 +190,8 @@ impl Workers {
         Pulse { workers: self.clone(), watched }
     }
 
-    /// Runs a job of a worker which is no pass of its loop. A panic is logged and counted, and ends this job alone.
+    /// Runs a job of a worker which is no pass of its loop. A panic is logged and counted, and ends
+    /// this job alone.
     pub(crate) async fn job<T>(&self, worker: Worker, job: impl Future<Output = T>) -> Result<T, Panicked> {
         let done = unwinding(job).await;
         if done.is_err() {
@@ -254,7 +257,8 @@ impl Workers {
     }
 }
 
-/// What a loop tells of its passes. With it the loop ends, unless that is by a panic: then it counts as late from some time on.
+/// What a loop tells of its passes. With it the loop ends, unless that is by a panic: then it
+/// counts as late from some time on.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     workers: Workers,
@@ -316,8 +320,9 @@ impl Drop for Pulse {
     }
 }
 
-/// Polls a future until it has ended or panicked. After a panic it is dropped and never polled again, so nothing of it is seen
-/// half done but what it shares: that is behind locks which are taken again after a panic.
+/// Polls a future until it has ended or panicked. After a panic it is dropped and never polled
+/// again, so nothing of it is seen half done but what it shares: that is behind locks which are
+/// taken again after a panic.
 async fn unwinding<T>(future: impl Future<Output = T>) -> Result<T, Panicked> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {

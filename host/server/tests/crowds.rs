@@ -1,4 +1,5 @@
-//! What many connections, heads and bodies that don't come, and answers that are not read cost: themselves.
+//! What many connections, heads and bodies that don't come, and answers that are not read cost:
+//! themselves.
 
 #![allow(clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 
@@ -18,7 +19,8 @@ fn address(running: &Running) -> SocketAddr {
     running.server.as_ref().unwrap().address()
 }
 
-/// A connection of another peer than the tests' client: the whole network 127.0.0.0/8 is this machine.
+/// A connection of another peer than the tests' client: the whole network 127.0.0.0/8 is this
+/// machine.
 async fn stranger(running: &Running) -> TcpStream {
     peer(running, 2).await
 }
@@ -104,7 +106,8 @@ async fn too_many_connections_in_all_are_closed() {
 #[tokio::test]
 async fn peers_that_have_taken_all_connections_make_room_for_another() {
     let running = start_with(&format!("connections = {{ all = 13, per_peer = 4 }}\n{}", configuration(""))).await;
-    // With the one of the tests' client these are all: some rest, some have sent half a head, and some half a body.
+    // With the one of the tests' client these are all: some rest, some have sent half a head, and
+    // some half a body.
     let mut crowd = Vec::new();
     for number in [2, 3, 4] {
         for _ in 0..4 {
@@ -206,7 +209,8 @@ async fn connection_without_a_request_ends_before_one_that_rests() {
     running.stop().await;
 }
 
-/// Asks many times over HTTP/2 with a window of this size, reads nothing, and waits until the server ends the connection.
+/// Asks many times over HTTP/2 with a window of this size, reads nothing, and waits until the
+/// server ends the connection.
 async fn reads_nothing(running: &Running, path: &str, window: u32) {
     let stream = stranger(running).await;
     let mut builder = h2::client::Builder::new();

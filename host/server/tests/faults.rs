@@ -1,4 +1,5 @@
-//! What happens when something else fails: callers that never end, disks that are full or can only be read, a database that goes away.
+//! What happens when something else fails: callers that never end, disks that are full or can only
+//! be read, a database that goes away.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 
@@ -67,7 +68,8 @@ async fn a_request_that_never_ends_is_ended() {
         let mut text = Some(text.as_bytes().to_vec());
         move || text.take()
     };
-    // A head of which the rest never comes; a body of which the rest never comes; a body that comes for ever.
+    // A head of which the rest never comes; a body of which the rest never comes; a body that comes
+    // for ever.
     let mut chunks = Some(b"transfer-encoding: chunked\r\n\r\n".to_vec());
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
     let (head, body, endless) = tokio::join!(

@@ -66,7 +66,8 @@ async fn readiness_shares_one_question_that_has_a_deadline() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert_eq!((status, &body["errorCode"]), (503, &json!("store_unavailable")), "{body}");
-    // Any number of callers share that answer while it is fresh, or the next question: none of them asks the writer for itself.
+    // Any number of callers share that answer while it is fresh, or the next question: none of them
+    // asks the writer for itself.
     let url = format!("{}/readyz", running.origin);
     let callers: Vec<_> = (0..50).map(|_| tokio::spawn(running.client.get(&url).send())).collect();
     for caller in callers {
@@ -116,7 +117,8 @@ async fn workers_whose_real_work_fails_are_late_though_the_rest_of_it_is_done() 
     assert_eq!(ready().await.0, 200);
     let database = rusqlite::Connection::open(running.folder.path().join("state/vestibule.db")).unwrap();
     database.busy_timeout(Duration::from_secs(60)).unwrap();
-    // Streams are claimed, and sessions end; but no log is read or swept. And a key's file is broken.
+    // Streams are claimed, and sessions end; but no log is read or swept. And a key's file is
+    // broken.
     database.execute_batch("ALTER TABLE log RENAME TO elsewhere").unwrap();
     let broken = running.folder.path().join("state/keys/acme.access/broken.json");
     std::fs::write(&broken, "no key").unwrap();

@@ -1,4 +1,5 @@
-//! A configuration that is read again: all of it counts, or nothing, and what need not begin again doesn't.
+//! A configuration that is read again: all of it counts, or nothing, and what need not begin again
+//! doesn't.
 
 #![allow(clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 

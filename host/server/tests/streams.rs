@@ -72,7 +72,8 @@ async fn metrics(running: &Running) -> String {
     response.text().await.unwrap()
 }
 
-/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs is given up.
+/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs
+/// is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks until it is so.
@@ -251,7 +252,8 @@ async fn a_stream_of_a_server_that_has_crashed_is_the_next_ones_when_its_lease_i
     let shared = tempfile::tempdir().unwrap();
     let database = shared.path().join("sessions.db");
     let both = format!("store = {{ sqlite = {database:?} }}\n{}", configuration(&webhook(&receiver, "")));
-    // A server whose tasks all end between two steps, as those of a process that is killed do, while it sends what nobody takes.
+    // A server whose tasks all end between two steps, as those of a process that is killed do,
+    // while it sends what nobody takes.
     let crashing = tokio::task::spawn_blocking({
         let (both, receiver) = (both.clone(), Arc::clone(&receiver));
         move || {

@@ -1,9 +1,10 @@
 //! How many logins a second one file takes, and how long one waits for its own.
 //!
-//! `cargo bench -p vestibule-sessions --bench commits` prints a table. Each login writes a session, a transaction with an answer of 2 kB,
-//! and a line of the log. Beside it a plain loop writes the same rows with the same settings, 50 logins in each commit, alone on its
-//! thread: what the disk and SQLite can do. The database lies in the target folder; `VESTIBULE_BENCH_SECONDS` is the time of each row,
-//! and `VESTIBULE_BENCH_CALLERS` a number of callers in place of the usual ones.
+//! `cargo bench -p vestibule-sessions --bench commits` prints a table. Each login writes a session,
+//! a transaction with an answer of 2 kB, and a line of the log. Beside it a plain loop writes the
+//! same rows with the same settings, 50 logins in each commit, alone on its thread: what the disk
+//! and SQLite can do. The database lies in the target folder; `VESTIBULE_BENCH_SECONDS` is the time
+//! of each row, and `VESTIBULE_BENCH_CALLERS` a number of callers in place of the usual ones.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench without its parts is to stop at once")]
@@ -172,7 +173,8 @@ fn look_ups(platform: &Runtime, path: &Path, callers: u64, time: Duration) -> f6
             })
             .collect();
         for task in tasks {
-            // Those that are refused, for there are too many at once, are not looked up below: nothing depends on it.
+            // Those that are refused, for there are too many at once, are not looked up below:
+            // nothing depends on it.
             let _ = task.await;
         }
     });

@@ -1,4 +1,5 @@
-//! Applications (OAuth clients, relying parties): what the store keeps of them, and what they want to hear of a session's end.
+//! Applications (OAuth clients, relying parties): what the store keeps of them, and what they want
+//! to hear of a session's end.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -101,7 +102,8 @@ impl LogoutInitiators {
     }
 }
 
-/// Where logout tokens go: `http` or `https`, a host, no user and no fragment. Which of them are allowed is not the store's to say.
+/// Where logout tokens go: `http` or `https`, a host, no user and no fragment. Which of them are
+/// allowed is not the store's to say.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct LogoutUrl(Box<str>);
@@ -172,7 +174,8 @@ impl<'de> Deserialize<'de> for LogoutUrl {
     }
 }
 
-/// Who receives logout tokens: the origin of a URL with its port, `https://shop.example:443` for instance.
+/// Who receives logout tokens: the origin of a URL with its port, `https://shop.example:443` for
+/// instance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Receiver(Box<str>);
 

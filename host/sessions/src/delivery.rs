@@ -1,5 +1,5 @@
-//! Deliveries: what the end of a session owes to an application's URL, and how it goes to it. When to try again, and when to give up, is
-//! said by whoever sends.
+//! Deliveries: what the end of a session owes to an application's URL, and how it goes to it. When
+//! to try again, and when to give up, is said by whoever sends.
 
 use vestibule_model::{Metadata, SessionId, TenantId, Timestamp, UserId};
 
@@ -31,7 +31,8 @@ pub struct Delivery {
     pub initiator: Initiator,
     /// When the session has ended.
     pub ended_at: Timestamp,
-    /// The session's metadata as it was at its end; none where the client's settings did not ask for it.
+    /// The session's metadata as it was at its end; none where the client's settings did not ask
+    /// for it.
     pub metadata: Option<Metadata>,
     /// When it was written: with the end of the session.
     pub created_at: Timestamp,
@@ -41,7 +42,8 @@ pub struct Delivery {
     pub due_at: Timestamp,
     /// Whether somebody has it in hand, or has not come back with it.
     pub is_claimed: bool,
-    /// What was wrong with the last attempt that somebody has come back from; none where nobody has.
+    /// What was wrong with the last attempt that somebody has come back from; none where nobody
+    /// has.
     pub last_error: Option<String>,
     /// What is to become of it.
     pub state: DeliveryState,
@@ -110,7 +112,8 @@ pub struct Claimed {
 pub struct Claims {
     /// The caller's.
     pub claimed: Vec<Claimed>,
-    /// How many others nobody has to send any more: they were dropped, or given up. Behind them more may be due.
+    /// How many others nobody has to send any more: they were dropped, or given up. Behind them
+    /// more may be due.
     pub set_aside: usize,
 }
 
@@ -231,6 +234,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Nobody counts further: somebody asks every few seconds, and a count reads each row's entry in an index.
+    /// Nobody counts further: somebody asks every few seconds, and a count reads each row's entry
+    /// in an index.
     pub const MOST: u64 = 100_000;
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why the store has not done what was asked. What wasn't acknowledged has not happened, unless the variant says otherwise.
+/// Why the store has not done what was asked. What wasn't acknowledged has not happened, unless the
+/// variant says otherwise.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -48,7 +49,8 @@ pub enum StoreError {
         /// What the database says.
         reason: String,
     },
-    /// A pooler of connections is between this host and the database, and the store's settings are not right for it.
+    /// A pooler of connections is between this host and the database, and the store's settings are
+    /// not right for it.
     #[error(
         "the database {database} is behind a connection pooler that the store's settings are not right for: {reason}; set `pooler` to \
          `transaction` or `session`, as the pooler has it, or connect to the database itself"
@@ -72,7 +74,8 @@ pub enum StoreError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The database has not answered in time, and the call was given up. Where it has gone over a connection, that was closed.
+    /// The database has not answered in time, and the call was given up. Where it has gone over a
+    /// connection, that was closed.
     #[error("the database {database} has not answered within {after:.1?}; the call was given up")]
     TimedOut {
         /// Its file, or its host and name.
@@ -86,8 +89,8 @@ pub enum StoreError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// A commit has no answer, since its connection broke off or its deadline passed, or the answer leaves it open: it may have happened. A
-    /// login with a transaction's id can be sent again.
+    /// A commit has no answer, since its connection broke off or its deadline passed, or the answer
+    /// leaves it open: it may have happened. A login with a transaction's id can be sent again.
     #[error("whether the database has committed is unknown: {reason}")]
     Unknown {
         /// What the database or the system says.

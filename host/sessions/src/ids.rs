@@ -1,4 +1,5 @@
-//! Names of things that the store alone knows, parsed once. The model has those of sessions, users and tenants.
+//! Names of things that the store alone knows, parsed once. The model has those of sessions, users
+//! and tenants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,7 +48,8 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = IdError;
 
-            /// 1 to 255 bytes without white space and control characters: what is right for a session's id.
+            /// 1 to 255 bytes without white space and control characters: what is right for a
+            /// session's id.
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let what = $what;
                 match text.parse::<SessionId>() {
@@ -63,7 +65,8 @@ macro_rules! id {
 }
 
 id! {
-    /// The platform's own name for one login. Sent twice, it gives the same answer and changes nothing twice.
+    /// The platform's own name for one login. Sent twice, it gives the same answer and changes
+    /// nothing twice.
     TransactionId, "the transaction's id"
 }
 

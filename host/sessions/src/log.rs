@@ -60,7 +60,8 @@ pub struct NewLogEntry {
     pub kind: LogKind,
     /// When.
     pub date: Timestamp,
-    /// All else, by the names that Auth0's log has: `client_id`, `user_id`, `ip`, `description`, `details`, …
+    /// All else, by the names that Auth0's log has: `client_id`, `user_id`, `ip`, `description`,
+    /// `details`, …
     pub body: Map<String, Value>,
 }
 
@@ -77,8 +78,9 @@ pub struct LogEntry {
     pub body: Map<String, Value>,
 }
 
-/// A place in a tenant's log. Whoever has read up to a place and asks for what comes after it misses nothing: no entry ever appears
-/// before one that has been read. As text it is the entry's id, which sorts like the place.
+/// A place in a tenant's log. Whoever has read up to a place and asks for what comes after it
+/// misses nothing: no entry ever appears before one that has been read. As text it is the entry's
+/// id, which sorts like the place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogPosition(pub(crate) u64);
 
@@ -161,7 +163,8 @@ impl LogFilter {
             }
     }
 
-    /// Whether an entry with this body, in JSON, can fulfil the conditions on members: a look at its text, before it is parsed.
+    /// Whether an entry with this body, in JSON, can fulfil the conditions on members: a look at
+    /// its text, before it is parsed.
     fn may_match(&self, body: &str) -> bool {
         let is_escaped =
             |value: &str| value.contains(|character: char| matches!(character, '"' | '\\') || character.is_control());
@@ -197,7 +200,8 @@ pub struct LogSearch {
 pub struct LogFound {
     /// The page.
     pub entries: Vec<LogEntry>,
-    /// The search has read as many entries as one may (10,000) before the page was full: there may be more.
+    /// The search has read as many entries as one may (10,000) before the page was full: there may
+    /// be more.
     pub is_cut: bool,
 }
 

@@ -30,14 +30,17 @@ pub struct KeptAnswer {
     pub json: Arc<str>,
 }
 
-/// What a transaction's answer is bound to: SHA-256 of the tenant, the user, the session and the client of its login.
+/// What a transaction's answer is bound to: SHA-256 of the tenant, the user, the session and the
+/// client of its login.
 ///
-/// A platform that sends the id of one login with another login must not get the first one's answer.
+/// A platform that sends the id of one login with another login must not get the first one's
+/// answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestDigest([u8; 32]);
 
 impl RequestDigest {
-    /// The digest of a login. Each part is preceded by its length, so that no two logins have the same text.
+    /// The digest of a login. Each part is preceded by its length, so that no two logins have the
+    /// same text.
     pub fn of(tenant: &TenantId, user: &UserId, session: Option<&SessionId>, client: &str) -> Self {
         let session = session.map(SessionId::as_str);
         let mut hash = Sha256::new();
@@ -110,8 +113,9 @@ pub struct SessionLogin {
     pub change: SessionChange,
     /// What was changed of its metadata, entry by entry. Nothing of a session that the login ends.
     pub metadata: MetadataChanges,
-    /// Ends the session then, at the latest: the earlier of this and what is kept counts. For a session that the login creates or
-    /// continues, the platform's and the tenant's own times are in here already.
+    /// Ends the session then, at the latest: the earlier of this and what is kept counts. For a
+    /// session that the login creates or continues, the platform's and the tenant's own times are
+    /// in here already.
     pub expires_at: Option<Timestamp>,
     /// Ends the session then, unless it is used before. Takes the place of what is kept.
     pub idle_expires_at: Option<Timestamp>,
@@ -149,13 +153,15 @@ pub struct UsedSession {
     pub asn: Option<String>,
     /// How the user has proved who they are. Takes the place of what is kept, unless it is empty.
     pub methods: Vec<Method>,
-    /// The metadata that the platform knows, for a session that is not kept yet; the changes come on top.
+    /// The metadata that the platform knows, for a session that is not kept yet; the changes come
+    /// on top.
     pub metadata: Metadata,
     /// Who acts for the user, for a session that is not kept yet.
     pub actor: Option<Actor>,
 }
 
-/// What was changed of a session's metadata. Changes of several logins merge: entry by entry, the last commit wins.
+/// What was changed of a session's metadata. Changes of several logins merge: entry by entry, the
+/// last commit wins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetadataChanges {
     /// All entries of before are removed first.
@@ -173,7 +179,8 @@ impl MetadataChanges {
     /// The metadata with these changes.
     ///
     /// # Errors
-    /// When it would have too many entries; what was there is not touched. Whoever else has written in the meantime has filled it.
+    /// When it would have too many entries; what was there is not touched. Whoever else has written
+    /// in the meantime has filled it.
     pub fn over(&self, before: &Metadata) -> Result<Metadata, MetadataError> {
         let mut after = if self.evicted { Metadata::default() } else { before.clone() };
         // What is removed makes room for what is set.
@@ -192,7 +199,8 @@ impl MetadataChanges {
 }
 
 impl Committed {
-    /// What a commit comes to whose transaction was committed before: with the same login or with another one.
+    /// What a commit comes to whose transaction was committed before: with the same login or with
+    /// another one.
     pub(crate) fn repeated(kept: KeptAnswer, request: RequestDigest) -> Self {
         if kept.request == request { Self::Repeated { answer: kept.json } } else { Self::TransactionMismatch }
     }
@@ -203,7 +211,8 @@ impl Committed {
 pub enum Committed {
     /// All of it is durable.
     Done {
-        /// The session as it is now; none where the login has none, it was not created, or it has ended.
+        /// The session as it is now; none where the login has none, it was not created, or it has
+        /// ended.
         session: Option<Box<Session>>,
     },
     /// The transaction was committed before, and this is what was answered. Nothing has changed.
@@ -217,6 +226,7 @@ pub enum Committed {
     SessionEnded(Ended),
     /// The session belongs to another user. Nothing has changed.
     AnotherUser,
-    /// With what others have written in the meantime, the metadata breaks a rule. Nothing has changed.
+    /// With what others have written in the meantime, the metadata breaks a rule. Nothing has
+    /// changed.
     Metadata(MetadataError),
 }

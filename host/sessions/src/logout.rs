@@ -1,5 +1,6 @@
-//! What the end of a session owes: one delivery for each URL of each application that wants to hear of it, and a line of the tenant's log.
-//! The rules, once for both databases. Nothing here reads or writes.
+//! What the end of a session owes: one delivery for each URL of each application that wants to hear
+//! of it, and a line of the tenant's log. The rules, once for both databases. Nothing here reads or
+//! writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -62,7 +63,8 @@ impl Subscription {
         columns::logout_settings(logout).map_or(Self::Unreadable, Self::Settings)
     }
 
-    /// Whether something may still be sent there. Where nobody knows, once more is better than never.
+    /// Whether something may still be sent there. Where nobody knows, once more is better than
+    /// never.
     pub(crate) fn may_send_to(&self, url: &str) -> bool {
         match self {
             Self::Settings(settings) => settings.urls.iter().any(|wanted| wanted.as_str() == url),
@@ -71,7 +73,8 @@ impl Subscription {
     }
 }
 
-/// What clients want to hear, by tenant and id. A client that wants nothing, or isn't there, is none.
+/// What clients want to hear, by tenant and id. A client that wants nothing, or isn't there, is
+/// none.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     of_clients: BTreeMap<(String, String), Option<Subscription>>,
@@ -172,7 +175,8 @@ fn delivery(
     })
 }
 
-/// It is dated by when it is written: an end that is found long after the session's time was over is as new to whoever reads the log as any.
+/// It is dated by when it is written: an end that is found long after the session's time was over
+/// is as new to whoever reads the log as any.
 fn line(session: &EndedSession, deliveries: usize, untold: Option<&str>, now: i64) -> LogRow {
     let mut details = Map::new();
     details.insert("initiator".into(), json!(session.initiator));
@@ -186,7 +190,8 @@ fn line(session: &EndedSession, deliveries: usize, untold: Option<&str>, now: i6
     LogRow { tenant: session.tenant.clone(), date: now, kind: LogKind::Logout.as_str(), body: columns::body(&body) }
 }
 
-/// What the log says of a delivery that is given up because it can't be read: what an attempt's line says, as far as it is known.
+/// What the log says of a delivery that is given up because it can't be read: what an attempt's
+/// line says, as far as it is known.
 pub(crate) fn unreadable(row: &DeliveryRow, error: &str, now: i64) -> LogRow {
     let details = json!({
         "logout_id": row.id,
@@ -207,11 +212,13 @@ pub(crate) fn unreadable(row: &DeliveryRow, error: &str, now: i64) -> LogRow {
 /// Sessions that are looked at for one transaction that ends some, at most.
 pub(crate) const ENDS_AT_ONCE: usize = 500;
 
-/// Bytes of the `clients` columns of sessions that end in one transaction. A client has 17 at least and five URLs at most, so these are
-/// some 1,200 deliveries, which take 60 ms; as a rule they are a hundred sessions of one client each.
+/// Bytes of the `clients` columns of sessions that end in one transaction. A client has 17 at least
+/// and five URLs at most, so these are some 1,200 deliveries, which take 60 ms; as a rule they are
+/// a hundred sessions of one client each.
 const CLIENT_BYTES: i64 = 4_096;
 
-/// How many sessions end in one transaction, of those whose `clients` columns have these lengths: one at least, where there is one.
+/// How many sessions end in one transaction, of those whose `clients` columns have these lengths:
+/// one at least, where there is one.
 pub(crate) fn in_one_transaction(lengths: impl IntoIterator<Item = i64>) -> usize {
     let mut bytes = 0_i64;
     let fits = |length: &i64| {
@@ -222,8 +229,9 @@ pub(crate) fn in_one_transaction(lengths: impl IntoIterator<Item = i64>) -> usiz
     lengths.into_iter().take_while(fits).count()
 }
 
-/// A URL that a client hears at no longer. What is pending for it is dropped when the client's change is on disk, for as long as the client
-/// is as it was left: what comes after another change is none of this one's.
+/// A URL that a client hears at no longer. What is pending for it is dropped when the client's
+/// change is on disk, for as long as the client is as it was left: what comes after another change
+/// is none of this one's.
 #[derive(Clone, Debug)]
 pub(crate) struct Lost {
     pub(crate) client: String,
@@ -236,7 +244,8 @@ impl Lost {
     /// Deliveries that are dropped in one transaction, at most: some 50 ms, in which others wait.
     pub(crate) const AT_ONE_TIME: usize = 2_000;
 
-    /// Time that such a transaction should have: with less left of a call, none is begun that would be broken off.
+    /// Time that such a transaction should have: with less left of a call, none is begun that would
+    /// be broken off.
     const TIME: Duration = Duration::from_millis(500);
 
     /// Whether a call has time for one more transaction.

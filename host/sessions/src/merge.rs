@@ -1,4 +1,5 @@
-//! What a login, or whoever else, does to a session as it is kept: the rules, once for both databases. Nothing here reads or writes.
+//! What a login, or whoever else, does to a session as it is kept: the rules, once for both
+//! databases. Nothing here reads or writes.
 
 use vestibule_model::{Metadata, Timestamp};
 

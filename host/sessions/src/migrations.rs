@@ -1,6 +1,8 @@
-//! The schema's numbered steps: which of them a database has, and which it lacks. Each database applies its own.
+//! The schema's numbered steps: which of them a database has, and which it lacks. Each database
+//! applies its own.
 //!
-//! They go forward only. A step that has been released is never changed; its checksum in the database would not be the same.
+//! They go forward only. A step that has been released is never changed; its checksum in the
+//! database would not be the same.
 
 use std::fmt::Write as _;
 

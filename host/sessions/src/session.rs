@@ -73,8 +73,9 @@ pub struct Device {
     pub last_asn: Option<String>,
 }
 
-/// Applications of one session that are stored, and told of its end. One that comes later is not: each of them may have five URLs, and the
-/// end of a session is written with all that it owes in one transaction.
+/// Applications of one session that are stored, and told of its end. One that comes later is not:
+/// each of them may have five URLs, and the end of a session is written with all that it owes in
+/// one transaction.
 pub const SESSION_CLIENTS: usize = 256;
 
 /// An application that has taken part in a session.

@@ -18,12 +18,15 @@ use crate::registry::Registry;
 use crate::session::{Initiator, Session};
 use crate::tokens::{DeliveryId, Holder};
 
-/// Where sessions, transactions and the tenant's log are kept, beside the deployed Actions. When a call that changes something returns `Ok`, it is on disk.
+/// Where sessions, transactions and the tenant's log are kept, beside the deployed Actions. When a
+/// call that changes something returns `Ok`, it is on disk.
 ///
-/// Everything is told the time, and asks no clock. A session whose time is over has ended for every call, whether it has been swept or not.
+/// Everything is told the time, and asks no clock. A session whose time is over has ended for every
+/// call, whether it has been swept or not.
 #[async_trait]
 pub trait Store: Registry {
-    /// What a login begins with: its transaction's answer, and its session. One consistent view of both.
+    /// What a login begins with: its transaction's answer, and its session. One consistent view of
+    /// both.
     async fn before_login(
         &self,
         tenant: &TenantId,
@@ -38,7 +41,8 @@ pub trait Store: Registry {
     /// A session that has not ended.
     async fn session(&self, tenant: &TenantId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError>;
 
-    /// Sessions of a user that have not ended, by their ids, after the one that the page before ended with.
+    /// Sessions of a user that have not ended, by their ids, after the one that the page before
+    /// ended with.
     async fn sessions_of(
         &self,
         tenant: &TenantId,
@@ -57,14 +61,16 @@ pub trait Store: Registry {
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError>;
 
-    /// Ends a session, and writes what that owes: a delivery for each URL of each of its clients that wants to hear of it, and a line of
-    /// the tenant's log. Whether it was there. All else that ends sessions owes the same.
+    /// Ends a session, and writes what that owes: a delivery for each URL of each of its clients
+    /// that wants to hear of it, and a line of the tenant's log. Whether it was there. All else
+    /// that ends sessions owes the same.
     async fn end(&self, tenant: &TenantId, id: &SessionId, initiator: Initiator, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Ends all sessions of a user, whatever their number: none of them is alive for any caller from then on.
+    /// Ends all sessions of a user, whatever their number: none of them is alive for any caller
+    /// from then on.
     ///
-    /// The ends of `at_once` sessions at most are written with this call. Where there are more, the call writes one mark for all of
-    /// them, and [`Store::write_ends`] writes the ends.
+    /// The ends of `at_once` sessions at most are written with this call. Where there are more, the
+    /// call writes one mark for all of them, and [`Store::write_ends`] writes the ends.
     async fn end_all_of(
         &self,
         tenant: &TenantId,
@@ -74,8 +80,8 @@ pub trait Store: Registry {
         at_once: usize,
     ) -> Result<EndedAll, StoreError>;
 
-    /// Writes ends of marked sessions, with what they owe: of one tenant, the next after `after` that has any, and of `at_most` sessions.
-    /// None where no tenant after that has any.
+    /// Writes ends of marked sessions, with what they owe: of one tenant, the next after `after`
+    /// that has any, and of `at_most` sessions. None where no tenant after that has any.
     async fn write_ends(
         &self,
         after: Option<&TenantId>,
@@ -115,33 +121,40 @@ pub trait Store: Registry {
     /// Creates a client, unless its id is taken or the tenant has `at_most` clients.
     async fn create_client(&self, tenant: &TenantId, client: Client, at_most: u64) -> Result<ClientCreated, StoreError>;
 
-    /// Makes this of a client, where it is there and has this revision: whoever has read it and changed it has not been overtaken by
-    /// another. Whether it was. The new one has the next revision, and the `created_at` of what is kept.
+    /// Makes this of a client, where it is there and has this revision: whoever has read it and
+    /// changed it has not been overtaken by another. Whether it was. The new one has the next
+    /// revision, and the `created_at` of what is kept.
     ///
-    /// What is pending for a URL at which it hears no longer is dropped after that, some at a time; what is left when that breaks off is
-    /// dropped when it is claimed. Other initiators are for sessions that end later.
+    /// What is pending for a URL at which it hears no longer is dropped after that, some at a time;
+    /// what is left when that breaks off is dropped when it is claimed. Other initiators are for
+    /// sessions that end later.
     async fn replace_client(&self, tenant: &TenantId, client: Client) -> Result<bool, StoreError>;
 
-    /// Deletes a client of the Management API, and drops what is pending for it, as a change does. One that the configuration declares stays.
+    /// Deletes a client of the Management API, and drops what is pending for it, as a change does.
+    /// One that the configuration declares stays.
     async fn delete_client(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientDeleted, StoreError>;
 
-    /// Makes these the clients that the operator's configuration declares, whatever their `source` and times say: creates and changes
-    /// them, and deletes those that it declares no longer. A client of the Management API with the same id becomes the configuration's.
-    /// One that is as it is declared is not written. Of two with one id the last counts.
+    /// Makes these the clients that the operator's configuration declares, whatever their `source`
+    /// and times say: creates and changes them, and deletes those that it declares no longer. A
+    /// client of the Management API with the same id becomes the configuration's. One that is as it
+    /// is declared is not written. Of two with one id the last counts.
     async fn configure_clients(&self, tenant: &TenantId, clients: Vec<Client>, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Who has pending deliveries that are due, of all tenants: who waits longest comes first. Whoever leaves some of them alone for a while
-    /// asks for so many more, or these are all that is ever seen.
+    /// Who has pending deliveries that are due, of all tenants: who waits longest comes first.
+    /// Whoever leaves some of them alone for a while asks for so many more, or these are all that
+    /// is ever seen.
     async fn due_receivers(&self, now: Timestamp, at_most: usize) -> Result<Vec<DueReceiver>, StoreError>;
 
-    /// Takes due deliveries of each receiver, the oldest due first: they are the caller's to send until that moment, and due again then
-    /// for whoever comes. Each counts one attempt more. Nobody else has them at the same time.
+    /// Takes due deliveries of each receiver, the oldest due first: they are the caller's to send
+    /// until that moment, and due again then for whoever comes. Each counts one attempt more.
+    /// Nobody else has them at the same time.
     ///
     /// What goes to a URL at which its client hears no longer is dropped instead.
     async fn claim_deliveries(&self, shares: &[ReceiverShare], now: Timestamp, until: Timestamp) -> Result<Claims, StoreError>;
 
-    /// Writes down how attempts have ended, each with its line of the log, in one transaction. Of each, whether it was the caller's: where
-    /// another has claimed it since, or it was dropped, nothing is written, and no line.
+    /// Writes down how attempts have ended, each with its line of the log, in one transaction. Of
+    /// each, whether it was the caller's: where another has claimed it since, or it was dropped,
+    /// nothing is written, and no line.
     async fn settle_deliveries(&self, settled: Vec<Settled>, now: Timestamp) -> Result<Vec<bool>, StoreError>;
 
     /// Gives back what was claimed and not sent: due now, and the attempt not counted.
@@ -159,8 +172,8 @@ pub trait Store: Registry {
     /// One delivery.
     async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
 
-    /// Makes a delivery pending and due now, as if it had never been tried; what somebody has in hand is theirs no longer. Whether it was
-    /// there.
+    /// Makes a delivery pending and due now, as if it had never been tried; what somebody has in
+    /// hand is theirs no longer. Whether it was there.
     async fn retry_delivery(&self, tenant: &TenantId, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Forgets a delivery. Whether it was there.
@@ -169,8 +182,8 @@ pub trait Store: Registry {
     /// What waits to be sent, of all tenants.
     async fn delivery_backlog(&self) -> Result<Backlog, StoreError>;
 
-    /// Makes a stream of a tenant's log this server's until that moment: the last position that was sent. None where it is another's whose
-    /// time is not over.
+    /// Makes a stream of a tenant's log this server's until that moment: the last position that was
+    /// sent. None where it is another's whose time is not over.
     async fn stream_claim(
         &self,
         tenant: &TenantId,
@@ -180,7 +193,8 @@ pub trait Store: Registry {
         until: Timestamp,
     ) -> Result<Option<LogPosition>, StoreError>;
 
-    /// Writes down how far a stream was sent, and keeps it until that moment. Whether it was this server's. No position goes back.
+    /// Writes down how far a stream was sent, and keeps it until that moment. Whether it was this
+    /// server's. No position goes back.
     async fn stream_advance(
         &self,
         tenant: &TenantId,
@@ -193,20 +207,23 @@ pub trait Store: Registry {
     /// Gives back a stream, where it is this server's.
     async fn stream_release(&self, tenant: &TenantId, name: &str, holder: Holder) -> Result<(), StoreError>;
 
-    /// Ends sessions whose time is over, forgets what has been kept for long enough, and removes the bytes of components that nothing
-    /// names any more: so many rows of each at most, and so many bytes, in a transaction for each kind, so that nobody waits for it for
-    /// long. To be called again for as long as there is more.
+    /// Ends sessions whose time is over, forgets what has been kept for long enough, and removes
+    /// the bytes of components that nothing names any more: so many rows of each at most, and so
+    /// many bytes, in a transaction for each kind, so that nobody waits for it for long. To be
+    /// called again for as long as there is more.
     async fn sweep(&self, now: Timestamp, keep: Retention, at_most: usize) -> Result<Swept, StoreError>;
 
-    /// Adds up what was stored and deleted for each tenant since it was added up last: this number of changes at most. Whether there may be more. A
-    /// file adds up by itself.
+    /// Adds up what was stored and deleted for each tenant since it was added up last: this number
+    /// of changes at most. Whether there may be more. A file adds up by itself.
     async fn add_up_bytes(&self, at_most: usize) -> Result<bool, StoreError>;
 
-    /// The tenants for which this number of bytes is stored or more, those with the most first: of all that is kept for them, what the end of their
-    /// sessions owes and their executions included. What was not added up yet is missing.
+    /// The tenants for which this number of bytes is stored or more, those with the most first: of
+    /// all that is kept for them, what the end of their sessions owes and their executions
+    /// included. What was not added up yet is missing.
     async fn stored_bytes(&self, at_least: u64, at_most: usize) -> Result<Vec<StoredBytes>, StoreError>;
 
-    /// Whether the database answers, and takes transactions that write. Nothing is written. A full disk isn't found by this.
+    /// Whether the database answers, and takes transactions that write. Nothing is written. A full
+    /// disk isn't found by this.
     async fn check(&self) -> Result<(), StoreError>;
 
     /// Connections to the database; none where it is a file.
@@ -214,7 +231,8 @@ pub trait Store: Registry {
         None
     }
 
-    /// Calls, and new connections to a database, that were given up at their deadline, since the store was opened.
+    /// Calls, and new connections to a database, that were given up at their deadline, since the
+    /// store was opened.
     fn timed_out(&self) -> u64;
 
     /// The state of the store's own threads; empty where it has no threads.
@@ -259,10 +277,12 @@ impl StoredBytes {
     }
 }
 
-/// How long a mark is looked after when the ends are written: a login that had begun before it may still create a session.
+/// How long a mark is looked after when the ends are written: a login that had begun before it may
+/// still create a session.
 pub(crate) const MARK_GRACE_MILLIS: i64 = 60_000;
 
-/// Bytes that one transaction of a sweep forgets at most, of rows that were kept for long enough: a few milliseconds.
+/// Bytes that one transaction of a sweep forgets at most, of rows that were kept for long enough: a
+/// few milliseconds.
 pub(crate) const SWEPT_BYTES: i64 = 4 << 20;
 
 /// Bytes of components that one sweep removes at most, each component in a transaction of its own.
@@ -297,8 +317,9 @@ pub struct ConnectionStats {
 pub struct ThreadState {
     /// Its name, for metrics and the log.
     pub name: &'static str,
-    /// How long its work has not ended well: since the transaction at work has begun, or since the last one that was committed,
-    /// where those after it have failed. Zero for a thread that waits for work.
+    /// How long its work has not ended well: since the transaction at work has begun, or since the
+    /// last one that was committed, where those after it have failed. Zero for a thread that waits
+    /// for work.
     pub age: Duration,
     /// Panics in its jobs since the store was opened. Each has failed one call.
     pub panics: u64,

@@ -1,4 +1,5 @@
-//! Random numbers that name something: 128 bits, so that nobody guesses one and no two are the same.
+//! Random numbers that name something: 128 bits, so that nobody guesses one and no two are the
+//! same.
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,7 +59,8 @@ macro_rules! uuid {
 }
 
 uuid! {
-    /// What is sent to one URL about the end of one session, over all attempts: `delivery_id` in its tokens. As text it is a UUID.
+    /// What is sent to one URL about the end of one session, over all attempts: `delivery_id` in
+    /// its tokens. As text it is a UUID.
     DeliveryId, "the id of a delivery"
 }
 

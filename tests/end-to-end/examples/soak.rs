@@ -1,6 +1,8 @@
-//! Hostile and honest logins of eight tenants, mixed, for as long as one likes: is every honest login right, and does memory stay flat?
+//! Hostile and honest logins of eight tenants, mixed, for as long as one likes: is every honest
+//! login right, and does memory stay flat?
 //!
-//! `cargo run --release -p vestibule-tests --example soak [LOGINS]`, 200,000 logins by default. It ends with 1 when something is wrong.
+//! `cargo run --release -p vestibule-tests --example soak [LOGINS]`, 200,000 logins by default. It
+//! ends with 1 when something is wrong.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a soak without its parts is to stop at once")]
@@ -21,16 +23,18 @@ const LOGINS: usize = 200_000;
 const TENANTS: usize = 8;
 /// Logins that are under way at one time.
 const AT_ONE_TIME: usize = 64;
-/// In the first tenth of all logins the host warms up, with so many times as many logins at one time: a pool's slot takes memory when it is
-/// first used, so each is to have been used then.
+/// In the first tenth of all logins the host warms up, with so many times as many logins at one
+/// time: a pool's slot takes memory when it is first used, so each is to have been used then.
 const TENTHS: usize = 10;
 const WARM_UP: usize = 3;
-/// With fewer logins than this not every slot has been used when the first tenth is over, and memory tells nothing.
+/// With fewer logins than this not every slot has been used when the first tenth is over, and
+/// memory tells nothing.
 const ENOUGH: usize = 100_000;
 /// How much more memory than then is still flat.
 const FLAT: f64 = 1.1;
 
-/// Programs that do their worst. Every third login is one of them, or one of the components that no compiler would write.
+/// Programs that do their worst. Every third login is one of them, or one of the components that no
+/// compiler would write.
 const HOSTILE: [(&str, &[u8]); 10] = [
     ("calls_the_host", artifacts::CALLS_THE_HOST),
     ("exits", artifacts::EXITS),
@@ -144,7 +148,8 @@ fn main() -> ExitCode {
             megabytes(samples.last().copied().unwrap_or_default())
         );
     }
-    // What is in memory goes up and down with the logins that are under way; it is the middle that must not grow once all is warm.
+    // What is in memory goes up and down with the logins that are under way; it is the middle that
+    // must not grow once all is warm.
     let (warm, highest) = (medians[1], medians[1..].iter().copied().max().unwrap_or_default());
     println!("memory: {:.2}× of the second tenth's at most", highest as f64 / warm.max(1) as f64);
     let is_flat = logins < ENOUGH || highest as f64 <= warm as f64 * FLAT;

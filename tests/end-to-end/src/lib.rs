@@ -40,7 +40,8 @@ pub fn context() -> Context {
     Context { now: "2026-11-24T09:30:01Z".parse().expect("a date"), seed: [7; 32] }
 }
 
-/// Limits of the tests: the defaults, with less time to compute. Time on the clock there is enough of: tests run on busy machines, too.
+/// Limits of the tests: the defaults, with less time to compute. Time on the clock there is enough
+/// of: tests run on busy machines, too.
 pub fn limits() -> Limits {
     Limits { cpu_time: Duration::from_millis(100), ..Limits::default() }
 }

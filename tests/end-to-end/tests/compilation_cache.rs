@@ -1,4 +1,5 @@
-//! Compiled code is loaded from the cache only where this host has written it, for this tenant, component and engine.
+//! Compiled code is loaded from the cache only where this host has written it, for this tenant,
+//! component and engine.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 
@@ -52,7 +53,8 @@ fn written(folder: &Path, tenant: &str) -> (PathBuf, Vec<u8>) {
     (file.clone(), std::fs::read(file).unwrap())
 }
 
-/// Puts something else into the place of a cached file: it is told and not loaded, and then all is as before.
+/// Puts something else into the place of a cached file: it is told and not loaded, and then all is
+/// as before.
 fn assert_is_not_loaded(attack: impl FnOnce(&Path, &Path, &[u8])) -> CacheFault {
     let folder = tempfile::tempdir().unwrap();
     let (file, bytes) = written(folder.path(), "acme");

@@ -1,4 +1,5 @@
-//! Components of strangers are compiled in a process of its own, which has little and reaches nothing.
+//! Components of strangers are compiled in a process of its own, which has little and reaches
+//! nothing.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 
@@ -33,7 +34,8 @@ fn refused(loader: &Loader, component: &[u8]) -> LoadError {
     loader.load(&tenant(), "suspect", component).expect_err("this is no Action")
 }
 
-/// A component of this core module, which is no Action, and would be told so when it has been compiled.
+/// A component of this core module, which is no Action, and would be told so when it has been
+/// compiled.
 fn component_of(module: &str) -> Vec<u8> {
     wat::parse_str(format!("(component (core module {module}))")).expect("the test's component is right")
 }
@@ -177,7 +179,8 @@ fn a_bomb_for_the_compiler_is_an_error_for_its_author_and_the_host_stays_as_it_i
     assert_next_is_loaded(&loader);
 }
 
-/// So many components, each within the one before: by hand, since a text of it would be a bomb for the test's own parser.
+/// So many components, each within the one before: by hand, since a text of it would be a bomb for
+/// the test's own parser.
 fn nested_components(depth: usize) -> Vec<u8> {
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     let mut component = COMPONENT.to_vec();

@@ -1,4 +1,5 @@
-//! What each Action of the examples can see and do, and how large it is: no more than its code asks for.
+//! What each Action of the examples can see and do, and how large it is: no more than its code asks
+//! for.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that lacks its parts is to fail at once")]
 
@@ -7,7 +8,8 @@ use std::collections::BTreeSet;
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{load, root, runtime};
 
-/// An Action: its folder, its component as it is deployed, the bytes that it stays below, and its capabilities, sorted.
+/// An Action: its folder, its component as it is deployed, the bytes that it stays below, and its
+/// capabilities, sorted.
 type Example = (&'static str, &'static [u8], usize, &'static [&'static str]);
 
 const EXAMPLES: [Example; 10] = [

@@ -25,7 +25,8 @@ fn python_action() -> Vec<u8> {
 #[tokio::test]
 async fn the_action_in_python_has_the_outcome_of_the_one_in_rust() {
     let runtime = runtime();
-    // As a host loads it, with the limits that a host has: it is the largest component that there is.
+    // As a host loads it, with the limits that a host has: it is the largest component that there
+    // is.
     let compiler = Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), []);
     let loader = Loader::new(runtime.clone(), Some(compiler), None);
     let in_python = loader.load(&"acme".parse().unwrap(), "guest", &python_action()).unwrap().action;

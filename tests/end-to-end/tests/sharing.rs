@@ -19,8 +19,8 @@ fn tenant(id: &str, action: &Action) -> (Arc<Flow>, Arc<Event>) {
     (Arc::new(Flow::new(event.tenant.id.clone(), vec![Binding::new(action.clone())])), Arc::new(event))
 }
 
-/// Tenants have as many logins as they may, each of which sleeps until its time is over and is begun again; an honest tenant logs in beside
-/// them.
+/// Tenants have as many logins as they may, each of which sleeps until its time is over and is
+/// begun again; an honest tenant logs in beside them.
 async fn an_honest_tenant_beside(sleeping: usize) {
     // All else is as a host has it by default: 256 sandboxes, 64 logins of each tenant.
     let host_limits = HostLimits { warm_memories: 0, ..HostLimits::default() };

@@ -1,4 +1,5 @@
-//! What an author is told of where their Action failed and where it spends its fuel: with symbols at once, without them by `Symbols`.
+//! What an author is told of where their Action failed and where it spends its fuel: with symbols
+//! at once, without them by `Symbols`.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 

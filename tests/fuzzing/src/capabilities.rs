@@ -1,4 +1,5 @@
-//! Capabilities: what an Action is said to see and do is what its import section has, and nothing else is let in.
+//! Capabilities: what an Action is said to see and do is what its import section has, and nothing
+//! else is let in.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -17,8 +18,8 @@ const CONTRACT_PACKAGE: &str = "vestibule:actions/";
 /// What sends HTTP requests: a capability of its own, beside those of the contract.
 const OUTGOING: &str = "wasi:http/outgoing-handler";
 
-/// What Actions are offered of WASI 0.2 besides: streams, exit, an empty environment, clocks, random numbers, and the types of HTTP. No
-/// files, no sockets.
+/// What Actions are offered of WASI 0.2 besides: streams, exit, an empty environment, clocks,
+/// random numbers, and the types of HTTP. No files, no sockets.
 const WASI: [&str; 19] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -50,7 +51,8 @@ struct Read {
     other_versions: Vec<String>,
 }
 
-/// A component that the input describes: what the host says of its imports, or refuses it for, is what wasmparser reads.
+/// A component that the input describes: what the host says of its imports, or refuses it for, is
+/// what wasmparser reads.
 pub fn capabilities(input: &[u8]) -> Reached {
     let mut input = Unstructured::new(input);
     let shape = input.arbitrary::<u8>().unwrap_or_default() % 8;
@@ -104,13 +106,15 @@ fn compare(component: &[u8]) -> Result<(), LoadError> {
             assert_eq!(read.not_offered, Vec::<String>::new(), "refused for something else than what it mustn't import");
             assert_eq!(read.other_versions, Vec::<String>::new(), "refused for something else than its version");
         }
-        // It is damaged, too large, or has a name that can't be shown: none of its imports is looked at.
+        // It is damaged, too large, or has a name that can't be shown: none of its imports is
+        // looked at.
         Err(_) => {}
     }
     loaded.map(drop)
 }
 
-/// Every function of the contract: the two Actions together import all of them, which the test `contract` holds against `wit/`.
+/// Every function of the contract: the two Actions together import all of them, which the test
+/// `contract` holds against `wit/`.
 fn contract() -> &'static BTreeSet<Capability> {
     static CONTRACT: OnceLock<BTreeSet<Capability>> = OnceLock::new();
     CONTRACT.get_or_init(|| {
@@ -155,7 +159,8 @@ fn read(component: &[u8], is_offered: &impl Fn(&Capability) -> bool) -> Option<R
 }
 
 impl Read {
-    /// Sorts an import; `functions` is what an instance has of them, and none where it is no instance.
+    /// Sorts an import; `functions` is what an instance has of them, and none where it is no
+    /// instance.
     fn import(&mut self, name: &str, functions: Option<Vec<&str>>, is_offered: &impl Fn(&Capability) -> bool) {
         let (interface, version) = name.split_once('@').unwrap_or((name, ""));
         if interface == OUTGOING && version.starts_with("0.2.") {

@@ -24,13 +24,15 @@ pub(crate) struct MadeAction {
 
 /// Any component at all, by `wasm-smith`.
 pub(crate) fn any(input: &mut Unstructured<'_>) -> Option<Vec<u8>> {
-    // Half of them without what Actions are not offered, so that some come further than to the validator.
+    // Half of them without what Actions are not offered, so that some come further than to the
+    // validator.
     let config = if input.arbitrary().ok()? { config() } else { Config::default() };
     Some(wasm_smith::Component::new(config, input).ok()?.to_bytes())
 }
 
-/// An Action that imports some of the contract and of WASI, with the contract's types, around a core module: one that breaks off at once,
-/// or one by `wasm-smith`, which calls what it imports with whatever it comes by.
+/// An Action that imports some of the contract and of WASI, with the contract's types, around a
+/// core module: one that breaks off at once, or one by `wasm-smith`, which calls what it imports
+/// with whatever it comes by.
 pub(crate) fn action(input: &mut Unstructured<'_>) -> Option<MadeAction> {
     let (mut resolve, world) = input.choose(worlds()).ok()?.clone();
     keep_some(&mut resolve, world, input)?;
@@ -49,7 +51,8 @@ pub(crate) fn action(input: &mut Unstructured<'_>) -> Option<MadeAction> {
     Some(MadeAction { component, is_renamed })
 }
 
-/// What a sandbox has switched off stays out; sizes are kept small, so that compiling takes no time.
+/// What a sandbox has switched off stays out; sizes are kept small, so that compiling takes no
+/// time.
 fn config() -> Config {
     Config {
         max_memories: 1,
@@ -71,7 +74,8 @@ fn config() -> Config {
     }
 }
 
-/// The worlds of the two Actions that together import every function of the contract, and of one that sends requests.
+/// The worlds of the two Actions that together import every function of the contract, and of one
+/// that sends requests.
 fn worlds() -> &'static [(Resolve, WorldId)] {
     static WORLDS: OnceLock<Vec<(Resolve, WorldId)>> = OnceLock::new();
     WORLDS.get_or_init(|| {
@@ -98,7 +102,8 @@ fn keep_some(resolve: &mut Resolve, world: WorldId, input: &mut Unstructured<'_>
     Some(())
 }
 
-/// Gives a function, an interface or the version of a package that the world imports another name; tells whether there was one.
+/// Gives a function, an interface or the version of a package that the world imports another name;
+/// tells whether there was one.
 fn rename(resolve: &mut Resolve, world: WorldId, input: &mut Unstructured<'_>) -> Option<bool> {
     let imported: Vec<_> = resolve.worlds[world].imports.values().collect();
     let Some(WorldItem::Interface { id, .. }) = input.choose(&imported).ok() else { return Some(false) };

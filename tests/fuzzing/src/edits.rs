@@ -2,7 +2,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 
-/// The most bytes that editing makes of something: what is copied again and again would fill any memory.
+/// The most bytes that editing makes of something: what is copied again and again would fill any
+/// memory.
 const LARGEST: usize = 2 << 20;
 
 /// The most changes at one time: after more, nothing of what was real is left.
@@ -19,7 +20,8 @@ enum Edit<'a> {
     Copy { from: u32, length: u16, at: u32, times: u8 },
 }
 
-/// The bytes with the edits that the input goes on with, and with `tokens` where one of them is to be put in.
+/// The bytes with the edits that the input goes on with, and with `tokens` where one of them is to
+/// be put in.
 pub(crate) fn edited(base: &[u8], tokens: &[&[u8]], input: &mut Unstructured<'_>) -> Vec<u8> {
     let mut bytes = base.to_vec();
     for _ in 0..input.int_in_range(1..=MOST).unwrap_or_default() {

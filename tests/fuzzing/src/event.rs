@@ -1,4 +1,5 @@
-//! Events: any bytes are an event or a typed error, which never shows a value; and what is an event, an Action can read all of.
+//! Events: any bytes are an event or a typed error, which never shows a value; and what is an
+//! event, an Action can read all of.
 
 use std::sync::{Arc, OnceLock};
 
@@ -145,7 +146,8 @@ fn values(value: &Value) -> usize {
     }
 }
 
-/// Replaces the value before which, in order, `places` others stand; tells whether it is to be removed where it stands.
+/// Replaces the value before which, in order, `places` others stand; tells whether it is to be
+/// removed where it stands.
 fn replace(value: &mut Value, places: &mut usize, other: &Other) -> bool {
     if *places == 0 {
         *places = usize::MAX;

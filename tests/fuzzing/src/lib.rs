@@ -1,8 +1,9 @@
 //! What has to hold whatever the bytes are: one function for each property.
 //!
-//! Each takes any bytes, and panics where the property is broken; that is what cargo-fuzz looks for (`fuzz/` at the root has a target
-//! for each), and what `tests/properties.rs` fails by. Bytes that stand for something structured (edits, choices, operations) are read
-//! with `arbitrary`, so that every input means something.
+//! Each takes any bytes, and panics where the property is broken; that is what cargo-fuzz looks for
+//! (`fuzz/` at the root has a target for each), and what `tests/properties.rs` fails by. Bytes that
+//! stand for something structured (edits, choices, operations) are read with `arbitrary`, so that
+//! every input means something.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a broken property is a panic: it is what a fuzzer looks for")]

@@ -46,7 +46,8 @@ fn check(error: &LoadError, component: &[u8]) {
         }
         _ => {}
     }
-    // Before its own name is known, a component is called by its file; afterwards by name and version.
+    // Before its own name is known, a component is called by its file; afterwards by name and
+    // version.
     let is_named = text.starts_with(NAME) || text.split(' ').next().is_some_and(|name| name.contains('@'));
     assert!(is_named || matches!(error, LoadError::Name(_)), "an error that doesn't say which Action: {text}");
 }

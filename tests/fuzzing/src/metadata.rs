@@ -1,4 +1,5 @@
-//! Session metadata: whatever is done to it, in whatever order, it is what a plain map with the documented rules would be.
+//! Session metadata: whatever is done to it, in whatever order, it is what a plain map with the
+//! documented rules would be.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Running: whatever a component does, its run ends in an outcome, and the next login doesn't feel it.
+//! Running: whatever a component does, its run ends in an outcome, and the next login doesn't feel
+//! it.
 
 use arbitrary::Unstructured;
 use vestibule_test_artifacts as artifacts;
@@ -6,7 +7,8 @@ use vestibule_test_artifacts as artifacts;
 use crate::host::Host;
 use crate::{Reached, components, edits, loading, outcome};
 
-/// Actions that variants are made of: small ones, of which three are hostile already. A large one would take its time to compile.
+/// Actions that variants are made of: small ones, of which three are hostile already. A large one
+/// would take its time to compile.
 const REAL: [&[u8]; 6] = [
     artifacts::ORGANIZATION_SESSION_METADATA,
     artifacts::LOGIN_COUNTER,
@@ -16,8 +18,8 @@ const REAL: [&[u8]; 6] = [
     artifacts::PANICS,
 ];
 
-/// A component that the input describes, loaded and run: one that `wasm-smith` makes, an Action around a core module of `wasm-smith`, or
-/// a real Action with edits.
+/// A component that the input describes, loaded and run: one that `wasm-smith` makes, an Action
+/// around a core module of `wasm-smith`, or a real Action with edits.
 pub fn run_component(input: &[u8]) -> Reached {
     let mut input = Unstructured::new(input);
     let component = match input.arbitrary::<u8>().map(|shape| shape % 8) {

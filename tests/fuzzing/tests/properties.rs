@@ -1,6 +1,8 @@
-//! Each property over its corpus, over edits of it, and over any bytes: a fixed number of them from a fixed seed.
+//! Each property over its corpus, over edits of it, and over any bytes: a fixed number of them from
+//! a fixed seed.
 //!
-//! With `VESTIBULE_FUZZ_SECONDS` each property runs for that long, from a seed of the operating system's.
+//! With `VESTIBULE_FUZZ_SECONDS` each property runs for that long, from a seed of the operating
+//! system's.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that lacks its parts is to fail at once")]
 

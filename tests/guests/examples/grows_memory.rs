@@ -1,4 +1,5 @@
-//! Takes as many mebibytes of memory as its configuration says, `mebibytes`; without it, without end.
+//! Takes as many mebibytes of memory as its configuration says, `mebibytes`; without it, without
+//! end.
 
 use vestibule_sdk::{Api, Event, PostLogin, Result};
 

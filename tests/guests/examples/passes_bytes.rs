@@ -1,4 +1,5 @@
-//! Passes as many bytes to the host as its configuration says, `bytes`, in one call, and goes on when that is refused.
+//! Passes as many bytes to the host as its configuration says, `bytes`, in one call, and goes on
+//! when that is refused.
 
 use vestibule_sdk::{Api, Event, PostLogin, Result, log};
 

@@ -1,5 +1,5 @@
-//! Calls itself without end: on WebAssembly's own stack, or, where its configuration says `memory`, with room on the stack that Rust keeps
-//! in linear memory.
+//! Calls itself without end: on WebAssembly's own stack, or, where its configuration says `memory`,
+//! with room on the stack that Rust keeps in linear memory.
 
 use vestibule_sdk::{Api, Event, PostLogin, Result};
 

@@ -1,7 +1,8 @@
 //! Sends the requests that its configuration asks for, and writes down what has come back.
 //!
-//! `url` is where to, `method` and `body` what; `body_bytes` is the size of a body that is made up, `header` a header `NAME: VALUE`, `times` how
-//! often, `timeout_ms` its own patience. With `look_at_errors` it goes on where a request fails, and its claim `error` is the error's kind.
+//! `url` is where to, `method` and `body` what; `body_bytes` is the size of a body that is made up,
+//! `header` a header `NAME: VALUE`, `times` how often, `timeout_ms` its own patience. With
+//! `look_at_errors` it goes on where a request fails, and its claim `error` is the error's kind.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Writes into the session which transaction it was that the client logged in by last: an entry for each client.
+//! Writes into the session which transaction it was that the client logged in by last: an entry for
+//! each client.
 
 use vestibule_sdk::{Api, Event, PostLogin, Result};
 

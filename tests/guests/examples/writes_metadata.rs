@@ -1,4 +1,5 @@
-//! Writes session metadata as its configuration says: `count` entries, or one with `key` and `value`, as long as `length` says.
+//! Writes session metadata as its configuration says: `count` entries, or one with `key` and
+//! `value`, as long as `length` says.
 
 use vestibule_sdk::{Api, Event, PostLogin, Result};
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Forwards to a server, but for the first answer to a login, with which the connection ends. Returns its URL and whether one was lost.
+/// Forwards to a server, but for the first answer to a login, with which the connection ends.
+/// Returns its URL and whether one was lost.
 pub(crate) async fn in_front_of(origin: &str) -> (String, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());

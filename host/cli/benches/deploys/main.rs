@@ -1,9 +1,12 @@
-//! How quickly an Action gets from its author's hands into logins, and what uploads cost the logins beside them.
+//! How quickly an Action gets from its author's hands into logins, and what uploads cost the logins
+//! beside them.
 //!
-//! `cargo bench --workspace --bench deploys` prints two tables. The server is the command itself, with SQLite on the disk that holds the target
-//! folder. A component is uploaded and compiled, deployed, and run by the next login: each time another one, so that none is in a cache. Then
-//! logins come at a quarter of the rate that the server takes, with nothing beside them and with somebody who uploads one component after the
-//! other, in turns. `VESTIBULE_BENCH_SECONDS` is the time of each turn, and `VESTIBULE_BENCH_DEPLOYS` the number of deployments.
+//! `cargo bench --workspace --bench deploys` prints two tables. The server is the command itself,
+//! with SQLite on the disk that holds the target folder. A component is uploaded and compiled,
+//! deployed, and run by the next login: each time another one, so that none is in a cache. Then
+//! logins come at a quarter of the rate that the server takes, with nothing beside them and with
+//! somebody who uploads one component after the other, in turns. `VESTIBULE_BENCH_SECONDS` is the
+//! time of each turn, and `VESTIBULE_BENCH_DEPLOYS` the number of deployments.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench without its parts is to stop at once")]

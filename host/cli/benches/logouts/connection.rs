@@ -1,4 +1,5 @@
-//! A connection that is kept open (HTTP/1.1), as lean as it can be: what sends shares the machine with what answers.
+//! A connection that is kept open (HTTP/1.1), as lean as it can be: what sends shares the machine
+//! with what answers.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

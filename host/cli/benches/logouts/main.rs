@@ -1,11 +1,14 @@
 //! How fast `vestibule serve` tells applications that sessions have ended, beside one that hangs.
 //!
-//! `cargo bench --workspace --bench logouts` prints a table. The server is the command itself, with SQLite on the disk that holds the target
-//! folder; 100 receivers listen in a process beside it on the same machine, and one of them never answers. Sessions in which ten applications
-//! each took part end as fast as the server takes it, and then half as fast. A delivery is written with the end of its session, claimed, signed
-//! (RS256), sent and settled; its time counts from the request that ends the session until the receiver has the token. Beside it a plain loop
-//! signs as many tokens by the same key and posts them to the same receivers, eight at one time to each, over connections that it keeps: no
-//! store, no session, no log. `VESTIBULE_BENCH_DELIVERIES` is the number of deliveries.
+//! `cargo bench --workspace --bench logouts` prints a table. The server is the command itself, with
+//! SQLite on the disk that holds the target folder; 100 receivers listen in a process beside it on
+//! the same machine, and one of them never answers. Sessions in which ten applications each took
+//! part end as fast as the server takes it, and then half as fast. A delivery is written with the
+//! end of its session, claimed, signed (RS256), sent and settled; its time counts from the request
+//! that ends the session until the receiver has the token. Beside it a plain loop signs as many
+//! tokens by the same key and posts them to the same receivers, eight at one time to each, over
+//! connections that it keeps: no store, no session, no log. `VESTIBULE_BENCH_DELIVERIES` is the
+//! number of deliveries.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench without its parts is to stop at once")]

@@ -65,7 +65,8 @@ impl Platform {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)[session]
     }
 
-    /// Asks for something of each session; with a pace, from a moment and a session on so many a second.
+    /// Asks for something of each session; with a pace, from a moment and a session on so many a
+    /// second.
     async fn ask_for_each(
         &self,
         sessions: Range<usize>,

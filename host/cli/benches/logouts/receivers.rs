@@ -1,4 +1,5 @@
-//! The receivers, in a process of their own: they write down when they have heard of which session, and answer. The first one never does.
+//! The receivers, in a process of their own: they write down when they have heard of which session,
+//! and answer. The first one never does.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};

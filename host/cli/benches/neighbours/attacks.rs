@@ -190,7 +190,8 @@ fn bombs(world: &World, stop: &AtomicBool) -> u64 {
     flood(world.running.address, world.many(4), stop, |_, _| request.clone())
 }
 
-/// Actions that are deleted, one in each turn of the attack; versions of each, and bytes of a version: what a tenant may upload at once.
+/// Actions that are deleted, one in each turn of the attack; versions of each, and bytes of a
+/// version: what a tenant may upload at once.
 const DELETED: usize = 3;
 const VERSIONS: usize = 10;
 const VERSION_BYTES: u32 = 8 << 20;

@@ -1,4 +1,5 @@
-//! Requests of an attacker: over threads of its own, with a deadline, and whatever they are answered.
+//! Requests of an attacker: over threads of its own, with a deadline, and whatever they are
+//! answered.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -22,7 +23,8 @@ impl Client {
         Self { address, stream: None }
     }
 
-    /// Sends a request; the status and the body of its answer, or nothing where the connection ends before it.
+    /// Sends a request; the status and the body of its answer, or nothing where the connection ends
+    /// before it.
     pub(crate) fn send(&mut self, request: &[u8]) -> Option<(u16, Vec<u8>)> {
         let answer = self.try_send(request).ok();
         if answer.is_none() {
@@ -98,8 +100,8 @@ pub(crate) fn request(method: &str, path: &str, host: &str, token: &str, content
     [head.as_bytes(), body].concat()
 }
 
-/// The same over this number of connections at one time until the attack ends; how many requests there were. `next` makes the request of a
-/// connection's number and a count.
+/// The same over this number of connections at one time until the attack ends; how many requests
+/// there were. `next` makes the request of a connection's number and a count.
 pub(crate) fn flood(
     address: SocketAddr,
     connections: usize,

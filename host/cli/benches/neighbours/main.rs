@@ -1,11 +1,13 @@
 //! What a quiet tenant of a server notices of a stranger or of another tenant at its worst.
 //!
-//! `cargo bench --workspace --bench neighbours` prints a table. The server is the command itself, with SQLite on the disk that holds the
-//! target folder and every limit at its default. The quiet tenant logs in (or asks for tokens, or uploads small components) at an even pace, alone
-//! and beside each attack, in turns, so that a machine whose speed drifts is the same machine for both. A request's time counts from when it
-//! was due. Each has to be answered by 200. Where a row's ratio is beyond its bound, the bench exits with 1; when it is only tried
-//! (`cargo test`) its ratios say nothing, and it doesn't. `VESTIBULE_BENCH_SECONDS` is the time of each turn, and `VESTIBULE_BENCH_ATTACK` a
-//! part of the name of those that are run.
+//! `cargo bench --workspace --bench neighbours` prints a table. The server is the command itself,
+//! with SQLite on the disk that holds the target folder and every limit at its default. The quiet
+//! tenant logs in (or asks for tokens, or uploads small components) at an even pace, alone and
+//! beside each attack, in turns, so that a machine whose speed drifts is the same machine for both.
+//! A request's time counts from when it was due. Each has to be answered by 200. Where a row's
+//! ratio is beyond its bound, the bench exits with 1; when it is only tried (`cargo test`) its
+//! ratios say nothing, and it doesn't. `VESTIBULE_BENCH_SECONDS` is the time of each turn, and
+//! `VESTIBULE_BENCH_ATTACK` a part of the name of those that are run.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench without its parts is to stop at once")]
@@ -63,7 +65,8 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// One attack, on a server of its own: what it leaves behind is not the next one's. The ratio of the two p99.
+/// One attack, on a server of its own: what it leaves behind is not the next one's. The ratio of
+/// the two p99.
 fn row(attack: &Attack, turns: u64, time: Duration, is_test: bool) -> f64 {
     let world = World::start(is_test);
     (attack.prepare)(&world);

@@ -15,7 +15,8 @@ use crate::world::World;
 /// The host of the quiet tenant.
 const QUIET: &str = "localhost";
 
-/// Logins and token requests of the quiet tenant in a second, and the connections that they come over.
+/// Logins and token requests of the quiet tenant in a second, and the connections that they come
+/// over.
 const PACE: f64 = 80.0;
 const CONNECTIONS: usize = 16;
 /// Uploads of it in a second, each of another component, and the connections that they come over.

@@ -1,5 +1,6 @@
-//! The server that is attacked: a quiet tenant, a tenant that attacks, one whose Action asks a host that is never found, and tenants whose Actions
-//! sleep. Names are looked up at a name server that never answers.
+//! The server that is attacked: a quiet tenant, a tenant that attacks, one whose Action asks a host
+//! that is never found, and tenants whose Actions sleep. Names are looked up at a name server that
+//! never answers.
 
 use std::net::UdpSocket;
 use std::path::Path;

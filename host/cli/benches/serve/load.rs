@@ -1,4 +1,5 @@
-//! Requests over connections that are kept open, as lean as they can be: what sends them shares the machine with what answers them.
+//! Requests over connections that are kept open, as lean as they can be: what sends them shares the
+//! machine with what answers them.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,7 +16,8 @@ use crate::requests::Requests;
 pub(crate) enum Pace {
     /// When the one before is answered.
     Closed,
-    /// So many a second over all connections, whatever becomes of those before: time counts from the moment at which it was due.
+    /// So many a second over all connections, whatever becomes of those before: time counts from
+    /// the moment at which it was due.
     Open(f64),
 }
 

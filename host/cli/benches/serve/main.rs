@@ -1,10 +1,12 @@
 //! `vestibule serve` under load, from a program beside it on the same machine.
 //!
-//! `cargo bench --workspace --bench serve` prints a table. The server is the command itself, with SQLite on the disk that holds the target
-//! folder and two Actions bound. Each login is a request of its own, creates a session of its own, and is answered when it is on disk.
-//! Beside it a plain loop commits rows of the answer's size, 50 at a time, alone on its thread: what the disk and SQLite can do. Ten thousand
-//! of the sessions are looked up, in no order, beside a bare axum route that answers a constant of the same size.
-//! `VESTIBULE_BENCH_SECONDS` is the time of each row, and `VESTIBULE_BENCH_CONNECTIONS` the number of connections.
+//! `cargo bench --workspace --bench serve` prints a table. The server is the command itself, with
+//! SQLite on the disk that holds the target folder and two Actions bound. Each login is a request
+//! of its own, creates a session of its own, and is answered when it is on disk. Beside it a plain
+//! loop commits rows of the answer's size, 50 at a time, alone on its thread: what the disk and
+//! SQLite can do. Ten thousand of the sessions are looked up, in no order, beside a bare axum route
+//! that answers a constant of the same size. `VESTIBULE_BENCH_SECONDS` is the time of each row, and
+//! `VESTIBULE_BENCH_CONNECTIONS` the number of connections.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench without its parts is to stop at once")]

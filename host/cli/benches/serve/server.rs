@@ -9,7 +9,8 @@ use serde_json::Value;
 
 const SECRET: &str = "a secret of the bench";
 
-/// A server that runs, in a folder on the disk that holds the target folder: `/tmp` is memory on many machines.
+/// A server that runs, in a folder on the disk that holds the target folder: `/tmp` is memory on
+/// many machines.
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: SocketAddr,

@@ -1,9 +1,12 @@
-//! What logins of a thousand tenants cost, each with Actions of its own, beside as many logins of one of them.
+//! What logins of a thousand tenants cost, each with Actions of its own, beside as many logins of
+//! one of them.
 //!
-//! `cargo bench --workspace --bench tenants` prints a table. The server is the command itself, with SQLite on the disk that holds the target
-//! folder. Each tenant deploys two Actions, each a component of its own, which takes some minutes. Then the server takes as many logins as it
-//! can: in turns those of one tenant, and of all of them by a Zipf distribution, with all Actions in memory. `VESTIBULE_BENCH_TENANTS` is the
-//! number of tenants, and `VESTIBULE_BENCH_SECONDS` the time of each turn.
+//! `cargo bench --workspace --bench tenants` prints a table. The server is the command itself, with
+//! SQLite on the disk that holds the target folder. Each tenant deploys two Actions, each a
+//! component of its own, which takes some minutes. Then the server takes as many logins as it can:
+//! in turns those of one tenant, and of all of them by a Zipf distribution, with all Actions in
+//! memory. `VESTIBULE_BENCH_TENANTS` is the number of tenants, and `VESTIBULE_BENCH_SECONDS` the
+//! time of each turn.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench without its parts is to stop at once")]
@@ -54,7 +57,8 @@ fn main() {
         (tenants.max(1), asked("VESTIBULE_BENCH_SECONDS").unwrap_or(5.0))
     };
     let time = Duration::from_secs_f64(time);
-    // One tenant's executions are written as all tenants' are: by default its budget is a hundred a second.
+    // One tenant's executions are written as all tenants' are: by default its budget is a hundred a
+    // second.
     let running = Running::start("executions = { per_second = 1000000 }\n", &configuration(tenants));
     let all = deployed(&running, tenants);
     let one = Arc::new(vec![all[0].clone()]);

@@ -15,8 +15,9 @@ use crate::{input, json};
 
 /// Make a tenant's Actions, bindings and policy as a folder says, after showing what that means
 ///
-/// The folder is what `vestibule export` writes. Applying it again changes nothing. Where a step fails, what was done before stays, and the
-/// next time has the rest. An Action may see and do what its `capabilities` in actions.toml list.
+/// The folder is what `vestibule export` writes. Applying it again changes nothing. Where a step
+/// fails, what was done before stays, and the next time has the rest. An Action may see and do what
+/// its `capabilities` in actions.toml list.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Secrets that the server doesn't have come from the file of --secrets:

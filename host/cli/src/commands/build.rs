@@ -12,7 +12,8 @@ use crate::loading::Caching;
 
 /// Build an Action's crate into a component file
 ///
-/// The component carries its symbols, so that errors tell functions and lines of its source. With --release they are left out of it.
+/// The component carries its symbols, so that errors tell functions and lines of its source. With
+/// --release they are left out of it.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
     /// The folder of the Action's crate

@@ -11,8 +11,8 @@ use crate::table::printable;
 
 /// Check a server's configuration
 ///
-/// Reads the file and everything that it refers to: variables of the environment, secrets, keys and certificates. Reports every mistake,
-/// with what to do. Nothing is started, compiled or written.
+/// Reads the file and everything that it refers to: variables of the environment, secrets, keys and
+/// certificates. Reports every mistake, with what to do. Nothing is started, compiled or written.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The configuration

@@ -18,8 +18,9 @@ use crate::{actions, json};
 
 /// Upload an Action to a tenant's server, and run it in logins from now on
 ///
-/// What is uploaded is what `vestibule build --release` makes. An Action that isn't there yet is created. What it asks for beyond the version
-/// that runs is shown, and refused without --accept-capabilities. Nothing is done where all of it is done already.
+/// What is uploaded is what `vestibule build --release` makes. An Action that isn't there yet is
+/// created. What it asks for beyond the version that runs is shown, and refused without
+/// --accept-capabilities. Nothing is done where all of it is done already.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -161,7 +162,8 @@ fn own_name(component: &[u8]) -> Option<String> {
 /// How often it is bound anew where others bind at the same time.
 const TRIES: usize = 10;
 
-/// Binds an Action at the end of its trigger's order, where it isn't bound yet, and gives its place, counted from one.
+/// Binds an Action at the end of its trigger's order, where it isn't bound yet, and gives its
+/// place, counted from one.
 fn bind(remote: &Remote, action: &Action) -> Result<usize> {
     let mut tries = 1..=TRIES;
     loop {

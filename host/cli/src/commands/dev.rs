@@ -1,4 +1,5 @@
-//! `vestibule dev`: an Action that is built and run again at each change, for as long as its author works on it.
+//! `vestibule dev`: an Action that is built and run again at each change, for as long as its author
+//! works on it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,12 @@ use crate::output;
 use crate::seen::{difference, seen};
 use crate::table::{printable, thousands};
 
-/// How long it has to be quiet before changes are taken for one: editors write a file in several steps.
+/// How long it has to be quiet before changes are taken for one: editors write a file in several
+/// steps.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// Build and run an Action again whenever its sources or the event change, and show what becomes different
+/// Build and run an Action again whenever its sources or the event change, and show what becomes
+/// different
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -96,7 +99,8 @@ impl Dev {
     }
 
     fn run(&self, runtime: &Runtime, loading: &Loading, event: &Path) -> Result<(Arc<Event>, Outcome)> {
-        // A case is run as `vestibule test` runs it, unless the command line says what is around the event.
+        // A case is run as `vestibule test` runs it, unless the command line says what is around
+        // the event.
         let case = Case::around(event).filter(|_| self.given.is_empty());
         let read = binding::event(event)?;
         let action = actions::read(&self.folder)?.load(loading)?;
@@ -154,8 +158,9 @@ struct Watched {
 }
 
 impl Watched {
-    /// The folders of the crate and of those that it depends on by path, and the event's. Editors replace files, so folders are watched
-    /// and not files; and not what cargo builds into, which changes all the time.
+    /// The folders of the crate and of those that it depends on by path, and the event's. Editors
+    /// replace files, so folders are watched and not files; and not what cargo builds into, which
+    /// changes all the time.
     fn of(folder: &Path, event: &Path) -> Result<Self> {
         let event = event.canonicalize().with_context(|| format!("can't find the event {}", event.display()))?;
         let event_folder = event.parent().map(Path::to_owned).unwrap_or_default();
@@ -173,7 +178,8 @@ impl Watched {
         Ok(Self { folders, event, crates })
     }
 
-    /// Waits for a change, and for quiet after it. What has changed, in words; `None` when there is nothing to wait for any more.
+    /// Waits for a change, and for quiet after it. What has changed, in words; `None` when there is
+    /// nothing to wait for any more.
     fn next(&self, changes: &Receiver<notify::Result<notify::Event>>) -> Option<String> {
         let mut changed = BTreeSet::new();
         loop {
@@ -200,7 +206,8 @@ impl Watched {
         if path == self.event || path == self.event.with_file_name("context.json") {
             return true;
         }
-        // Of a crate, everything but what is built, what is hidden, other cases, and the lock file, which cargo writes itself.
+        // Of a crate, everything but what is built, what is hidden, other cases, and the lock file,
+        // which cargo writes itself.
         self.crates.iter().filter_map(|of_crate| path.strip_prefix(of_crate).ok()).any(|inside| {
             let is_source = inside.components().all(|part| is_source(&part.as_os_str().to_string_lossy()));
             is_source && !inside.starts_with("cases") && inside.file_name().is_some_and(|name| name != "Cargo.lock")

@@ -14,8 +14,9 @@ use crate::table::printable;
 
 /// Write a tenant's Actions, bindings and policy into a folder for git
 ///
-/// It has actions.toml, and the component of each Action that runs. Secrets are in it by their names alone. The same Actions make the same
-/// files; what an earlier export has left and isn't there any more is removed.
+/// It has actions.toml, and the component of each Action that runs. Secrets are in it by their
+/// names alone. The same Actions make the same files; what an earlier export has left and isn't
+/// there any more is removed.
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     #[command(flatten)]

@@ -11,7 +11,8 @@ use crate::input;
 
 /// Hash a client's secret for the configuration
 ///
-/// Reads the secret's line from standard input, so that it is in no list of processes and no history, and prints its argon2id hash.
+/// Reads the secret's line from standard input, so that it is in no list of processes and no
+/// history, and prints its argon2id hash.
 #[derive(Debug, Args)]
 pub(crate) struct HashSecret {}
 

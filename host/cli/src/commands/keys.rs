@@ -15,10 +15,12 @@ use zeroize::Zeroizing;
 
 use crate::table::Table;
 
-/// See, rotate, import and revoke the keys that a tenant's tokens are signed by, and rotate those that secrets are sealed by
+/// See, rotate, import and revoke the keys that a tenant's tokens are signed by, and rotate those
+/// that secrets are sealed by
 ///
-/// They are in the state folder; servers of one database share it, and take up what has changed within seconds. A new key is served at once, and
-/// signs when no application can have an older key set at hand. The key before is served until no token of it can live.
+/// They are in the state folder; servers of one database share it, and take up what has changed
+/// within seconds. A new key is served at once, and signs when no application can have an older key
+/// set at hand. The key before is served until no token of it can live.
 #[derive(Debug, Args)]
 pub(crate) struct Keys {
     #[command(subcommand)]
@@ -33,18 +35,21 @@ enum What {
     Rotate {
         #[command(flatten)]
         which: Which,
-        /// By what it signs; the tenant's `logout.algorithm`, and ES256 for access tokens, where this is missing
+        /// By what it signs; the tenant's `logout.algorithm`, and ES256 for access tokens, where
+        /// this is missing
         #[arg(long, value_name = "RS256 or ES256")]
         algorithm: Option<SigningAlgorithm>,
-        /// Sign by it as soon as a server has read it. Access tokens of the keys before are refused from then on. Logout tokens of these stay
-        /// good, and applications that have an older key set at hand refuse what the new one signs
+        /// Sign by it as soon as a server has read it. Access tokens of the keys before are refused
+        /// from then on. Logout tokens of these stay good, and applications that have an older key
+        /// set at hand refuse what the new one signs
         #[arg(long)]
         at_once: bool,
     },
     /// Revoke a key that others may have: its tokens are refused by all servers within seconds
     ///
-    /// Where it signs, a new one is made that signs at once. The key itself is removed, and is not taken in again. Applications
-    /// accept logout tokens of a revoked key until they fetch the key set again.
+    /// Where it signs, a new one is made that signs at once. The key itself is removed, and is not
+    /// taken in again. Applications accept logout tokens of a revoked key until they fetch the key
+    /// set again.
     Revoke {
         /// The key's id, as `vestibule keys list` shows it
         #[arg(value_name = "KID")]
@@ -54,20 +59,23 @@ enum What {
     },
     /// Make a new key for the secrets of deployed Actions, and seal all of them by it
     ///
-    /// Servers may run meanwhile, and take up the new key by themselves. Where it is broken off nothing is lost: run it again.
+    /// Servers may run meanwhile, and take up the new key by themselves. Where it is broken off
+    /// nothing is lost: run it again.
     RotateSecrets {
         /// The server's configuration
         #[arg(long, value_name = "FILE", default_value = "vestibule.toml")]
         config: PathBuf,
     },
-    /// Take in the key that the platform signs its ID tokens by, so that its applications know who signs logout tokens
+    /// Take in the key that the platform signs its ID tokens by, so that its applications know who
+    /// signs logout tokens
     Import {
         #[command(flatten)]
         which: Which,
         /// A private key in PEM: PKCS#8, PKCS#1 for RSA, or SEC1 for P-256
         #[arg(long, value_name = "FILE")]
         pem: PathBuf,
-        /// Its id, as the platform's key set has it; its thumbprint (RFC 7638) where this is missing
+        /// Its id, as the platform's key set has it; its thumbprint (RFC 7638) where this is
+        /// missing
         #[arg(long, value_name = "KID")]
         key_id: Option<String>,
     },

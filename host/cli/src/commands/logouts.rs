@@ -15,7 +15,8 @@ use crate::table::{Table, thousands};
 
 /// See and mend what is to be told to applications of ended sessions
 ///
-/// It works on the store itself, also while servers run: they see at once what was changed. What has been delivered is in the tenant's log alone.
+/// It works on the store itself, also while servers run: they see at once what was changed. What
+/// has been delivered is in the tenant's log alone.
 #[derive(Debug, Args)]
 pub(crate) struct Logouts {
     #[command(subcommand)]
@@ -157,7 +158,8 @@ impl One {
         )
     }
 
-    /// Makes it due, where its application still hears at its URL: what else is due is dropped, and nobody is told. Whether it was there.
+    /// Makes it due, where its application still hears at its URL: what else is due is dropped, and
+    /// nobody is told. Whether it was there.
     async fn retry(&self, store: &dyn Store) -> Result<bool> {
         let Some(found) = store.delivery(&self.tenant, self.id).await? else { return Ok(false) };
         // Where nobody can read what it wants to hear, it is sent.
@@ -223,7 +225,8 @@ fn unreadable(Unreadable { tenant, id, error }: &Unreadable) -> Value {
     json!({ "id": id, "tenant": tenant, "state": "unreadable", "last_error": error })
 }
 
-/// All that is known, but for the URL's path and the metadata's values, which may be nobody's business.
+/// All that is known, but for the URL's path and the metadata's values, which may be nobody's
+/// business.
 fn shown(delivery: &Delivery) -> Value {
     json!({
         "id": delivery.id.to_string(),

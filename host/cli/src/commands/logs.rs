@@ -11,7 +11,8 @@ use crate::remote::shapes::{Answered, LogEntry};
 use crate::remote::{Place, may_pass};
 use crate::table::printable;
 
-/// How often new entries are asked for: a person waits no longer, and a tenant's rate allows far more.
+/// How often new entries are asked for: a person waits no longer, and a tenant's rate allows far
+/// more.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Show a tenant's log: logins, ends of sessions, and what applications were told

@@ -9,7 +9,8 @@ use vestibule::model::ActionId;
 
 use crate::template::{Filling, Template};
 
-/// Where the SDK lies beside the source of this command. It isn't there any more where the command was moved to another machine.
+/// Where the SDK lies beside the source of this command. It isn't there any more where the command
+/// was moved to another machine.
 const SOURCE_OF_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-sdk");
 
 /// Make a crate for a new Action, with a test and a case
@@ -24,7 +25,8 @@ pub(crate) struct New {
     /// What it begins with
     #[arg(long, value_enum, default_value_t = Template::SessionMetadata)]
     template: Template,
-    /// The SDK: a version, or the folder of its sources [default: the sources that this command belongs to, or else its version]
+    /// The SDK: a version, or the folder of its sources [default: the sources that this command
+    /// belongs to, or else its version]
     #[arg(long, value_name = "VERSION|FOLDER")]
     sdk: Option<String>,
 }
@@ -74,7 +76,8 @@ impl New {
             let absolute = Path::new(sdk).canonicalize().with_context(|| format!("can't find {sdk}"))?;
             return Ok(path(&absolute));
         }
-        // In the SDK's own repository the path is told from the new crate, so that it is right in every clone.
+        // In the SDK's own repository the path is told from the new crate, so that it is right in
+        // every clone.
         let levels = above.ancestors().position(|folder| is_sdk(&folder.join("guest-sdk")));
         if let Some(levels) = levels {
             return Ok(path(&std::iter::repeat_n("..", levels + depth).collect::<PathBuf>().join("guest-sdk")));
@@ -120,7 +123,8 @@ fn check(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The nearest folder above the new one that exists, and how many folders further down the new one lies.
+/// The nearest folder above the new one that exists, and how many folders further down the new one
+/// lies.
 fn above(folder: &Path) -> Result<(PathBuf, usize)> {
     let absolute = std::path::absolute(folder).with_context(|| format!("can't find {}", folder.display()))?;
     let existing = absolute.ancestors().enumerate().skip(1).find(|(_, folder)| folder.is_dir());

@@ -41,7 +41,8 @@ pub(crate) fn of(event: &Event, outcome: &Outcome) -> String {
     picture
 }
 
-/// Where a failed Action's own code has failed, and what it was doing there: the lines under its error.
+/// Where a failed Action's own code has failed, and what it was doing there: the lines under its
+/// error.
 pub(crate) fn trace(report: &ActionReport) -> String {
     let mut text = String::new();
     if let Some(place) = &report.place {
@@ -49,7 +50,8 @@ pub(crate) fn trace(report: &ActionReport) -> String {
     }
     let mut frames: Vec<&Frame> = report.trace.iter().filter(|frame| frame.is_own()).collect();
     if frames.is_empty() {
-        // Without symbols nobody can tell whose code it is; and where a loop begins, no line is known.
+        // Without symbols nobody can tell whose code it is; and where a loop begins, no line is
+        // known.
         frames = report.trace.iter().filter(|frame| frame.place.is_none()).collect();
     }
     for frame in frames {
@@ -146,7 +148,8 @@ fn members<'a>(table: &mut Table, what: &str, members: impl Iterator<Item = (&'a
     }
 }
 
-/// What fewer Actions ask for: of the refresh token, a second factor, the SAML response and the cache.
+/// What fewer Actions ask for: of the refresh token, a second factor, the SAML response and the
+/// cache.
 fn rest(table: &mut Table, outcome: &Outcome) {
     if let Some(token) = &outcome.refresh_token {
         for (key, change) in &token.metadata_changes {

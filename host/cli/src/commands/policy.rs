@@ -14,7 +14,8 @@ use crate::table::Table;
 
 /// See and set which Actions of a tenant may see and do what
 ///
-/// It is asked before each deployment. The operator's own, in the server's configuration, holds as well: both must let a capability pass.
+/// It is asked before each deployment. The operator's own, in the server's configuration, holds as
+/// well: both must let a capability pass.
 #[derive(Debug, Args)]
 pub(crate) struct Policy {
     #[command(subcommand)]

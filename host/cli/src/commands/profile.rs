@@ -1,4 +1,5 @@
-//! `vestibule run --profile`: where Actions spend their fuel, as a file for a viewer, and as a table.
+//! `vestibule run --profile`: where Actions spend their fuel, as a file for a viewer, and as a
+//! table.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -106,7 +107,8 @@ fn flame_graph(profiles: &[Profile], out: &mut impl Write) -> Result<()> {
         .map_err(|error| anyhow!("no flame graph: {error}"))
 }
 
-/// As Firefox's profiler has it. It knows time and not fuel: a unit of fuel stands for a nanosecond.
+/// As Firefox's profiler has it. It knows time and not fuel: a unit of fuel stands for a
+/// nanosecond.
 fn firefox(profiles: &[Profile]) -> fxprof_processed_profile::Profile {
     let start = ReferenceTimestamp::from_system_time(SystemTime::now());
     let interval = SamplingInterval::from(Duration::from_nanos(1));

@@ -14,9 +14,10 @@ use crate::{input, json};
 
 /// Say where tenants' servers are, and as whom this command calls them
 ///
-/// A profile is called by its tenant's id: `--tenant acme` uses the profile acme. It is a client of the tenant's that gets tokens by client
-/// credentials. They are kept in profiles.toml of the user's configuration folder, readable by this user alone; VESTIBULE_CONFIG_DIR is
-/// another folder.
+/// A profile is called by its tenant's id: `--tenant acme` uses the profile acme. It is a client of
+/// the tenant's that gets tokens by client credentials. They are kept in profiles.toml of the
+/// user's configuration folder, readable by this user alone; VESTIBULE_CONFIG_DIR is another
+/// folder.
 #[derive(Debug, Args)]
 pub(crate) struct ProfileCommand {
     #[command(subcommand)]

@@ -7,7 +7,8 @@ use crate::table::{Table, thousands};
 
 /// The widest bar, in characters.
 const BAR: usize = 40;
-/// Rows of the chart: each is 1.25 times the one before, so that a long tail is seen and the rest isn't flat.
+/// Rows of the chart: each is 1.25 times the one before, so that a long tail is seen and the rest
+/// isn't flat.
 const STEP: f64 = 1.25;
 /// The most rows; the last one holds all that is longer.
 const ROWS: usize = 16;

@@ -46,7 +46,8 @@ pub(crate) struct Run {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Write where the Actions spend their fuel, by function: .json for Firefox's profiler, .svg for a flame graph, else folded stacks
+    /// Write where the Actions spend their fuel, by function: .json for Firefox's profiler, .svg
+    /// for a flame graph, else folded stacks
     #[arg(long, value_name = "OUT", conflicts_with = "repeat")]
     profile: Option<PathBuf>,
     /// Run the flow so often, and show how long it takes as a distribution

@@ -19,9 +19,11 @@ use crate::loading::WORKER;
 
 /// Serve logins and sessions
 ///
-/// Reads the configuration, makes its Actions ready, and answers until a signal ends it. SIGTERM: it says so in `/readyz`, takes requests for
-/// as long as `shutdown.drain` says, and lets those that have begun end, all within 28 s. Ctrl-C, or a second signal: the same without the
-/// wait. SIGHUP reads the configuration again: where something is wrong with it, the log says what, and nothing changes.
+/// Reads the configuration, makes its Actions ready, and answers until a signal ends it. SIGTERM:
+/// it says so in `/readyz`, takes requests for as long as `shutdown.drain` says, and lets those
+/// that have begun end, all within 28 s. Ctrl-C, or a second signal: the same without the wait.
+/// SIGHUP reads the configuration again: where something is wrong with it, the log says what, and
+/// nothing changes.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// The configuration
@@ -39,7 +41,8 @@ impl Serve {
         open_as_many_files_as_possible();
         let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start threads")?;
         let served = executor.block_on(serve(&self.config, configuration));
-        // A component that is being compiled, or a disk that doesn't answer, holds a thread that can't be ended.
+        // A component that is being compiled, or a disk that doesn't answer, holds a thread that
+        // can't be ended.
         executor.shutdown_timeout(THREADS_GRACE);
         served?;
         Ok(ExitCode::SUCCESS)
@@ -117,8 +120,9 @@ async fn read_again(server: &mut Server, file: &Path) {
     }
 }
 
-/// Raises the limit of open files to the one that this user can't go beyond: each connection and each deployed Action in memory takes one, and
-/// what a shell or a service gives by default is for programs that still use `select`.
+/// Raises the limit of open files to the one that this user can't go beyond: each connection and
+/// each deployed Action in memory takes one, and what a shell or a service gives by default is for
+/// programs that still use `select`.
 fn open_as_many_files_as_possible() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {

@@ -19,9 +19,10 @@ use crate::table::{Table, printable, thousands};
 
 /// Run an Action's cases in the sandbox, and compare what they do with what is expected
 ///
-/// A case is a folder of the crate: cases/NAME/event.json is the login, cases/NAME/expected.json the outcome. A third file, context.json,
-/// may give the time of the login, secrets, configuration, and the origins that requests may go to:
-/// {"at": "2026-01-01T00:00:00Z", "secrets": {}, "configuration": {}, "allow": ["https://api.example.com"]}.
+/// A case is a folder of the crate: cases/NAME/event.json is the login, cases/NAME/expected.json
+/// the outcome. A third file, context.json, may give the time of the login, secrets, configuration,
+/// and the origins that requests may go to: {"at": "2026-01-01T00:00:00Z", "secrets": {},
+/// "configuration": {}, "allow": ["https://api.example.com"]}.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,5 @@
-//! `vestibule trace`: the trace of a deployed Action, read with the symbols that were kept when it was built.
+//! `vestibule trace`: the trace of a deployed Action, read with the symbols that were kept when it
+//! was built.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -12,8 +13,9 @@ use crate::table::printable;
 
 /// Read the trace of an Action that was deployed without symbols
 ///
-/// `vestibule build --release` keeps the symbols in NAME.symbols.wasm, beside NAME.wasm. Frames look like func[12]+0x34: in an error's
-/// text, in the report's JSON, in a log. Where none are given, they are looked for in standard input.
+/// `vestibule build --release` keeps the symbols in NAME.symbols.wasm, beside NAME.wasm. Frames
+/// look like func[12]+0x34: in an error's text, in the report's JSON, in a log. Where none are
+/// given, they are looked for in standard input.
 #[derive(Debug, Args)]
 pub(crate) struct Trace {
     /// The NAME.symbols.wasm of the very build that was deployed

@@ -1,4 +1,5 @@
-//! Carrying a plan out, step by step. What was done stays done where a later step fails: the next plan has the rest.
+//! Carrying a plan out, step by step. What was done stays done where a later step fails: the next
+//! plan has the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 

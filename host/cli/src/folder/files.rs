@@ -31,8 +31,8 @@ pub(crate) fn component_file(action: &str) -> String {
     format!("{COMPONENTS}/{}", file_name(action))
 }
 
-/// The name of the file of an Action's component. Characters of the Action's name that a file can't have on every system are
-/// percent-encoded, so that no two Actions have one file.
+/// The name of the file of an Action's component. Characters of the Action's name that a file can't
+/// have on every system are percent-encoded, so that no two Actions have one file.
 fn file_name(action: &str) -> String {
     let mut name = String::new();
     for character in action.chars() {
@@ -87,7 +87,8 @@ impl Folder {
         }
         folder.create_dir_all(COMPONENTS)?;
         let components = folder.open_dir(COMPONENTS)?;
-        // What stands there besides is somebody's: the symbols of a component that was built there, for instance.
+        // What stands there besides is somebody's: the symbols of a component that was built there,
+        // for instance.
         let before = folder.read_to_string(MANIFEST).ok().and_then(|text| Manifest::parse(&text).ok()).unwrap_or_default();
         for (name, entry) in &before.actions {
             let is_ours = entry.component.as_ref().is_some_and(|file| *file == component_file(name));

@@ -1,5 +1,5 @@
-//! A tenant's Actions as a folder that belongs in git: `actions.toml`, and a component for each. `vestibule export` writes it,
-//! `vestibule apply` makes the server as it says.
+//! A tenant's Actions as a folder that belongs in git: `actions.toml`, and a component for each.
+//! `vestibule export` writes it, `vestibule apply` makes the server as it says.
 
 mod carry;
 mod files;

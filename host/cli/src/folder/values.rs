@@ -33,7 +33,8 @@ impl Values {
         self.0.get(action).and_then(|of| of.get(name))
     }
 
-    /// What the file has and a plan doesn't set: whoever has written it there has meant something by it.
+    /// What the file has and a plan doesn't set: whoever has written it there has meant something
+    /// by it.
     pub(crate) fn left_over(&self, plan: &Plan) -> Vec<String> {
         let is_set = |action: &str, name: &str| {
             plan.steps.iter().any(|step| matches!(step, Step::Secret { action: of, secret } if of == action && secret == name))

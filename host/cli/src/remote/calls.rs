@@ -116,7 +116,8 @@ impl Remote {
         self.call(&Request { method: Method::GET, parts: &parts, query: &[], sent: Sent::Nothing })
     }
 
-    /// Makes a version of the draft, which logins run from now on; of no other draft than this component.
+    /// Makes a version of the draft, which logins run from now on; of no other draft than this
+    /// component.
     pub(crate) fn deploy(&self, id: &str, sha256: &str, accept_capabilities: bool) -> Result<Answered<Version>> {
         let body = json!({ "sha256": sha256, "accept_capabilities": accept_capabilities });
         self.send(Method::POST, &[ACTIONS, ACTIONS, id, "deploy"], body)
@@ -160,8 +161,8 @@ impl Remote {
         self.all(&[ACTIONS, "triggers", trigger, "bindings"], &[], "bindings")
     }
 
-    /// Replaces all bindings of a trigger: the Actions' names in their order, each with what it is called there. `seen` are the ids of those that
-    /// are there, as this was decided.
+    /// Replaces all bindings of a trigger: the Actions' names in their order, each with what it is
+    /// called there. `seen` are the ids of those that are there, as this was decided.
     pub(crate) fn bind(&self, trigger: &str, seen: &[&str], order: &[(String, String)]) -> Result<Vec<Answered<Binding>>> {
         let binding = |(action, display_name): &(String, String)| json!({ "ref": { "type": "action_name", "value": action }, "display_name": display_name });
         let body = json!({ "bindings": order.iter().map(binding).collect::<Value>(), "replaces": seen });

@@ -1,4 +1,5 @@
-//! A tenant's server, as this command calls it: one request after another, with a token that lives in memory alone.
+//! A tenant's server, as this command calls it: one request after another, with a token that lives
+//! in memory alone.
 
 mod calls;
 mod progress;
@@ -109,7 +110,8 @@ struct TokenBody {
 
 impl Remote {
     fn of(tenant: TenantId, profile: Profile) -> Result<Self> {
-        // The client is made for any cryptography, and has none of its own. Another that is there already does as well.
+        // The client is made for any cryptography, and has none of its own. Another that is there
+        // already does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .connect_timeout(CONNECT)
@@ -123,7 +125,8 @@ impl Remote {
             builder = builder.tls_certs_only([]);
         }
         if profile.url.is_plain() {
-            // Plain HTTP is for this machine alone. A proxy of the environment would read the secret.
+            // Plain HTTP is for this machine alone. A proxy of the environment would read the
+            // secret.
             builder = builder.no_proxy();
         }
         let client = builder.build().context("can't prepare a connection")?;
@@ -183,7 +186,8 @@ impl Remote {
         })
     }
 
-    /// Sends a request once; with a new token where there is none that lasts, which `is_fresh` tells then.
+    /// Sends a request once; with a new token where there is none that lasts, which `is_fresh`
+    /// tells then.
     async fn ask(&self, request: &Request<'_>, is_fresh: &mut bool) -> Result<Bytes> {
         if !self.has_token() {
             let token = self.ask_for_token().await?;

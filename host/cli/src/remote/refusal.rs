@@ -28,7 +28,8 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// The capabilities that it is about.
     pub(crate) capabilities: Vec<String>,
-    /// After which time it can be asked for again, where nothing was done and that is all that is wrong.
+    /// After which time it can be asked for again, where nothing was done and that is all that is
+    /// wrong.
     pub(crate) wait: Option<Duration>,
 }
 
@@ -83,7 +84,8 @@ impl Refusal {
     }
 }
 
-/// Whether an error may be gone when the same is asked for a moment later: the server can't be reached, or has trouble of its own.
+/// Whether an error may be gone when the same is asked for a moment later: the server can't be
+/// reached, or has trouble of its own.
 pub(crate) fn may_pass(error: &anyhow::Error) -> bool {
     error.is::<Unreachable>()
         || error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.status >= 500 || refusal.wait.is_some())

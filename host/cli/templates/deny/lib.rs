@@ -4,7 +4,8 @@ struct {{Name}};
 
 impl PostLogin for {{Name}} {
     fn on_execute_post_login(event: &Event, api: &Api) -> Result {
-        // Which domain may pass is configuration of the Action's binding: another tenant, another domain.
+        // Which domain may pass is configuration of the Action's binding: another tenant, another
+        // domain.
         let configured = event.configuration("domain");
         let domain = configured.as_deref().unwrap_or("example.com");
         let email = event.user().email().filter(|email| email.verified);

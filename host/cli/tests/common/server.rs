@@ -34,7 +34,8 @@ pub fn configuration() -> String {
 
 pub struct Server {
     child: Child,
-    /// The lines of its log, read by a thread of their own: a server that tells much must not wait for a test.
+    /// The lines of its log, read by a thread of their own: a server that tells much must not wait
+    /// for a test.
     told: Receiver<String>,
     pub port: u16,
     /// What it has said when it has begun to listen.

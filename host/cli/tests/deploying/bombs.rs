@@ -1,4 +1,5 @@
-//! Components that are made to keep a compiler busy, sent to a server that runs: its compiler is a process of its own.
+//! Components that are made to keep a compiler busy, sent to a server that runs: its compiler is a
+//! process of its own.
 
 use std::time::Duration;
 

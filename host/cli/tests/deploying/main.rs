@@ -1,4 +1,5 @@
-//! From an author's folder into the next login, and back again: the command against a server that runs.
+//! From an author's folder into the next login, and back again: the command against a server that
+//! runs.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that can't go on is to fail at once")]
 #![allow(missing_docs, unreachable_pub, reason = "a test's own parts")]

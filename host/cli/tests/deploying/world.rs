@@ -11,7 +11,8 @@ use crate::callers::{Api, event};
 use crate::common::server::{SECRET, Server, configuration};
 use crate::common::{Ran, folder, ran, root, with_input};
 
-/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs is given up.
+/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs
+/// is given up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder of profiles, and the command that looks for them there.
@@ -74,7 +75,8 @@ pub struct World {
     logins: std::cell::Cell<u32>,
 }
 
-/// The lines of a client `deployer` that may do all that this command asks for, and of one `reader` that may not.
+/// The lines of a client `deployer` that may do all that this command asks for, and of one `reader`
+/// that may not.
 pub fn deployer() -> String {
     let hash = crate::common::vestibule_with_input(&["hash-secret"], SECRET);
     let client = |id: &str, scopes: &str| {

@@ -1,7 +1,9 @@
-//! What was acknowledged of deployed Actions is there after the server was killed, and what runs is whole.
+//! What was acknowledged of deployed Actions is there after the server was killed, and what runs is
+//! whole.
 //!
-//! Somebody uploads, deploys, binds and sets secrets without end, and somebody else rotates the secrets' keys, while the server is killed at some
-//! moment, and the rotation as well. Three times for each database, and thirty with `VESTIBULE_LONG=1`.
+//! Somebody uploads, deploys, binds and sets secrets without end, and somebody else rotates the
+//! secrets' keys, while the server is killed at some moment, and the rotation as well. Three times
+//! for each database, and thirty with `VESTIBULE_LONG=1`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on is to fail at once")]
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::common::root;
 use crate::common::server::SECRET;
 
-/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs is given up.
+/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs
+/// is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server's API, with a token.
@@ -231,7 +232,8 @@ impl Caller {
         }
     }
 
-    /// Its session is as it was told, or as it was asked to be; and what it asked is answered as it was answered.
+    /// Its session is as it was told, or as it was asked to be; and what it asked is answered as it
+    /// was answered.
     pub(crate) async fn finds_what_it_knows(&self, api: &Api) {
         let Some(metadata) = &self.metadata else { return };
         let found = &api.get(&format!("/api/v2/sessions/{}", self.session())).await["session_metadata"];

@@ -1,7 +1,8 @@
-//! What the server has acknowledged is there after it was killed, and two servers of one database do as one.
+//! What the server has acknowledged is there after it was killed, and two servers of one database
+//! do as one.
 //!
-//! Callers log in and change sessions without end, over HTTP; the server is killed at some moment, and started again. Three times for each
-//! database, and fifty with `VESTIBULE_LONG=1`.
+//! Callers log in and change sessions without end, over HTTP; the server is killed at some moment,
+//! and started again. Three times for each database, and fifty with `VESTIBULE_LONG=1`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on is to fail at once")]
 
@@ -56,7 +57,8 @@ async fn survive(place: &Place, cluster: Option<&Cluster>) {
         let running: Vec<_> = callers.drain(..).map(|caller| tokio::spawn(caller.call(api.clone(), progress.clone()))).collect();
         progress.reaches(some(300, round) + 50).await;
         if let Some(cluster) = cluster.filter(|_| round % 2 == 1) {
-            // The server stays. What it could not commit it has not acknowledged, and it goes on when the database is back.
+            // The server stays. What it could not commit it has not acknowledged, and it goes on
+            // when the database is back.
             cluster.crash();
             cluster.resume();
             progress.reaches(progress.now() + 100).await;
@@ -109,7 +111,8 @@ async fn two_servers_of_one_database_do_as_one() {
     let servers = [first.start(), first.beside().start()];
     let apis = [Api::at(servers[0].port).await, Api::at(servers[1].port).await];
     let apis = Arc::new(apis);
-    // Thirty applications write an entry each into one session, which takes twenty-five: at both servers, each login at both at once.
+    // Thirty applications write an entry each into one session, which takes twenty-five: at both
+    // servers, each login at both at once.
     let applications: Vec<_> = (0..APPLICATIONS)
         .map(|application| {
             let apis = Arc::clone(&apis);

@@ -1,4 +1,5 @@
-//! Applications as processes of their own: this test runs itself once more for each. They write down what they hear before they answer.
+//! Applications as processes of their own: this test runs itself once more for each. They write
+//! down what they hear before they answer.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

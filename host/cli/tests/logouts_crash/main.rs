@@ -1,9 +1,10 @@
-//! Every application hears of every session's end at least once, whoever is killed meanwhile: the server that sends, another one of the same
-//! database, or the application itself.
+//! Every application hears of every session's end at least once, whoever is killed meanwhile: the
+//! server that sends, another one of the same database, or the application itself.
 //!
-//! Sessions with three applications each end one after the other, while somebody kills a server or an application at some moment and starts it
-//! again. Two hundred sessions, and two thousand with `VESTIBULE_LONG=1`. What a killed server had in hand is another one's, or its own, when
-//! its lease is over: that takes two minutes, and so does each test.
+//! Sessions with three applications each end one after the other, while somebody kills a server or
+//! an application at some moment and starts it again. Two hundred sessions, and two thousand with
+//! `VESTIBULE_LONG=1`. What a killed server had in hand is another one's, or its own, when its
+//! lease is over: that takes two minutes, and so does each test.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on is to fail at once")]
 
@@ -30,7 +31,8 @@ use cluster::Cluster;
 use platform::Platform;
 use servers::{Database, Place};
 
-/// What a killed server had in hand is due after two minutes, and what an application has not taken after some more.
+/// What a killed server had in hand is due after two minutes, and what an application has not taken
+/// after some more.
 const PATIENCE: Duration = Duration::from_secs(420);
 const APPLICATIONS: usize = 3;
 
@@ -88,7 +90,8 @@ async fn survive(places: Vec<Place>, mut applications: Vec<Application>) {
     let ports: Vec<u16> = servers.iter().flatten().map(|server| server.port).collect();
     let platform = Platform::start(&ports, &applications, sessions()).await;
     for round in 0..rounds() {
-        // So many may end in this round, and somebody is killed while they do: a server, an application, a server, the next application, …
+        // So many may end in this round, and somebody is killed while they do: a server, an
+        // application, a server, the next application, …
         let in_a_round = sessions() / rounds();
         platform.may_end((round + 1) * in_a_round);
         platform.have_ended(round * in_a_round + some(in_a_round)).await;

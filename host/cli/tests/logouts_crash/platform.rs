@@ -1,4 +1,5 @@
-//! The platform: it logs users in to three applications each and ends their sessions, at whichever server is there.
+//! The platform: it logs users in to three applications each and ends their sessions, at whichever
+//! server is there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

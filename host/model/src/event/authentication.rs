@@ -1,4 +1,5 @@
-//! `event-authentication` and `event-authorization`: how the user has proved who they are, and what they may do.
+//! `event-authentication` and `event-authorization`: how the user has proved who they are, and what
+//! they may do.
 
 use std::collections::BTreeMap;
 
@@ -137,7 +138,8 @@ impl Authorization {
         self.groups.iter().filter(|group| groups.contains(&group.id) || groups.contains(&group.name)).cloned().collect()
     }
 
-    /// `roles.get-user-effective-roles`. The event tells them in `effective_roles`, a member of ours, or else in `roles` by name.
+    /// `roles.get-user-effective-roles`. The event tells them in `effective_roles`, a member of
+    /// ours, or else in `roles` by name.
     pub fn effective_roles(&self) -> Vec<Role> {
         match &self.effective_roles {
             Some(roles) => roles.clone(),

@@ -1,4 +1,5 @@
-//! `event-client`, and the small groups: `event-resource-server`, `event-security-context`, `event-stats`, `event-tenant`.
+//! `event-client`, and the small groups: `event-resource-server`, `event-security-context`,
+//! `event-stats`, `event-tenant`.
 
 use serde::Deserialize;
 

@@ -40,7 +40,8 @@ impl EventError {
     }
 }
 
-/// The parser's text without its position, which stands elsewhere, and without the value that it met, which may be personal data.
+/// The parser's text without its position, which stands elsewhere, and without the value that it
+/// met, which may be personal data.
 fn without_value(message: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(text, _)| text);
     let Some((met, expected)) = message.rsplit_once(", expected ") else {

@@ -1,8 +1,9 @@
 //! The login event: what the platform knows when a user has proved who they are.
 //!
-//! One file for each interface of the contract. A group is read from JSON as Auth0 documents its post-login event (snake case, dates
-//! in ISO 8601), and answers with the contract's records: what `event-user.email` gives is [`User::email`]. Members that we don't
-//! know are ignored, so a platform can send more than we read.
+//! One file for each interface of the contract. A group is read from JSON as Auth0 documents its
+//! post-login event (snake case, dates in ISO 8601), and answers with the contract's records: what
+//! `event-user.email` gives is [`User::email`]. Members that we don't know are ignored, so a
+//! platform can send more than we read.
 
 mod authentication;
 mod client;
@@ -32,8 +33,8 @@ pub use user::{EmailAddress, EnrolledFactor, Identity, IdentityProfile, PhoneNum
 
 use serde::Deserialize;
 
-/// The largest event that is read, in bytes of JSON. A real one has a few kilobytes; the user's two metadata objects may add 32 kB
-/// each.
+/// The largest event that is read, in bytes of JSON. A real one has a few kilobytes; the user's two
+/// metadata objects may add 32 kB each.
 pub const EVENT_BYTES: usize = 1 << 20;
 
 /// One login.
@@ -86,7 +87,8 @@ impl Event {
     /// Reads an event from JSON.
     ///
     /// # Errors
-    /// What is wrong, and where: the path of the member, its line and column. Never the value itself.
+    /// What is wrong, and where: the path of the member, its line and column. Never the value
+    /// itself.
     pub fn from_json(json: &[u8]) -> Result<Self, EventError> {
         if json.len() > EVENT_BYTES {
             return Err(EventError::TooLarge { given: json.len(), limit: EVENT_BYTES });

@@ -83,7 +83,8 @@ impl RefreshToken {
         self.device.user_agent()
     }
 
-    /// The metadata before the flow; with its changes it is [`crate::Login::refresh_token_metadata`].
+    /// The metadata before the flow; with its changes it is
+    /// [`crate::Login::refresh_token_metadata`].
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }

@@ -109,7 +109,8 @@ impl Request {
         Some(Coordinates { latitude: self.geoip.latitude?, longitude: self.geoip.longitude? })
     }
 
-    /// `event-request.query`: sorted by name; a parameter that was sent more than once stands more than once.
+    /// `event-request.query`: sorted by name; a parameter that was sent more than once stands more
+    /// than once.
     pub fn query(&self) -> &[(String, String)] {
         &self.query.0
     }

@@ -96,7 +96,8 @@ pub struct User {
     /// The user's metadata before the flow; with its changes it is [`crate::Login::user_metadata`].
     #[serde(default, deserialize_with = "or_default")]
     pub user_metadata: Object,
-    /// The tenant's metadata before the flow; with its changes it is [`crate::Login::app_metadata`].
+    /// The tenant's metadata before the flow; with its changes it is
+    /// [`crate::Login::app_metadata`].
     #[serde(default, deserialize_with = "or_default")]
     pub app_metadata: Object,
     email: Option<String>,

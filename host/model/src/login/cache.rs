@@ -51,8 +51,8 @@ impl CacheEntries {
         self.0.is_empty()
     }
 
-    /// Takes over what a login has changed. What is gone is dropped; where two logins together have set more than a cache holds, what
-    /// is gone first goes at once.
+    /// Takes over what a login has changed. What is gone is dropped; where two logins together have
+    /// set more than a cache holds, what is gone first goes at once.
     pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = (&'a str, Option<&'a CacheEntry>)>, now: Timestamp) {
         for (key, change) in changes {
             match change {
@@ -87,7 +87,8 @@ fn check_key(key: &str) -> Result<(), CacheError> {
 }
 
 impl Login {
-    /// The same login with what the tenant's cache holds. A login that is told nothing has an empty cache.
+    /// The same login with what the tenant's cache holds. A login that is told nothing has an empty
+    /// cache.
     #[must_use]
     pub fn with_cache(mut self, entries: Arc<CacheEntries>) -> Self {
         self.cache = entries;
@@ -105,7 +106,8 @@ impl Login {
     /// `cache.set`: keeps a value, and says until when.
     ///
     /// # Errors
-    /// When the key or the value breaks a rule, the time is not later than this login, or the cache would hold too much.
+    /// When the key or the value breaks a rule, the time is not later than this login, or the cache
+    /// would hold too much.
     pub fn set_cached(&mut self, key: &str, value: &str, lifetime: Option<Lifetime>) -> Result<CacheEntry, CacheError> {
         check_key(key)?;
         let (given, limit) = (size(value.len()), limits::CACHE_VALUE_BYTES);

@@ -1,5 +1,5 @@
-//! How much each effect may ask for. Auth0's numbers where Auth0 documents one; ours are marked. They are part of the contract: nobody can
-//! change them.
+//! How much each effect may ask for. Auth0's numbers where Auth0 documents one; ours are marked.
+//! They are part of the contract: nobody can change them.
 
 /// One limit of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ effects! {
     /// Characters of a claim's name (ours).
     CLAIM_NAME_CHARACTERS: u32 = 255;
         "characters of a claim's name", "`TokenError::NameTooLong`";
-    /// Bytes of JSON that all custom claims of one token take together (ours: beyond it, tokens don't pass common proxies anyway).
+    /// Bytes of JSON that all custom claims of one token take together (ours: beyond it, tokens
+    /// don't pass common proxies anyway).
     CLAIM_BYTES: u32 = 100_000;
         "bytes of all custom claims of one token", "`TokenError::TooLarge`";
     /// Scopes that are added to or removed from one token (ours).

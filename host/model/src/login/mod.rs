@@ -1,6 +1,7 @@
 //! One login as its Actions see it: the event, and over it what they have asked for so far.
 //!
-//! Every rule of every effect is here, once. The sandbox is one door to it, the SDK on a native target the other.
+//! Every rule of every effect is here, once. The sandbox is one door to it, the SDK on a native
+//! target the other.
 
 mod access;
 mod cache;
@@ -71,8 +72,9 @@ pub(crate) struct Changes {
 
 /// One login: its event, and the overlay of what its Actions have asked for.
 ///
-/// Reading gives the event's facts with the overlay's changes. An effect is checked when it is asked for; a refused one changes
-/// nothing. Actions are counted from zero, in the order in which they run, so that each change knows who asked for it.
+/// Reading gives the event's facts with the overlay's changes. An effect is checked when it is
+/// asked for; a refused one changes nothing. Actions are counted from zero, in the order in which
+/// they run, so that each change knows who asked for it.
 #[derive(Clone, Debug)]
 pub struct Login {
     event: Arc<Event>,
@@ -114,7 +116,8 @@ impl Login {
         self.changes = checkpoint.0;
     }
 
-    /// Whether no later Action may run: the login has been denied, or its session or refresh token revoked.
+    /// Whether no later Action may run: the login has been denied, or its session or refresh token
+    /// revoked.
     pub fn is_stopped(&self) -> bool {
         self.changes.denial.is_some() || self.has_revoked()
     }
@@ -123,7 +126,8 @@ impl Login {
         self.changes.session.revoked.is_some() || self.changes.refresh_token.revoked.is_some()
     }
 
-    /// How an Action has ended that returned, or failed to: what it asked for of the login counts as much as what it returned.
+    /// How an Action has ended that returned, or failed to: what it asked for of the login counts
+    /// as much as what it returned.
     pub fn conclude(&self, returned: Result<(), Failure>) -> ActionResult {
         match (returned, &self.changes.rejection) {
             (Err(failure), _) => ActionResult::Failed(failure),

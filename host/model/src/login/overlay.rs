@@ -8,7 +8,8 @@ use crate::error::{LimitExceeded, MetadataError};
 use crate::metadata::{check_value, size};
 use crate::{Metadata, MetadataKey};
 
-/// What was asked for of some metadata. What it was before is given to each function, since the event has it.
+/// What was asked for of some metadata. What it was before is given to each function, since the
+/// event has it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MetadataChanges {
     /// The entries of before were removed before `entries` were written.

@@ -26,7 +26,8 @@ impl Login {
     /// `refresh-token.set-metadata`: sets one entry.
     ///
     /// # Errors
-    /// When no refresh token is exchanged, the key or the value breaks a rule, or there would be too many entries.
+    /// When no refresh token is exchanged, the key or the value breaks a rule, or there would be
+    /// too many entries.
     pub fn set_refresh_token_metadata(&mut self, key: &str, value: &str) -> Result<(), MetadataError> {
         let token = self.event.refresh_token.as_ref().ok_or(MetadataError::NoRefreshToken)?;
         self.changes.refresh_token.metadata.set(token.metadata(), key, value, self.action)
@@ -51,7 +52,8 @@ impl Login {
         Ok(())
     }
 
-    /// `refresh-token.set-expires-at`: ends the token then. Of several calls the earliest counts, and before all the end that it has.
+    /// `refresh-token.set-expires-at`: ends the token then. Of several calls the earliest counts,
+    /// and before all the end that it has.
     ///
     /// # Errors
     /// When no refresh token is exchanged, or the time is not later than this login.
@@ -62,8 +64,8 @@ impl Login {
         Ok(())
     }
 
-    /// `refresh-token.set-idle-expires-at`: ends the token then, unless it is exchanged before. Of several calls the earliest counts,
-    /// and before all the end that it has.
+    /// `refresh-token.set-idle-expires-at`: ends the token then, unless it is exchanged before. Of
+    /// several calls the earliest counts, and before all the end that it has.
     ///
     /// # Errors
     /// When no refresh token is exchanged, or the time is not later than this login.
@@ -74,7 +76,8 @@ impl Login {
         Ok(())
     }
 
-    /// `refresh-token.revoke`: ends the token and denies the login. The first call counts; no later Action runs.
+    /// `refresh-token.revoke`: ends the token and denies the login. The first call counts; no later
+    /// Action runs.
     ///
     /// # Errors
     /// When no refresh token is exchanged, or the reason is too long; nothing is revoked then.

@@ -95,7 +95,8 @@ pub enum EncryptionAlgorithm {
     Aes256Cbc,
 }
 
-/// What was asked for of the response, but for its attributes. In JSON each stands under its own name: `audience`, `sign_response`, …
+/// What was asked for of the response, but for its attributes. In JSON each stands under its own
+/// name: `audience`, `sign_response`, …
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SamlResponse {
     /// Texts.
@@ -153,10 +154,12 @@ impl Login {
         self.changes.saml.response.get_or_insert_default()
     }
 
-    /// `saml-response.set-attribute`: an attribute of the assertion; the value is JSON text, and `null` leaves it out.
+    /// `saml-response.set-attribute`: an attribute of the assertion; the value is JSON text, and
+    /// `null` leaves it out.
     ///
     /// # Errors
-    /// When the name is empty or too long, the value is no JSON, or all attributes would be too large.
+    /// When the name is empty or too long, the value is no JSON, or all attributes would be too
+    /// large.
     pub fn set_saml_attribute(&mut self, name: &str, json: &str) -> Result<(), SamlError> {
         if name.is_empty() {
             return Err(SamlError::EmptyName);
@@ -199,7 +202,8 @@ impl Login {
         Ok(())
     }
 
-    /// `saml-response.set-name-identifier-probes`: the attributes that the subject's `NameID` is looked for in.
+    /// `saml-response.set-name-identifier-probes`: the attributes that the subject's `NameID` is
+    /// looked for in.
     ///
     /// # Errors
     /// When all names together have more than 4,096 characters.

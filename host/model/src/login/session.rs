@@ -41,7 +41,8 @@ impl Login {
     /// `session.set-metadata`: sets one entry.
     ///
     /// # Errors
-    /// When there is no session, the key or the value breaks a rule, or there would be too many entries.
+    /// When there is no session, the key or the value breaks a rule, or there would be too many
+    /// entries.
     pub fn set_session_metadata(&mut self, key: &str, value: &str) -> Result<(), MetadataError> {
         let session = self.event.session.as_ref().ok_or(MetadataError::Unavailable)?;
         self.changes.session.metadata.set(&session.metadata, key, value, self.action)
@@ -66,7 +67,8 @@ impl Login {
         Ok(())
     }
 
-    /// `session.set-expires-at`: ends the session then. Of several calls the earliest counts, and the tenant's maximum before all.
+    /// `session.set-expires-at`: ends the session then. Of several calls the earliest counts, and
+    /// the tenant's maximum before all.
     ///
     /// # Errors
     /// When there is no session, or the time is not later than this login.
@@ -79,8 +81,8 @@ impl Login {
         Ok(())
     }
 
-    /// `session.set-idle-expires-at`: ends the session then, unless it is used before. Of several calls the earliest counts, and
-    /// the tenant's maximum before all.
+    /// `session.set-idle-expires-at`: ends the session then, unless it is used before. Of several
+    /// calls the earliest counts, and the tenant's maximum before all.
     ///
     /// # Errors
     /// When there is no session, or the time is not later than this login.
@@ -92,7 +94,8 @@ impl Login {
         Ok(())
     }
 
-    /// `session.set-cookie-mode`: whether the session's cookie outlives the browser. The last call counts.
+    /// `session.set-cookie-mode`: whether the session's cookie outlives the browser. The last call
+    /// counts.
     ///
     /// # Errors
     /// When there is no session.
@@ -102,7 +105,8 @@ impl Login {
         Ok(())
     }
 
-    /// `session.revoke`: ends the session and denies the login. The first call counts; no later Action runs.
+    /// `session.revoke`: ends the session and denies the login. The first call counts; no later
+    /// Action runs.
     ///
     /// # Errors
     /// When there is no session, or the reason is too long; nothing is revoked then.

@@ -9,8 +9,9 @@ use crate::error::{LimitExceeded, TokenError};
 use crate::json::{Object, ObjectChanges};
 use crate::metadata::{at_most, size};
 
-/// Claims that make a token what it is (RFC 7519, RFC 9068, OpenID Connect Core 1.0 and its logout specifications, RFC 8693, 7800):
-/// an Action that could set one could issue itself a token for somebody else. Sorted, for a binary search.
+/// Claims that make a token what it is (RFC 7519, RFC 9068, OpenID Connect Core 1.0 and its logout
+/// specifications, RFC 8693, 7800): an Action that could set one could issue itself a token for
+/// somebody else. Sorted, for a binary search.
 const RESERVED: [&str; 28] = [
     "acr",
     "act",
@@ -83,18 +84,22 @@ impl TokenChanges {
 }
 
 impl Login {
-    /// `access-token.set-custom-claim`: sets a claim of the tenant's own; the value is JSON text. The last call for a name counts.
+    /// `access-token.set-custom-claim`: sets a claim of the tenant's own; the value is JSON text.
+    /// The last call for a name counts.
     ///
     /// # Errors
-    /// When the name is empty, too long or reserved, the value is no JSON, or all claims would be too large.
+    /// When the name is empty, too long or reserved, the value is no JSON, or all claims would be
+    /// too large.
     pub fn set_access_token_claim(&mut self, name: &str, json: &str) -> Result<(), TokenError> {
         self.changes.access_token.set_claim(name, json, self.action)
     }
 
-    /// `id-token.set-custom-claim`: sets a claim of the tenant's own; the value is JSON text. The last call for a name counts.
+    /// `id-token.set-custom-claim`: sets a claim of the tenant's own; the value is JSON text. The
+    /// last call for a name counts.
     ///
     /// # Errors
-    /// When the name is empty, too long or reserved, the value is no JSON, or all claims would be too large.
+    /// When the name is empty, too long or reserved, the value is no JSON, or all claims would be
+    /// too large.
     pub fn set_id_token_claim(&mut self, name: &str, json: &str) -> Result<(), TokenError> {
         self.changes.id_token.set_claim(name, json, self.action)
     }

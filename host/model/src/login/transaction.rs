@@ -43,7 +43,8 @@ impl Login {
     /// `transaction.set-metadata`: sets one entry; `None` removes it.
     ///
     /// # Errors
-    /// When there is no transaction, the key or the value breaks a rule, or all entries would be too large.
+    /// When there is no transaction, the key or the value breaks a rule, or all entries would be
+    /// too large.
     pub fn set_transaction_metadata(&mut self, key: &str, value: Option<TransactionValue>) -> Result<(), TransactionError> {
         let transaction = self.event.transaction.as_ref().ok_or(TransactionError::Unavailable)?;
         if key.is_empty() {

@@ -19,7 +19,8 @@ fn set(changes: &mut ObjectChanges, base: &Object, key: &str, json: &str, by: us
 }
 
 impl Login {
-    /// `event-user.user-metadata`: what the user may change about themselves, with the changes so far.
+    /// `event-user.user-metadata`: what the user may change about themselves, with the changes so
+    /// far.
     pub fn user_metadata(&self) -> Object {
         self.changes.user_metadata.apply(&self.event.user.user_metadata)
     }
@@ -29,7 +30,8 @@ impl Login {
         self.changes.app_metadata.apply(&self.event.user.app_metadata)
     }
 
-    /// `user.set-user-metadata`: sets a member; the value is JSON text, and `null` removes the member.
+    /// `user.set-user-metadata`: sets a member; the value is JSON text, and `null` removes the
+    /// member.
     ///
     /// # Errors
     /// When the key is empty or too long, the value is no JSON, or the object would be too large.
@@ -37,7 +39,8 @@ impl Login {
         set(&mut self.changes.user_metadata, &self.event.user.user_metadata, key, json, self.action)
     }
 
-    /// `user.set-app-metadata`: sets a member; the value is JSON text, and `null` removes the member.
+    /// `user.set-app-metadata`: sets a member; the value is JSON text, and `null` removes the
+    /// member.
     ///
     /// # Errors
     /// When the key is empty or too long, the value is no JSON, or the object would be too large.

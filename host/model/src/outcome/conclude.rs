@@ -1,4 +1,5 @@
-//! From a login whose flow has ended to its outcome: what was asked for, with the names of the Actions that asked for it.
+//! From a login whose flow has ended to its outcome: what was asked for, with the names of the
+//! Actions that asked for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +15,11 @@ use crate::login::{CacheChanges, Changes, MetadataChanges, MultifactorChange, Sa
 use crate::{ActionId, CacheEntry, Login, MetadataKey, Provider};
 
 impl Outcome {
-    /// What a login has come to, when its flow has ended with these reports, one for each Action of the flow.
+    /// What a login has come to, when its flow has ended with these reports, one for each Action of
+    /// the flow.
     ///
-    /// The login fails with the first Action that failed, unless `login` was rolled back to before it and the flow went on: say so
-    /// with `failed` being `None`.
+    /// The login fails with the first Action that failed, unless `login` was rolled back to before
+    /// it and the flow went on: say so with `failed` being `None`.
     pub fn new(login: &Login, actions: Vec<ActionReport>, failed: Option<(ActionId, Failure)>) -> Self {
         if let Some((action, error)) = failed {
             let session = SessionOutcome {

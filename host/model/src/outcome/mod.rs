@@ -24,7 +24,8 @@ use crate::{ActionId, CacheEntry, Metadata, MetadataKey, Provider, SamlResponse,
 pub enum Decision {
     /// Tokens are issued.
     Allow,
-    /// No tokens are issued and no session is created; what was asked of the user and of a session that exists still stands.
+    /// No tokens are issued and no session is created; what was asked of the user and of a session
+    /// that exists still stands.
     Deny {
         /// Why, for the client.
         reason: String,
@@ -49,7 +50,8 @@ pub struct Change<T> {
     pub action: ActionId,
 }
 
-/// What a flow has come to. In JSON, `decision` (`"allow"`, `"deny"` or `"failed"`) with its members stands beside the rest.
+/// What a flow has come to. In JSON, `decision` (`"allow"`, `"deny"` or `"failed"`) with its
+/// members stands beside the rest.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// Whether the login goes on.
@@ -65,12 +67,14 @@ pub struct Outcome {
     pub user: UserOutcome,
     /// What the Actions of this transaction share.
     pub transaction: TransactionOutcome,
-    /// What becomes of the refresh token that is exchanged; `None` where the login exchanges none, or has failed.
+    /// What becomes of the refresh token that is exchanged; `None` where the login exchanges none,
+    /// or has failed.
     pub refresh_token: Option<RefreshTokenOutcome>,
-    /// The second factor that the user has to prove themselves with before tokens are issued; `None` where none is required.
+    /// The second factor that the user has to prove themselves with before tokens are issued;
+    /// `None` where none is required.
     pub multifactor: Option<Multifactor>,
-    /// What was asked for of the SAML response; `None` where nothing was, or nothing is issued. A platform whose login has no SAML
-    /// response leaves it out.
+    /// What was asked for of the SAML response; `None` where nothing was, or nothing is issued. A
+    /// platform whose login has no SAML response leaves it out.
     pub saml_response: Option<SamlOutcome>,
     /// What is kept for other logins.
     pub cache: CacheOutcome,

@@ -28,8 +28,8 @@ impl Place {
         Some(Self { file: is_file.then(|| file.to_owned())?, line: line.parse().ok()?, column: Some(column.parse().ok()?) })
     }
 
-    /// An Action's error, parted from the place that its last line may tell, `at FILE:LINE:COLUMN`. The contract lets every SDK say
-    /// in this way where an error comes from.
+    /// An Action's error, parted from the place that its last line may tell, `at FILE:LINE:COLUMN`.
+    /// The contract lets every SDK say in this way where an error comes from.
     pub fn part(message: &str) -> (String, Option<Self>) {
         let last_line = message.rsplit_once('\n');
         let place = last_line.and_then(|(rest, last)| Some((rest, Self::parse(last.trim_start().strip_prefix("at ")?)?)));
@@ -53,7 +53,8 @@ impl Serialize for Place {
 /// One function of an Action that was running when it broke off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The function's index in the Action's core module: with the symbols that were kept when it was built, it can be read later.
+    /// The function's index in the Action's core module: with the symbols that were kept when it
+    /// was built, it can be read later.
     pub index: u32,
     /// How far into the function, in bytes of its code.
     pub offset: u32,
@@ -63,7 +64,8 @@ pub struct Frame {
     pub place: Option<Place>,
 }
 
-/// Where sources lie that are not the Action's own: Rust's standard library, C's, crates of a registry or a repository, and the SDK.
+/// Where sources lie that are not the Action's own: Rust's standard library, C's, crates of a
+/// registry or a repository, and the SDK.
 const FOREIGN: [&str; 6] = ["/rustc/", "/library/std/", "wasi-libc", "/.cargo/registry/", "/.cargo/git/", "guest-sdk/src/"];
 
 /// What `export!` makes stands in the author's file, and is not theirs.

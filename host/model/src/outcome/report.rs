@@ -1,4 +1,5 @@
-//! What is told of each Action of a flow: for its author, the tenant and the operator. Never a secret or the event's own values.
+//! What is told of each Action of a flow: for its author, the tenant and the operator. Never a
+//! secret or the event's own values.
 
 use std::time::Duration;
 
@@ -108,13 +109,15 @@ pub enum Failure {
     /// The host had no room to run it: not the Action's fault.
     #[error("the host has no sandbox free; try again, or raise `sandboxes` in the runtime's settings")]
     Busy,
-    /// Its code could not be loaded, so it has not run: its host's fault, and not its own. The host's operator is told more.
+    /// Its code could not be loaded, so it has not run: its host's fault, and not its own. The
+    /// host's operator is told more.
     #[error("it could not be loaded: {reason}")]
     NotLoaded {
         /// What its author may know of it.
         reason: String,
     },
-    /// A function of the host broke off: not the Action's fault either. The host's own standard error has the message.
+    /// A function of the host broke off: not the Action's fault either. The host's own standard
+    /// error has the message.
     #[error(
         "a function of the host broke off while this Action ran; its operator finds why in the host's log, and others aren't affected"
     )]

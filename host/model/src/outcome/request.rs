@@ -1,5 +1,5 @@
-//! What is told of each HTTP request that an Action has made: where to and how it ended. Never a path, a query, a header or a body: these
-//! may be personal or secret.
+//! What is told of each HTTP request that an Action has made: where to and how it ended. Never a
+//! path, a query, a header or a body: these may be personal or secret.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use thiserror::Error;
 pub struct RequestReport {
     /// Its method.
     pub method: String,
-    /// Where it was to go: scheme, host, and port where it is not the scheme's own. Empty where the Action named no such place.
+    /// Where it was to go: scheme, host, and port where it is not the scheme's own. Empty where the
+    /// Action named no such place.
     pub origin: String,
     /// The response's status, once its headers are here.
     pub status: Option<u16>,
@@ -22,7 +23,8 @@ pub struct RequestReport {
     pub bytes_sent: u64,
     /// Bytes that were received: status line, headers and body, after decryption.
     pub bytes_received: u64,
-    /// How long it took, from the resolution of its host's name to the last byte, or to the end of the Action's run.
+    /// How long it took, from the resolution of its host's name to the last byte, or to the end of
+    /// the Action's run.
     pub duration: Duration,
 }
 
@@ -40,7 +42,8 @@ impl Serialize for RequestReport {
     }
 }
 
-/// Why a request failed. The Action is told its kind, and can go on; the rest is for its author and the operator.
+/// Why a request failed. The Action is told its kind, and can go on; the rest is for its author and
+/// the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -61,7 +64,8 @@ pub enum RequestError {
         "an address of its host is refused: {rule}; the operator can name the network in `allowed_networks`, an author with `--allow-network`"
     )]
     AddressRefused {
-        /// What kind of address it is: never the address itself, which tells of a network that the Action must not know.
+        /// What kind of address it is: never the address itself, which tells of a network that the
+        /// Action must not know.
         rule: &'static str,
     },
     /// It is to be sent without encryption, to a network that the operator hasn't named.
@@ -72,7 +76,8 @@ pub enum RequestError {
     /// The host has no address.
     #[error("its host's name can't be resolved")]
     NotResolved,
-    /// As many names of the tenant are being looked up as may be at one time, and none of these lookups ended soon enough.
+    /// As many names of the tenant are being looked up as may be at one time, and none of these
+    /// lookups ended soon enough.
     #[error("its host's name was not looked up: {allowed} lookups of the tenant, or all of the host's, were not answered yet")]
     LookupsBusy {
         /// Lookups of one tenant at one time.

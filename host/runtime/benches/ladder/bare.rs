@@ -1,4 +1,5 @@
-//! The lowest rung: wasmtime alone, with the settings that are fastest, the same guest, and functions that answer without looking.
+//! The lowest rung: wasmtime alone, with the settings that are fastest, the same guest, and
+//! functions that answer without looking.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, ResourceTable};

@@ -1,7 +1,8 @@
 //! What one isolated run of an Action costs, rung by rung, side by side in one run of this program.
 //!
-//! `cargo bench -p vestibule --bench ladder` prints the table that stands in this crate's README. Rungs are taken in turns, so that a
-//! machine whose speed drifts is the same machine for each; a row is the median of its turns.
+//! `cargo bench -p vestibule --bench ladder` prints the table that stands in this crate's README.
+//! Rungs are taken in turns, so that a machine whose speed drifts is the same machine for each; a
+//! row is the median of its turns.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "a bench without its parts is to stop at once")]

@@ -1,8 +1,8 @@
 //! What a quiet tenant notices of another that does its worst.
 //!
-//! `cargo bench -p vestibule --bench neighbours` prints a table. The quiet tenant logs in every half
-//! millisecond, alone and then beside each attack, in turns, so that a machine whose speed drifts is the same machine for both. A login's
-//! time counts from when it should have begun.
+//! `cargo bench -p vestibule --bench neighbours` prints a table. The quiet tenant logs in every
+//! half millisecond, alone and then beside each attack, in turns, so that a machine whose speed
+//! drifts is the same machine for both. A login's time counts from when it should have begun.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "a bench without its parts is to stop at once")]
@@ -33,7 +33,8 @@ struct Attack {
     component: &'static [u8],
     /// How many of them.
     tenants: usize,
-    /// Whether requests go to a name whose name server never answers, and not to a server that doesn't.
+    /// Whether requests go to a name whose name server never answers, and not to a server that
+    /// doesn't.
     by_name: bool,
 }
 
@@ -137,7 +138,8 @@ fn silent_server() -> SocketAddr {
     address
 }
 
-/// How long the quiet tenant's logins take: one every so often, whether or not the one before is done.
+/// How long the quiet tenant's logins take: one every so often, whether or not the one before is
+/// done.
 fn login_times(platform: &tokio::runtime::Runtime, host: &Runtime, tenant: &Tenant, logins: usize) -> Vec<Duration> {
     let handle: &Handle = platform.handle();
     let mut due = Instant::now();
@@ -156,7 +158,8 @@ fn login_times(platform: &tokio::runtime::Runtime, host: &Runtime, tenant: &Tena
     logins.into_iter().map(|login| platform.block_on(login).expect("no login panics")).collect()
 }
 
-/// Keeps the other tenant's logins going, each begun again as soon as it has ended or was told that it is too busy.
+/// Keeps the other tenant's logins going, each begun again as soon as it has ended or was told that
+/// it is too busy.
 fn start(
     platform: &tokio::runtime::Runtime,
     host: &Runtime,

@@ -1,9 +1,10 @@
-//! What ten thousand deployed Actions of a thousand tenants cost one host: its memory, a login whose Action was let go, and what many Actions
-//! that are in memory cost beside one.
+//! What ten thousand deployed Actions of a thousand tenants cost one host: its memory, a login
+//! whose Action was let go, and what many Actions that are in memory cost beside one.
 //!
-//! `cargo bench --workspace --bench shelf` prints the numbers. Each Action is the same guest with a number of its own, so that each has a
-//! digest, a file in the cache and code of its own. They are compiled once, by a process before the one that is measured, and kept in cargo's
-//! folder for temporary files: ten minutes and two gigabytes. `VESTIBULE_BENCH_ACTIONS` asks for fewer.
+//! `cargo bench --workspace --bench shelf` prints the numbers. Each Action is the same guest with a
+//! number of its own, so that each has a digest, a file in the cache and code of its own. They are
+//! compiled once, by a process before the one that is measured, and kept in cargo's folder for
+//! temporary files: ten minutes and two gigabytes. `VESTIBULE_BENCH_ACTIONS` asks for fewer.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "a bench without its parts is to stop at once")]

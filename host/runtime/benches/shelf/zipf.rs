@@ -1,6 +1,7 @@
 //! Places that are drawn by a Zipf distribution: a few of them often, most of them seldom.
 
-/// A distribution (exponent 1) over so many places. Which of them is drawn often is a matter of chance, and the same in each run of a bench.
+/// A distribution (exponent 1) over so many places. Which of them is drawn often is a matter of
+/// chance, and the same in each run of a bench.
 #[derive(Clone)]
 pub(crate) struct Zipf {
     sums: Vec<f64>,

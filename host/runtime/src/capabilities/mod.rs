@@ -1,5 +1,5 @@
-//! The host's side of the contract: one file for each interface, all of one shape. A function counts its call, asks the login, and
-//! converts; every rule is in [`vestibule_model::Login`].
+//! The host's side of the contract: one file for each interface, all of one shape. A function
+//! counts its call, asks the login, and converts; every rule is in [`vestibule_model::Login`].
 //!
 //! A new interface takes a file here, and its lines in [`phrases`].
 

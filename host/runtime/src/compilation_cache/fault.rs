@@ -2,11 +2,13 @@
 
 use thiserror::Error;
 
-/// What was wrong with the compilation cache. It costs a compilation and nothing else; but somebody may have tried something.
+/// What was wrong with the compilation cache. It costs a compilation and nothing else; but somebody
+/// may have tried something.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CacheFault {
-    /// The MAC isn't right: it is damaged, forged, of another key, or made for another tenant, component or engine.
+    /// The MAC isn't right: it is damaged, forged, of another key, or made for another tenant,
+    /// component or engine.
     #[error("{file} is damaged, or not what a host with this key has written for this tenant, component and engine")]
     NotOurs {
         /// The file's name in the cache's folder.

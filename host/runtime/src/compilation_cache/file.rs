@@ -18,7 +18,8 @@ pub(super) enum Read {
     Bytes(Vec<u8>),
 }
 
-/// Reads a regular file of at most this size into memory. A link is not followed, and nothing that could block is waited for.
+/// Reads a regular file of at most this size into memory. A link is not followed, and nothing that
+/// could block is waited for.
 pub(super) fn read(folder: &Dir, name: &str, limit: usize) -> io::Result<Read> {
     match folder.symlink_metadata(name) {
         Ok(metadata) if metadata.is_file() => {}
@@ -65,7 +66,8 @@ fn kind(file_type: FileType) -> &'static str {
     }
 }
 
-/// Puts a file of these parts into its place. Whoever reads meanwhile has the old one or the new one; of two that write, one wins.
+/// Puts a file of these parts into its place. Whoever reads meanwhile has the old one or the new
+/// one; of two that write, one wins.
 pub(super) fn replace(folder: &Dir, name: &str, parts: &[&[u8]]) -> io::Result<()> {
     let (temporary, mut file) = new_file(folder, name)?;
     let written = parts.iter().try_for_each(|part| file.write_all(part)).and_then(|()| file.sync_all());
@@ -96,8 +98,9 @@ pub(super) fn new_file(folder: &Dir, beside: &str) -> io::Result<(String, File)>
 /// A file of the folder: when it was used last, its size and its name.
 type Found = (SystemTime, u64, OsString);
 
-/// Where all files have more than so many bytes together, removes some until they have no more than are wanted: each time the oldest one of
-/// whoever has most, but not the one that is kept. Whose a file is, the part of its name before the first `-` says. Gives the bytes that are left.
+/// Where all files have more than so many bytes together, removes some until they have no more than
+/// are wanted: each time the oldest one of whoever has most, but not the one that is kept. Whose a
+/// file is, the part of its name before the first `-` says. Gives the bytes that are left.
 pub(super) fn make_room(folder: &Dir, keep: &str, room: u64, wanted: u64) -> io::Result<u64> {
     let mut owners: HashMap<String, (u64, Vec<Found>)> = HashMap::new();
     let mut all = 0;

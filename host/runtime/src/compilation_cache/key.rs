@@ -15,8 +15,8 @@ const LENGTH: usize = 32;
 /// The permissions of everybody but the file's owner.
 const OTHERS: u32 = 0o077;
 
-/// A key of 32 bytes. Whoever has it can make this host run any machine code: it is kept as a secret is, overwritten when it is dropped, and
-/// never shown by `Debug`.
+/// A key of 32 bytes. Whoever has it can make this host run any machine code: it is kept as a
+/// secret is, overwritten when it is dropped, and never shown by `Debug`.
 #[derive(Clone)]
 pub struct CacheKey(Zeroizing<[u8; LENGTH]>);
 
@@ -26,8 +26,8 @@ impl CacheKey {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The key in a file that this user alone can read. Where there is none, one is made from the operating system's random numbers. The
-    /// folder is not to be the cache's own.
+    /// The key in a file that this user alone can read. Where there is none, one is made from the
+    /// operating system's random numbers. The folder is not to be the cache's own.
     ///
     /// # Errors
     /// When the file is no key, others can read it, or it can neither be read nor made.
@@ -40,7 +40,8 @@ impl CacheKey {
         getrandom::fill(&mut *key).map_err(|error| failed(io::Error::other(error)))?;
         let (temporary, mut new) = new_file(folder, file).map_err(failed)?;
         let written = new.write_all(&*key).and_then(|()| new.sync_all());
-        // A link, which replaces nothing: of two hosts that begin at once, both take the key of the first.
+        // A link, which replaces nothing: of two hosts that begin at once, both take the key of the
+        // first.
         let made = written.and_then(|()| folder.hard_link(&temporary, folder, file));
         let _ = folder.remove_file(&temporary);
         match made {

@@ -1,7 +1,9 @@
-//! Compiled code that is kept: one file for each tenant and component, in one folder, and each with a MAC of this host's key.
+//! Compiled code that is kept: one file for each tenant and component, in one folder, and each with
+//! a MAC of this host's key.
 //!
-//! A file is loaded only where this host can prove that it, or another with its key, has written it for this very tenant, component and
-//! engine. Whatever else is found in its place is told as a [`CacheFault`], compiled again, and replaced.
+//! A file is loaded only where this host can prove that it, or another with its key, has written it
+//! for this very tenant, component and engine. Whatever else is found in its place is told as a
+//! [`CacheFault`], compiled again, and replaced.
 
 mod fault;
 mod file;
@@ -30,10 +32,12 @@ const MAC: usize = 32;
 const BLOCK: usize = 64;
 const HEADER: usize = MAGIC.len() + MAC;
 
-/// Bytes of all files together, unless an operator says otherwise: an Action in Rust has 500 kB of code, one in Python 40 MB.
+/// Bytes of all files together, unless an operator says otherwise: an Action in Rust has 500 kB of
+/// code, one in Python 40 MB.
 const ROOM: u64 = 1 << 30;
-/// The part of the room that is written before the folder is looked through again, and made free where there is no room: a folder of ten thousand
-/// files takes time to look through, and so each of them pays for a small part of it.
+/// The part of the room that is written before the folder is looked through again, and made free
+/// where there is no room: a folder of ten thousand files takes time to look through, and so each
+/// of them pays for a small part of it.
 const PART: u64 = 16;
 
 /// A folder of compiled code.
@@ -47,15 +51,18 @@ pub struct CompilationCache {
 }
 
 impl CompilationCache {
-    /// A cache in this folder, which is to be its own: when its files have more than a gibibyte together, some are removed, each time the one of
-    /// the tenant with most bytes that has not been loaded for longest. So a tenant with much makes room for itself, and takes none of another.
+    /// A cache in this folder, which is to be its own: when its files have more than a gibibyte
+    /// together, some are removed, each time the one of the tenant with most bytes that has not
+    /// been loaded for longest. So a tenant with much makes room for itself, and takes none of
+    /// another.
     ///
     /// Several hosts can share a folder and its key.
     pub fn new(folder: Dir, key: CacheKey) -> Self {
         Self { folder, key, room: ROOM, unlooked: Mutex::new(0) }
     }
 
-    /// How many bytes its files may have together. Of hosts that share a folder, each beside the first may be beyond it by a sixteenth.
+    /// How many bytes its files may have together. Of hosts that share a folder, each beside the
+    /// first may be beyond it by a sixteenth.
     #[must_use]
     pub fn room(self, bytes: u64) -> Self {
         Self { room: bytes, ..self }
@@ -77,7 +84,8 @@ impl CompilationCache {
         Entry { cache: self, tenant, fingerprint, component, name }
     }
 
-    /// So many bytes have been written, into this file. Makes room where the folder may have come over its own: no sooner is it looked through.
+    /// So many bytes have been written, into this file. Makes room where the folder may have come
+    /// over its own: no sooner is it looked through.
     fn make_room(&self, written: &str, bytes: u64) -> io::Result<()> {
         // Others that write wait meanwhile: it is for all of them.
         let mut unlooked = self.unlooked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,7 +105,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a file is for, each part at its own place: nothing of one can be taken for something of another.
+/// What a file is for, each part at its own place: nothing of one can be taken for something of
+/// another.
 fn subject(tenant: &TenantId, fingerprint: &Fingerprint, component: &[u8; 32], mut take: impl FnMut(&[u8])) {
     take(fingerprint.bytes());
     take(component);
@@ -156,7 +165,8 @@ impl Entry<'_> {
             .map_err(|error: io::Error| CacheFault::NotKept { file: self.name.clone(), reason: error.to_string() })
     }
 
-    /// What is told of a file whose MAC is right, and whose code wasmtime doesn't take all the same.
+    /// What is told of a file whose MAC is right, and whose code wasmtime doesn't take all the
+    /// same.
     pub(crate) fn not_loaded(&self, error: &wasmtime::Error) -> CacheFault {
         CacheFault::NotLoaded { file: self.name.clone(), reason: of_wasmtime(error) }
     }

@@ -1,4 +1,5 @@
-//! What a host and its compiler say to each other: a length, so much JSON, and then bytes whose number the JSON has told.
+//! What a host and its compiler say to each other: a length, so much JSON, and then bytes whose
+//! number the JSON has told.
 
 use std::io::{self, Read, Write};
 

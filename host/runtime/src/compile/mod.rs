@@ -1,8 +1,8 @@
-//! Compiling in a process of its own: what a stranger's component does to a compiler, it does to a process that has little memory, little
-//! time, and nothing to reach.
+//! Compiling in a process of its own: what a stranger's component does to a compiler, it does to a
+//! process that has little memory, little time, and nothing to reach.
 //!
-//! The process is the embedder's own program, started again with an argument of its choice; with it, the program calls [`worker`] and
-//! nothing else. See [`Loader`](crate::Loader).
+//! The process is the embedder's own program, started again with an argument of its choice; with
+//! it, the program calls [`worker`] and nothing else. See [`Loader`](crate::Loader).
 
 mod frame;
 mod process;
@@ -26,7 +26,8 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// This program, started again with an argument: with it, its `main` is to return [`worker`]`()` before it does anything else.
+    /// This program, started again with an argument: with it, its `main` is to return
+    /// [`worker`]`()` before it does anything else.
     ///
     /// # Errors
     /// When the operating system doesn't say which program this is.
@@ -37,8 +38,9 @@ impl Compiler {
         Ok(Self::new(program, [argument.into()]))
     }
 
-    /// Another program whose `main` returns [`worker`]`()` when it has these arguments, built from the same source as this one. What it
-    /// answers is run as machine code: name a program that is as much yours as this one.
+    /// Another program whose `main` returns [`worker`]`()` when it has these arguments, built from
+    /// the same source as this one. What it answers is run as machine code: name a program that is
+    /// as much yours as this one.
     pub fn new(program: impl Into<PathBuf>, arguments: impl IntoIterator<Item = OsString>) -> Self {
         Self { program: program.into(), arguments: arguments.into_iter().collect() }
     }

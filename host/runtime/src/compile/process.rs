@@ -1,4 +1,5 @@
-//! The host's side of compiling: it starts the process, waits no longer than its deadline, and tells what has become of it.
+//! The host's side of compiling: it starts the process, waits no longer than its deadline, and
+//! tells what has become of it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -17,11 +18,13 @@ use crate::error::LoadError;
 use crate::fingerprint::Fingerprint;
 use crate::settings::Settings;
 
-/// How much longer than its processor time a compiler may take: it stands behind others, and a busy machine is not its fault.
+/// How much longer than its processor time a compiler may take: it stands behind others, and a busy
+/// machine is not its fault.
 const WAITING: u32 = 5;
 /// How often the host looks whether a process that has closed its pipes has ended.
 const LOOK: Duration = Duration::from_millis(5);
-/// What is read of what a process says before it dies: a message of Rust's runtime is a line or two.
+/// What is read of what a process says before it dies: a message of Rust's runtime is a line or
+/// two.
 const SAID: u64 = 4 << 10;
 
 /// What has become of a process.
@@ -42,7 +45,8 @@ enum End {
 }
 
 impl Compiler {
-    /// Compiles a component in at most this processor time, for a host with these settings and this engine.
+    /// Compiles a component in at most this processor time, for a host with these settings and this
+    /// engine.
     pub(crate) fn compile(
         &self,
         (name, time): (&str, Duration),
@@ -112,7 +116,8 @@ impl Compiler {
 }
 
 fn tell(stdin: &mut ChildStdin, order: &Order, component: &[u8]) {
-    // A process that doesn't read to the end has answered, or has died; both are seen at its other end.
+    // A process that doesn't read to the end has answered, or has died; both are seen at its other
+    // end.
     let _ = frame::write(stdin, order).and_then(|()| stdin.write_all(component));
 }
 
@@ -161,7 +166,8 @@ fn cause(end: &End, said: &str) -> Cause {
     if is(Signal::XCPU) {
         return Cause::Time;
     }
-    // The host's own signal is none of these: an allocation that failed, or the operating system that needs its memory for others.
+    // The host's own signal is none of these: an allocation that failed, or the operating system
+    // that needs its memory for others.
     if !stack && (is(Signal::ABORT) || is(Signal::KILL)) {
         return Cause::Memory;
     }
@@ -228,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_compiler_that_never_answers_is_ended_at_its_deadline() {
-        // One that reads nothing, one that reads all and says nothing, and one that closes its pipes.
+        // One that reads nothing, one that reads all and says nothing, and one that closes its
+        // pipes.
         let scripts = ["exec sleep 1000", "cat >/dev/null; exec sleep 1000", "exec <&- >&-; exec sleep 1000"];
         thread::scope(|scope| {
             for script in scripts {

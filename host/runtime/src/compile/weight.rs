@@ -1,21 +1,24 @@
-//! What compiling a component will take, from counts that are cheap to make: before a compiler is started, and before anything waits for it.
+//! What compiling a component will take, from counts that are cheap to make: before a compiler is
+//! started, and before anything waits for it.
 
 use wasmparser::{CompositeInnerType, FunctionBody, Operator, Parser, Payload};
 
 use crate::error::LoadError;
 use crate::limits::{HostLimits, amount};
 
-/// Up to these a component is compiled in the short lane. An Action in Rust has 400 functions, 100 kB of code and 30,000 blocks × locals;
-/// one in Python 13,739 functions, 6.6 MB and 1,800,000.
+/// Up to these a component is compiled in the short lane. An Action in Rust has 400 functions, 100
+/// kB of code and 30,000 blocks × locals; one in Python 13,739 functions, 6.6 MB and 1,800,000.
 const SHORT: Weight = Weight { functions: 5_000, code_bytes: 2 << 20, block_locals: 1_000_000 };
 
 /// Types of a module that are looked at: validation refuses a module with more.
 const MOST_TYPES: usize = 1_000_000;
 
-/// Who a component is compiled beside. A component of the long lane never waits for, nor holds up, one of the short lane.
+/// Who a component is compiled beside. A component of the long lane never waits for, nor holds up,
+/// one of the short lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompileLane {
-    /// Components that are compiled in a moment. One that takes longer than ten seconds there is [`LoadError::NotShort`].
+    /// Components that are compiled in a moment. One that takes longer than ten seconds there is
+    /// [`LoadError::NotShort`].
     Short,
     /// All others.
     Long,
@@ -26,7 +29,8 @@ pub enum CompileLane {
 struct Weight {
     functions: usize,
     code_bytes: usize,
-    /// For each function, its blocks times its local variables: a compiler follows each variable through each block.
+    /// For each function, its blocks times its local variables: a compiler follows each variable
+    /// through each block.
     block_locals: usize,
 }
 
@@ -53,7 +57,8 @@ impl Weight {
         self.functions <= other.functions && self.code_bytes <= other.code_bytes && self.block_locals <= other.block_locals
     }
 
-    /// The counts as far as the component can be read, or until one of them is over its limit; and why it can't be read further.
+    /// The counts as far as the component can be read, or until one of them is over its limit; and
+    /// why it can't be read further.
     fn of(component: &[u8], limits: &HostLimits) -> (Self, Result<(), String>) {
         let mut weight = Self::default();
         let mut module = Module::default();

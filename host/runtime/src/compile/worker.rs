@@ -12,11 +12,13 @@ use crate::engine;
 use crate::error::of_wasmtime;
 use crate::fingerprint::Fingerprint;
 
-/// How far a compiler stands behind logins (`nice`): at 5 it gets a quarter of a processor that others keep busy.
+/// How far a compiler stands behind logins (`nice`): at 5 it gets a quarter of a processor that
+/// others keep busy.
 const NICENESS: i32 = 5;
 
-/// What a program does when a [`Compiler`](super::Compiler) has started it: it compiles the one component that comes over its standard
-/// input, and answers over its standard output. It is to be all that the program does, and before it has started a thread.
+/// What a program does when a [`Compiler`](super::Compiler) has started it: it compiles the one
+/// component that comes over its standard input, and answers over its standard output. It is to be
+/// all that the program does, and before it has started a thread.
 pub fn worker() -> ExitCode {
     match work(&mut io::stdin().lock(), &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,7 +31,8 @@ pub fn worker() -> ExitCode {
 }
 
 fn work(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
-    // The order is the host's own; the component, which is not, is read when the process is confined.
+    // The order is the host's own; the component, which is not, is read when the process is
+    // confined.
     let order: Order = frame::read(input)?;
     let (answer, code) = match confine_to(order.memory, order.seconds) {
         Ok(()) => compile(&order, &frame::read_bytes(input, order.component_bytes)?),
@@ -63,10 +66,11 @@ fn compile(order: &Order, component: &[u8]) -> (Answer, Vec<u8>) {
     })
 }
 
-/// Takes from this process, for good, what a compiler doesn't need: more memory and processor time than this, files, sockets, other
-/// processes, threads, core dumps. What is open stays open.
+/// Takes from this process, for good, what a compiler doesn't need: more memory and processor time
+/// than this, files, sockets, other processes, threads, core dumps. What is open stays open.
 ///
-/// [`worker`] does this before it reads a component. It is open to whoever wants to see for themselves what is left.
+/// [`worker`] does this before it reads a component. It is open to whoever wants to see for
+/// themselves what is left.
 ///
 /// # Errors
 /// When the operating system refuses. What has been taken until then stays taken.
@@ -92,7 +96,8 @@ fn confine_to(memory: u64, seconds: u64) -> io::Result<()> {
     limit(Resource::Cpu, seconds.max(1), seconds.max(1) + 1)?;
     limit(Resource::Core, 0, 0)?;
     limit(Resource::Fsize, 0, 0)?;
-    // The system doesn't count the processes of root: for such a host, descriptors are what is in the way.
+    // The system doesn't count the processes of root: for such a host, descriptors are what is in
+    // the way.
     limit(Resource::Nproc, 0, 0)?;
     // The last one: it takes all descriptors that are not open yet.
     limit(Resource::Nofile, 0, 0)

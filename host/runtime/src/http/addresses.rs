@@ -1,7 +1,9 @@
-//! Which addresses requests may go to: what the Internet can reach, and the networks that the operator names.
+//! Which addresses requests may go to: what the Internet can reach, and the networks that the
+//! operator names.
 //!
-//! The table is IANA's registries of special-purpose addresses, IPv4 and IPv6: each of their blocks that isn't globally reachable. Beside it
-//! stand multicast, what is deprecated, and the addresses at which clouds give secrets to their machines.
+//! The table is IANA's registries of special-purpose addresses, IPv4 and IPv6: each of their blocks
+//! that isn't globally reachable. Beside it stand multicast, what is deprecated, and the addresses
+//! at which clouds give secrets to their machines.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -65,7 +67,8 @@ const SPECIAL_V6: [(Ipv6Net, Rule); 19] = [
     (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), "multicast (RFC 4291)"),
 ];
 
-/// IPv4 behind a network of IPv6 alone (RFC 6052): as reachable as the address in its last four bytes.
+/// IPv4 behind a network of IPv6 alone (RFC 6052): as reachable as the address in its last four
+/// bytes.
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
 
 /// What kind of special address it is; `None` for one that the Internet can reach.
@@ -105,7 +108,8 @@ impl Networks {
 mod tests {
     use super::*;
 
-    /// The networks as the registries have them, an address at each end, and what it is: written down once more, by hand.
+    /// The networks as the registries have them, an address at each end, and what it is: written
+    /// down once more, by hand.
     const ROWS: &[(&str, &str, &str, &str)] = &[
         ("0.0.0.0/8", "0.0.0.0", "0.255.255.255", "unspecified"),
         ("10.0.0.0/8", "10.0.0.0", "10.255.255.255", "private"),

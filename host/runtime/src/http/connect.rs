@@ -1,5 +1,5 @@
-//! From an origin to a connection: its name is resolved once, each address of the answer is checked, and the connection goes to one of
-//! these and to no other.
+//! From an origin to a connection: its name is resolved once, each address of the answer is
+//! checked, and the connection goes to one of these and to no other.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -22,13 +22,16 @@ use crate::fair::{Bounds, FairByTenant};
 /// Addresses of one host that are tried, each with its share of the time that is left.
 const TRIED: usize = 4;
 
-/// A tenant with fewer lookups than this may use the reserve of them. Names that are answered take milliseconds: few are enough.
+/// A tenant with fewer lookups than this may use the reserve of them. Names that are answered take
+/// milliseconds: few are enough.
 const FEW_LOOKUPS: usize = 2;
 
-/// From an origin to a connection that may be used: what all requests of Actions share, and a host's own requests to where tenants say.
+/// From an origin to a connection that may be used: what all requests of Actions share, and a
+/// host's own requests to where tenants say.
 ///
-/// A name is resolved once. Each address of the answer is checked as [`HttpSettings::allowed_networks`] says, and the connection goes to one of
-/// these and to no other.
+/// A name is resolved once. Each address of the answer is checked as
+/// [`HttpSettings::allowed_networks`] says, and the connection goes to one of these and to no
+/// other.
 pub struct Connector {
     networks: Networks,
     resolver: Arc<dyn Resolve>,
@@ -58,10 +61,12 @@ impl Connector {
         })
     }
 
-    /// A connection for a tenant to the origin's server, which has proved its name where the origin is encrypted. It speaks HTTP/1.1.
+    /// A connection for a tenant to the origin's server, which has proved its name where the origin
+    /// is encrypted. It speaks HTTP/1.1.
     ///
     /// # Errors
-    /// When no address is found until then, too many names of the tenant are being looked up, or an address of the host is refused.
+    /// When no address is found until then, too many names of the tenant are being looked up, or an
+    /// address of the host is refused.
     pub async fn connect(&self, tenant: &TenantId, origin: &Origin, until: Instant) -> Result<Box<dyn Stream>, RequestError> {
         let addresses = self.addresses(tenant, origin, until).await?;
         let stream = dial(&addresses, origin.port(), until).await?;
@@ -76,10 +81,12 @@ impl Connector {
         }
     }
 
-    /// What can be said of an origin before its host's name is resolved: whether [`Connector::connect`] would refuse it anyway.
+    /// What can be said of an origin before its host's name is resolved: whether
+    /// [`Connector::connect`] would refuse it anyway.
     ///
     /// # Errors
-    /// When its address is special, its name is this machine's, or it is not encrypted, and no network that is allowed makes up for it.
+    /// When its address is special, its name is this machine's, or it is not encrypted, and no
+    /// network that is allowed makes up for it.
     pub fn check(&self, origin: &Origin) -> Result<(), RequestError> {
         let loopback = || IpAddr::from(Ipv4Addr::LOCALHOST);
         let known = match origin.host() {
@@ -95,8 +102,8 @@ impl Connector {
         if origin.is_encrypted() || may_be_plain { Ok(()) } else { Err(RequestError::NotEncrypted) }
     }
 
-    /// The addresses of the origin's host, each of them checked. One that is refused refuses all: whoever answers for the name must not
-    /// be able to choose by order.
+    /// The addresses of the origin's host, each of them checked. One that is refused refuses all:
+    /// whoever answers for the name must not be able to choose by order.
     async fn addresses(&self, tenant: &TenantId, origin: &Origin, until: Instant) -> Result<Vec<IpAddr>, RequestError> {
         let addresses = match origin.host() {
             Host::Address(address) => vec![*address],

@@ -1,4 +1,5 @@
-//! How long a request may take: the host's limit, and what the Action itself doesn't want to wait for.
+//! How long a request may take: the host's limit, and what the Action itself doesn't want to wait
+//! for.
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,10 +1,12 @@
-//! What an Action is told of a request that has failed: a code of `wasi:http`, and no more than that.
+//! What an Action is told of a request that has failed: a code of `wasi:http`, and no more than
+//! that.
 
 use vestibule_model::outcome::RequestError;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 
-/// Bytes of a response's head. Servers and proxies take 8 to 32 KiB; it is also what a connection buffers.
+/// Bytes of a response's head. Servers and proxies take 8 to 32 KiB; it is also what a connection
+/// buffers.
 pub(crate) const HEAD_BYTES: usize = 64 << 10;
 
 /// What HTTP says, in our words.
@@ -47,7 +49,8 @@ fn code(error: &RequestError) -> ErrorCode {
     }
 }
 
-/// The code of an error that a body's stream has ended with. wasmtime-wasi-http looks for a code there, and puts an [`Error`] there.
+/// The code of an error that a body's stream has ended with. wasmtime-wasi-http looks for a code
+/// there, and puts an [`Error`] there.
 pub(crate) fn of_stream(error: &wasmtime::Error) -> Option<ErrorCode> {
     if let Some(code) = error.downcast_ref::<ErrorCode>() {
         return Some(code.clone());

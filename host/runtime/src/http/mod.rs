@@ -1,6 +1,8 @@
-//! HTTP requests of Actions: `wasi:http/outgoing-handler`, for bindings that name the origins that they may go to.
+//! HTTP requests of Actions: `wasi:http/outgoing-handler`, for bindings that name the origins that
+//! they may go to.
 //!
-//! A request passes, in this order: its count, its origin, its host's addresses, its connection, its sizes and its time.
+//! A request passes, in this order: its count, its origin, its host's addresses, its connection,
+//! its sizes and its time.
 
 mod addresses;
 mod body;
@@ -43,19 +45,22 @@ pub(crate) const TYPES: &str = "wasi:http/types";
 /// The instance of [`TYPES`] that wasmtime-wasi-http links.
 const LINKED_TYPES: &str = "wasi:http/types@0.2.12";
 
-/// How a host sends the requests of Actions. Without any of it, they go to what the Internet can reach, by `https`.
+/// How a host sends the requests of Actions. Without any of it, they go to what the Internet can
+/// reach, by `https`.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
-    /// Networks that requests may go to although the Internet can't reach them: private ones, loopback, link-local, … To these, and to
-    /// these alone, they may also be sent by `http`.
+    /// Networks that requests may go to although the Internet can't reach them: private ones,
+    /// loopback, link-local, … To these, and to these alone, they may also be sent by `http`.
     pub allowed_networks: Vec<IpNet>,
     /// Authorities that are trusted beside those that browsers trust.
     pub root_certificates: Vec<RootCertificate>,
     /// What resolves names.
     pub resolver: Arc<dyn Resolve>,
-    /// Names that are looked up at one time, of all tenants. Half of these are a reserve for tenants with fewer than two.
+    /// Names that are looked up at one time, of all tenants. Half of these are a reserve for
+    /// tenants with fewer than two.
     pub lookups: usize,
-    /// Names of one tenant that are looked up at one time. One more waits for half of the time that its request has for a connection.
+    /// Names of one tenant that are looked up at one time. One more waits for half of the time that
+    /// its request has for a connection.
     pub tenant_lookups: usize,
 }
 

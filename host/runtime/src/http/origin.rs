@@ -8,9 +8,11 @@ use rustls_pki_types::{DnsName, ServerName};
 use thiserror::Error;
 use url::Url;
 
-/// Where requests may go: a scheme, a host and a port, as in `https://api.example.com` or `https://[2001:db8::1]:8443`.
+/// Where requests may go: a scheme, a host and a port, as in `https://api.example.com` or
+/// `https://[2001:db8::1]:8443`.
 ///
-/// It is compared as it is written down here: in lower case, international names in ASCII, and without the port that its scheme has anyway.
+/// It is compared as it is written down here: in lower case, international names in ASCII, and
+/// without the port that its scheme has anyway.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     encrypted: bool,
@@ -55,7 +57,8 @@ impl Origin {
             "http" => false,
             _ => return Err(InvalidOrigin::Scheme),
         };
-        // Looked for in the text itself: what a parser of URLs forgives would be allowed without having been seen.
+        // Looked for in the text itself: what a parser of URLs forgives would be allowed without
+        // having been seen.
         if rest.contains(['/', '\\', '?', '#', '@']) || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(InvalidOrigin::More);
         }
@@ -66,7 +69,8 @@ impl Origin {
         let host = match url.host().ok_or(InvalidOrigin::Host)? {
             url::Host::Ipv4(address) => Host::Address(address.into()),
             url::Host::Ipv6(address) => Host::Address(address.into()),
-            // A name with a dot behind it is the same host by another name, and no certificate has it.
+            // A name with a dot behind it is the same host by another name, and no certificate has
+            // it.
             url::Host::Domain(name) if name.ends_with('.') => return Err(InvalidOrigin::Host),
             url::Host::Domain(name) => Host::Name(DnsName::try_from(name).map_err(|_| InvalidOrigin::Host)?.to_owned()),
         };

@@ -1,4 +1,5 @@
-//! What is remembered of an Action's requests, for its report, while they go on in tasks of their own.
+//! What is remembered of an Action's requests, for its report, while they go on in tasks of their
+//! own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -79,7 +80,8 @@ impl Recorded {
         self.write(|entry| entry.report.bytes_received += bytes as u64);
     }
 
-    /// It has failed. Where several parts of it see that, the first one knows why: its error is what stands, and what is given back.
+    /// It has failed. Where several parts of it see that, the first one knows why: its error is
+    /// what stands, and what is given back.
     pub(crate) fn failed(&self, error: RequestError) -> RequestError {
         let first = self.write(|entry| {
             entry.ends();

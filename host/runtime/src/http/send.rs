@@ -141,7 +141,8 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Sends it, and waits for the response's head. The body comes after that, while the second future is polled.
+    /// Sends it, and waits for the response's head. The body comes after that, while the second
+    /// future is polled.
     async fn run(
         self,
         request: Request<WasiBody>,
@@ -156,8 +157,9 @@ impl Exchange {
         let response = response.map(|body| ResponseBody::new(body, recorded, deadlines).boxed_unsync());
         let rest = async move {
             if let Some(mut connection) = connection {
-                // What goes wrong here, the body's reader is told as well. That it is too late is written down before the connection is
-                // dropped: the reader would take that for an answer that ends too early.
+                // What goes wrong here, the body's reader is told as well. That it is too late is
+                // written down before the connection is dropped: the reader would take that for an
+                // answer that ends too early.
                 if tokio::time::timeout_at(end.at, connection.as_mut()).await.is_err() {
                     too_slow.failed(end.broken);
                 }
@@ -168,7 +170,8 @@ impl Exchange {
     }
 }
 
-/// The request as it is sent to its server: with the path alone, and with the headers that are the host's.
+/// The request as it is sent to its server: with the path alone, and with the headers that are the
+/// host's.
 fn prepared(mut request: Request<WasiBody>, origin: &Origin) -> Result<Request<WasiBody>, RequestError> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let uri = Uri::builder().path_and_query(path).build().map_err(|_| RequestError::InvalidOrigin)?;

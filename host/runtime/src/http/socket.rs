@@ -1,4 +1,5 @@
-//! A connection whose bytes are counted and limited, in both directions: heads, bodies, and all that HTTP puts around them.
+//! A connection whose bytes are counted and limited, in both directions: heads, bodies, and all
+//! that HTTP puts around them.
 
 use std::io;
 use std::pin::Pin;

@@ -9,7 +9,8 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use thiserror::Error;
 
-/// A certificate of an authority that the operator trusts, beside those that browsers trust: that of a network of one's own, for instance.
+/// A certificate of an authority that the operator trusts, beside those that browsers trust: that
+/// of a network of one's own, for instance.
 #[derive(Clone, Debug)]
 pub struct RootCertificate(TrustAnchor<'static>);
 
@@ -46,7 +47,8 @@ impl RootCertificate {
     }
 }
 
-/// How connections are encrypted: TLS 1.2 and 1.3, with the authorities that browsers trust and those that are given.
+/// How connections are encrypted: TLS 1.2 and 1.3, with the authorities that browsers trust and
+/// those that are given.
 pub(crate) fn config(roots: &[RootCertificate]) -> Result<ClientConfig, rustls::Error> {
     let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     store.roots.extend(roots.iter().map(|root| root.0.clone()));

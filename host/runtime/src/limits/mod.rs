@@ -1,6 +1,8 @@
-//! All limits of the sandbox, in one place: what each is by default, how far it can be raised, and what happens beyond.
+//! All limits of the sandbox, in one place: what each is by default, how far it can be raised, and
+//! what happens beyond.
 //!
-//! An operator sets them for a host, up to a maximum that stands here. What a tenant's flow or a binding sets can only be lower.
+//! An operator sets them for a host, up to a maximum that stands here. What a tenant's flow or a
+//! binding sets can only be lower.
 
 pub(crate) mod amount;
 mod table;
@@ -19,16 +21,18 @@ const SECOND: Duration = Duration::from_secs(1);
 limits! {
     /// What one run of one Action may use. More is a failure of that Action, which names the limit.
     ///
-    /// A host's are in [`Settings`](crate::Settings); a tenant's [`Flow`](crate::Flow) and a [`Binding`](crate::Binding) can lower them.
+    /// A host's are in [`Settings`](crate::Settings); a tenant's [`Flow`](crate::Flow) and a
+    /// [`Binding`](crate::Binding) can lower them.
     Limits of Action {
-        /// Time of computing. A login's Actions take microseconds, an interpreter that starts up milliseconds; a user waits half a
-        /// second.
+        /// Time of computing. A login's Actions take microseconds, an interpreter that starts up
+        /// milliseconds; a user waits half a second.
         cpu_time: time = SECOND / 2, at most SECOND * 10;
             "time of computing", "`LimitBroken::CpuTime`";
         /// Time from its start, waiting included: by default as long as Auth0 gives a trigger.
         wall_time: time = SECOND * 20, at most SECOND * 60;
             "time from its start, waiting included", "`LimitBroken::WallTime`";
-        /// Bytes of linear memory. An Action in Rust starts with 128 KiB to 1 MiB, one in Python with about 30 MiB.
+        /// Bytes of linear memory. An Action in Rust starts with 128 KiB to 1 MiB, one in Python
+        /// with about 30 MiB.
         memory: bytes = 64 * MIB, at most 1024 * MIB;
             "linear memory", "`LimitBroken::Memory`";
         /// Elements of one table.
@@ -40,7 +44,8 @@ limits! {
         /// Bytes that one call passes to the host.
         call_bytes: bytes = MIB, at most 16 * MIB;
             "what one call passes to the host", "`LimitBroken::CallBytes`";
-        /// Streams, pollables, requests and other resources of the host that it holds at one time. A standard library holds about five.
+        /// Streams, pollables, requests and other resources of the host that it holds at one time.
+        /// A standard library holds about five.
         resources: number = 1_000, at most 100_000;
             "resources of the host that it holds at one time", "`LimitBroken::Resources`";
         /// Bytes of randomness that one call gives.
@@ -76,7 +81,8 @@ limits! {
         /// Time of computing of all Actions.
         flow_cpu_time: time = SECOND, at most SECOND * 30;
             "time of computing of all its Actions", "`LimitBroken::FlowCpuTime`";
-        /// Time from the first Action's start to the last one's end: by default as long as Auth0 gives a trigger.
+        /// Time from the first Action's start to the last one's end: by default as long as Auth0
+        /// gives a trigger.
         flow_wall_time: time = SECOND * 20, at most SECOND * 120;
             "time from the first Action's start, waiting included", "`LimitBroken::FlowWallTime`";
     }
@@ -85,14 +91,15 @@ limits! {
 limits! {
     /// What one tenant may use at one time, so that others have the rest.
     TenantLimits of Tenant {
-        /// Logins that run at one time. It is less than the host's sandboxes, so that no tenant takes all of them.
+        /// Logins that run at one time. It is less than the host's sandboxes, so that no tenant
+        /// takes all of them.
         tenant_logins: number = 64, at most 5_000;
             "logins of one tenant that run at one time", "wait their turn";
         /// Logins that wait for their turn.
         tenant_queue: number = 256, at most 10_000;
             "logins of one tenant that wait for their turn", "`RunError::TooBusy`";
-        /// Sandboxes that it may hold of the host's `reserved_sandboxes`: a tenant that holds fewer than this gets another one before all
-        /// that hold more.
+        /// Sandboxes that it may hold of the host's `reserved_sandboxes`: a tenant that holds fewer
+        /// than this gets another one before all that hold more.
         tenant_reserve: number = 4, at most 5_000;
             "sandboxes of the host's reserve that one tenant may hold", "wait for one that is not reserved";
         /// How long a login waits for its turn.
@@ -102,21 +109,25 @@ limits! {
 }
 
 limits! {
-    /// What a host as a whole may use, and what a component may be. Neither a tenant nor a binding can change them.
+    /// What a host as a whole may use, and what a component may be. Neither a tenant nor a binding
+    /// can change them.
     HostLimits of Host {
-        /// Sandboxes that can live at one time. Each reserves 4 GiB of address space for each of its `memories`, and takes memory only
-        /// while it is used.
+        /// Sandboxes that can live at one time. Each reserves 4 GiB of address space for each of
+        /// its `memories`, and takes memory only while it is used.
         sandboxes: number = 256, at most 10_000;
             "sandboxes that live at one time", "wait their turn, then `RunError::TooBusy`";
-        /// Sandboxes that only tenants with fewer than `tenant_reserve` may take, so that few tenants with many logins leave some for others;
-        /// at most a quarter of `sandboxes`.
+        /// Sandboxes that only tenants with fewer than `tenant_reserve` may take, so that few
+        /// tenants with many logins leave some for others; at most a quarter of `sandboxes`.
         reserved_sandboxes: number = 64, at most 2_500;
             "sandboxes for tenants that hold fewer than `tenant_reserve`; at most a quarter of `sandboxes`", "wait for one that is not reserved";
-        /// Memories beside those of the sandboxes, that a pool of many Actions has something to keep them in: each keeps the image of the Action
-        /// that ran in it last, so that its next run maps nothing. Each reserves 4 GiB of address space, and keeps up to 192 KiB in memory.
+        /// Memories beside those of the sandboxes, that a pool of many Actions has something to
+        /// keep them in: each keeps the image of the Action that ran in it last, so that its next
+        /// run maps nothing. Each reserves 4 GiB of address space, and keeps up to 192 KiB in
+        /// memory.
         warm_memories: number = 4_096, at most 8_192;
             "memories that are kept as their last Actions found them, beside those of the sandboxes", "the one that has waited longest is mapped anew";
-        /// Threads for Actions that compute for longer than a moment; none is as many as there are processors.
+        /// Threads for Actions that compute for longer than a moment; none is as many as there are
+        /// processors.
         slow_threads: number = 0, at most 256;
             "threads for Actions that compute for longer than a moment (0: as many as processors)", "wait their turn";
         /// Bytes of a guest's stack.
@@ -125,25 +136,29 @@ limits! {
         /// Bytes of a component that is loaded. An Action in Rust has 50 kB, one in Python 18 MB.
         component_bytes: bytes = 32 * MIB, at most 256 * MIB;
             "a component that is loaded", "`LoadError::TooLarge`";
-        /// Functions of a component, whose compilation takes a tenth of a millisecond each at least. An Action in Rust has 400, one in Python
-        /// 14,000.
+        /// Functions of a component, whose compilation takes a tenth of a millisecond each at
+        /// least. An Action in Rust has 400, one in Python 14,000.
         functions: number = 100_000, at most 1_000_000;
             "functions of a component", "`LoadError::TooComplex`";
-        /// For each function of a component, its blocks times its local variables, which a compiler's time grows with: a hundred millions took 37
-        /// seconds. An Action in Rust has 30,000, one in Python 1,800,000.
+        /// For each function of a component, its blocks times its local variables, which a
+        /// compiler's time grows with: a hundred millions took 37 seconds. An Action in Rust has
+        /// 30,000, one in Python 1,800,000.
         block_locals: number = 10_000_000, at most 1_000_000_000;
             "blocks × local variables of a component's functions", "`LoadError::TooComplex`";
-        /// Processor time of compiling one component, in whole seconds: a part of one counts as one. An Action in Rust takes a tenth of a
-        /// second, one in Python sixteen on a busy machine.
+        /// Processor time of compiling one component, in whole seconds: a part of one counts as
+        /// one. An Action in Rust takes a tenth of a second, one in Python sixteen on a busy
+        /// machine.
         compile_time: time = SECOND * 60, at most SECOND * 600;
             "processor time of compiling one component, in whole seconds", "`LoadError::CompileTime`";
-        /// Bytes of address space of the process that compiles one component, its program included. An Action in Python takes 400 MB.
+        /// Bytes of address space of the process that compiles one component, its program included.
+        /// An Action in Python takes 400 MB.
         compile_memory: bytes = 1024 * MIB, at most 16_384 * MIB;
             "memory of the process that compiles one component", "`LoadError::CompileMemory`";
         /// Bytes of a component's machine code. An Action in Rust has 500 kB, one in Python 40 MB.
         compiled_bytes: bytes = 128 * MIB, at most 1024 * MIB;
             "a component's machine code", "`LoadError::CompiledTooLarge`";
-        /// Components that are compiled at one time, beside one that is small: those have a lane of their own.
+        /// Components that are compiled at one time, beside one that is small: those have a lane of
+        /// their own.
         compiles: number = 1, at most 64;
             "components that are compiled at one time, beside a small one", "wait their turn";
         /// Core instances of a component. An Action in Rust has five, one in Python about thirty.
@@ -164,7 +179,8 @@ impl HostLimits {
         self.reserved_sandboxes.min(self.sandboxes / 4)
     }
 
-    /// Linear memories of the pool: those of the sandboxes, and those that are kept warm beside them.
+    /// Linear memories of the pool: those of the sandboxes, and those that are kept warm beside
+    /// them.
     pub(crate) fn pooled_memories(&self) -> usize {
         self.sandboxes.saturating_mul(self.memories).saturating_add(self.warm_memories)
     }

@@ -114,8 +114,8 @@ macro_rules! amount {
     };
 }
 
-/// Declares a struct of limits. Each field: its unit (`time`, `bytes` or `number`), its default, its maximum, what it limits, what
-/// happens beyond.
+/// Declares a struct of limits. Each field: its unit (`time`, `bytes` or `number`), its default,
+/// its maximum, what it limits, what happens beyond.
 macro_rules! limits {
     (
         $(#[$doc:meta])*
@@ -151,10 +151,12 @@ macro_rules! limits {
                 },)*]
             }
 
-            /// Sets one of them by its name, from a text as a person writes it: `500 ms`, `64 MiB`, `20`.
+            /// Sets one of them by its name, from a text as a person writes it: `500 ms`, `64 MiB`,
+            /// `20`.
             ///
             /// # Errors
-            /// When there is no such limit, the text is no amount of its kind, or it is higher than is possible.
+            /// When there is no such limit, the text is no amount of its kind, or it is higher than
+            /// is possible.
             pub fn set(&mut self, name: &str, amount: &str) -> Result<(), $crate::limits::LimitError> {
                 match name {
                     $(stringify!($field) => {

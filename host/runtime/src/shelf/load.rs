@@ -1,4 +1,5 @@
-//! One load of one Action, on threads of the host's own, whoever waits for it: from the compilation cache, or else from its component.
+//! One load of one Action, on threads of the host's own, whoever waits for it: from the compilation
+//! cache, or else from its component.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,8 +18,8 @@ use crate::loader::Source;
 /// How long a component may take to be fetched. Others that have to be compiled wait for it.
 const FETCH: Duration = Duration::from_secs(10);
 
-/// What an Action takes in memory beside its code: wasmtime's records of its modules, types, imports and exports, and its data once more, from
-/// which memories are mapped.
+/// What an Action takes in memory beside its code: wasmtime's records of its modules, types,
+/// imports and exports, and its data once more, from which memories are mapped.
 const BESIDE_CODE: u64 = 64 << 10;
 
 /// Loads the place's Action, and tells all who wait.

@@ -1,8 +1,11 @@
-//! Deployed Actions, more of them than fit into memory: their compiled code is there while it is used.
+//! Deployed Actions, more of them than fit into memory: their compiled code is there while it is
+//! used.
 //!
-//! An Action is loaded when a flow first needs it, from the compilation cache or else compiled from what the registry has, by threads of the
-//! host's own; many who wait for one share one load. It is let go when it hasn't been used for longest and others need its room. An Action that
-//! is there costs a run one look at a pointer: nothing is locked, and nothing written, unless something was loaded since its last run.
+//! An Action is loaded when a flow first needs it, from the compilation cache or else compiled from
+//! what the registry has, by threads of the host's own; many who wait for one share one load. It is
+//! let go when it hasn't been used for longest and others need its room. An Action that is there
+//! costs a run one look at a pointer: nothing is locked, and nothing written, unless something was
+//! loaded since its last run.
 
 mod load;
 mod place;
@@ -36,10 +39,11 @@ use room::Room;
 /// How much memory compiled code may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShelfSettings {
-    /// Bytes of all tenants' Actions together: 512 MiB by default, some two thousand Actions in Rust. What runs may be beyond it until it
-    /// has ended.
+    /// Bytes of all tenants' Actions together: 512 MiB by default, some two thousand Actions in
+    /// Rust. What runs may be beyond it until it has ended.
     pub bytes: u64,
-    /// Bytes of one tenant's: 128 MiB by default. An Action that takes more by itself is loaded for each login anew.
+    /// Bytes of one tenant's: 128 MiB by default. An Action that takes more by itself is loaded for
+    /// each login anew.
     pub tenant_bytes: u64,
 }
 
@@ -49,7 +53,8 @@ impl Default for ShelfSettings {
     }
 }
 
-/// Where the components of deployed Actions are kept, for those whose compiled code isn't; and who is told when something is wrong.
+/// Where the components of deployed Actions are kept, for those whose compiled code isn't; and who
+/// is told when something is wrong.
 #[async_trait]
 pub trait Components: Send + Sync {
     /// The bytes of a tenant's component; none where there is no such component.
@@ -58,12 +63,14 @@ pub trait Components: Send + Sync {
     /// When they can't be had now: why, in words for the operator.
     async fn fetch(&self, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, String>;
 
-    /// An Action could not be loaded, for however many logins waited for it: for the operator's log.
+    /// An Action could not be loaded, for however many logins waited for it: for the operator's
+    /// log.
     fn not_loaded(&self, tenant: &TenantId, action: &ActionId, error: &LoadError) {
         let _ = (tenant, action, error);
     }
 
-    /// Something was wrong with the compilation cache. The Action is right all the same: for the operator's log.
+    /// Something was wrong with the compilation cache. The Action is right all the same: for the
+    /// operator's log.
     fn cache_fault(&self, tenant: &TenantId, action: &ActionId, fault: &CacheFault) {
         let _ = (tenant, action, fault);
     }
@@ -76,7 +83,8 @@ pub struct Deployed {
     pub id: ActionId,
     /// Its component.
     pub digest: ComponentDigest,
-    /// What was accepted when it was deployed. A component that imports anything else is not loaded.
+    /// What was accepted when it was deployed. A component that imports anything else is not
+    /// loaded.
     pub capabilities: Capabilities,
 }
 
@@ -95,7 +103,8 @@ pub struct ShelfStats {
     pub let_go: u64,
 }
 
-/// Deployed Actions of all tenants, whose compiled code is in memory while it is used. Cloning it is cheap; make one for a host.
+/// Deployed Actions of all tenants, whose compiled code is in memory while it is used. Cloning it
+/// is cheap; make one for a host.
 #[derive(Clone)]
 pub struct Shelf(Arc<Inner>);
 
@@ -105,7 +114,8 @@ struct Inner {
     /// Where components are fetched; on the host's own threads where there is none.
     fetching: Option<Handle>,
     state: Mutex<State>,
-    /// Goes on with each load: an Action's last use is told by it. While nothing is loaded, nobody writes anywhere.
+    /// Goes on with each load: an Action's last use is told by it. While nothing is loaded, nobody
+    /// writes anywhere.
     clock: AtomicU64,
     counts: Arc<Counts>,
     /// A turn for each that reads code: as many as there are processors.
@@ -132,7 +142,8 @@ struct Counts {
 }
 
 impl Shelf {
-    /// An empty shelf. Made within a tokio runtime, it fetches components there: what `components` holds of sockets and timers is at home.
+    /// An empty shelf. Made within a tokio runtime, it fetches components there: what `components`
+    /// holds of sockets and timers is at home.
     pub fn new(loader: Loader, components: Arc<dyn Components>, settings: ShelfSettings) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = &loader.runtime().settings().host_limits;
@@ -151,8 +162,9 @@ impl Shelf {
         }))
     }
 
-    /// Puts a tenant's Action on the shelf; nothing is loaded. The same Action of the same tenant is there once, however often it is put there,
-    /// until the last of what this gives for it is dropped.
+    /// Puts a tenant's Action on the shelf; nothing is loaded. The same Action of the same tenant
+    /// is there once, however often it is put there, until the last of what this gives for it is
+    /// dropped.
     pub fn shelve(&self, tenant: &TenantId, deployed: Deployed) -> Shelved {
         let mut state = self.0.state();
         let key = (tenant.clone(), deployed.id.clone(), deployed.digest);
@@ -198,7 +210,8 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an Action that was loaded into memory, and lets others go for it. One that is too large for that is its waiters' alone.
+    /// Takes an Action that was loaded into memory, and lets others go for it. One that is too
+    /// large for that is its waiters' alone.
     fn keep(&self, place: &Arc<Place>, action: &Action, bytes: u64) {
         let mut state = self.state();
         // Two steps: what is used from now on has been used after this.
@@ -253,8 +266,9 @@ impl Drop for Charge {
     }
 }
 
-/// How many Actions may be in memory by what the system gives a process: each takes a descriptor (its data, from which memories of its
-/// sandboxes are mapped), and half of them are for other things. Its code takes three mappings, and a memory of the pool four.
+/// How many Actions may be in memory by what the system gives a process: each takes a descriptor
+/// (its data, from which memories of its sandboxes are mapped), and half of them are for other
+/// things. Its code takes three mappings, and a memory of the pool four.
 fn system_has_room_for(limits: &HostLimits) -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let files = usize::try_from(files.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);

@@ -14,12 +14,14 @@ use crate::action::{self, Action};
 use crate::error::LoadError;
 use crate::inspect::Capabilities;
 
-/// An Action that could not be compiled rests for so many times as long as that took: its logins take a tenth of a compiler at most, which others
-/// wait for. No longer than this: what was wrong may be the host's own, and over.
+/// An Action that could not be compiled rests for so many times as long as that took: its logins
+/// take a tenth of a compiler at most, which others wait for. No longer than this: what was wrong
+/// may be the host's own, and over.
 const RESTS: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(300);
 
-/// A deployed Action on a [`Shelf`](super::Shelf): bound as any Action is, and in memory while it is used. Cloning it is cheap.
+/// A deployed Action on a [`Shelf`](super::Shelf): bound as any Action is, and in memory while it
+/// is used. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Shelved(pub(super) Arc<Place>);
 
@@ -73,8 +75,8 @@ impl Shelved {
         self.0.code.load().is_some()
     }
 
-    /// Brings its code into memory, where it isn't there, and into the compilation cache: what logins would wait for otherwise. It may be let
-    /// go again at any time.
+    /// Brings its code into memory, where it isn't there, and into the compilation cache: what
+    /// logins would wait for otherwise. It may be let go again at any time.
     ///
     /// The future may be dropped; the load goes on.
     ///
@@ -103,14 +105,16 @@ impl Shelved {
     pub(crate) fn resident(&self) -> Option<Action> {
         let code = self.0.code.load_full()?;
         let now = self.0.shelf.clock.load(Ordering::Relaxed);
-        // Read first: as long as nothing is loaded, threads that run one Action share this line of memory.
+        // Read first: as long as nothing is loaded, threads that run one Action share this line of
+        // memory.
         if self.0.used.load(Ordering::Relaxed) != now {
             self.0.used.store(now, Ordering::Relaxed);
         }
         Some(Action(code))
     }
 
-    /// Asks for the Action. Where its code isn't in memory, it is loaded from now on, if it isn't already.
+    /// Asks for the Action. Where its code isn't in memory, it is loaded from now on, if it isn't
+    /// already.
     pub(crate) fn ask(&self) -> Asked {
         if let Some(action) = self.resident() {
             return Asked::There(action);
@@ -174,7 +178,8 @@ impl Place {
         *locked(&self.last) = Arc::downgrade(&action.0);
     }
 
-    /// What was loaded last, where it is still there: loaded once more, it would be in memory twice.
+    /// What was loaded last, where it is still there: loaded once more, it would be in memory
+    /// twice.
     pub(super) fn still_there(&self) -> Option<Action> {
         locked(&self.last).upgrade().map(Action)
     }
@@ -194,7 +199,8 @@ impl Place {
         self.code.swap(None).map(Action)
     }
 
-    /// Tells all who wait what has become of the load. Whoever is told has all of it: nothing of the load is left behind.
+    /// Tells all who wait what has become of the load. Whoever is told has all of it: nothing of
+    /// the load is left behind.
     pub(super) fn tell(place: Arc<Self>, loaded: Result<Action, LoadError>) {
         let mut waiting = place.waiting().take().unwrap_or_default();
         drop(place);

@@ -1,4 +1,5 @@
-//! Who is let go: whoever hasn't been used for longest, when all together or one tenant's have more bytes than they may.
+//! Who is let go: whoever hasn't been used for longest, when all together or one tenant's have more
+//! bytes than they may.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -6,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use vestibule_model::TenantId;
 
-/// When something was used as far as is known here, and its number. It may have been used since: that is looked up when its turn comes.
+/// When something was used as far as is known here, and its number. It may have been used since:
+/// that is looked up when its turn comes.
 type Turn = (u64, u64);
 
 /// What is in memory, in the order of its last use.

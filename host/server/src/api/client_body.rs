@@ -20,7 +20,8 @@ const KEPT: [Member; 28] = [
     ("logo_uri", |value| is_text(value, 2_000), "a URL of at most 2000 characters"),
     ("is_first_party", Value::is_boolean, BOOLEAN),
     ("client_metadata", is_metadata, "an object of at most 10 texts, with keys and values of at most 255 characters"),
-    // Of no effect here: settings of the identity platform, stored so that a tool that keeps clients in files finds them again.
+    // Of no effect here: settings of the identity platform, stored so that a tool that keeps
+    // clients in files finds them again.
     ("allowed_clients", is_list, LIST),
     ("allowed_logout_urls", is_list, LIST),
     ("allowed_origins", is_list, LIST),
@@ -51,7 +52,8 @@ const LARGEST: usize = 32 << 10;
 const BOOLEAN: &str = "true or false";
 const LIST: &str = "an array of at most 100 texts of at most 2000 characters";
 
-/// What else Auth0 defines of a client: accepted and ignored. Secrets, keys, and settings of products that are not here.
+/// What else Auth0 defines of a client: accepted and ignored. Secrets, keys, and settings of
+/// products that are not here.
 const IGNORED: [&str; 39] = [
     "addons",
     "anonymous_sessions",
@@ -104,7 +106,8 @@ pub(super) struct Given {
     name: Option<String>,
     /// Members that are set, or (null) removed.
     kept: Map<String, Value>,
-    /// As the caller sent it, by each of its names; null where it is removed. It is parsed before anything of it is stored.
+    /// As the caller sent it, by each of its names; null where it is removed. It is parsed before
+    /// anything of it is stored.
     logout: [Option<Value>; 2],
 }
 
@@ -185,7 +188,8 @@ impl Given {
             let read = serde_path_to_error::deserialize::<_, OidcLogout>(sent);
             let mut parsed = read.map_err(|error| ApiError::invalid_body(format!("`oidc_logout`: {error}")))?;
             client.logout = parsed.read(connector).map_err(|error| ApiError::invalid_body(error.to_string()))?;
-            // The parsed value, whose size is bounded: members that were left out stay out, lists have each value once.
+            // The parsed value, whose size is bounded: members that were left out stay out, lists
+            // have each value once.
             let normalised = serde_json::to_value(&parsed).map_err(|error| ApiError::internal(&error))?;
             client.body.insert(LOGOUT[0].to_owned(), normalised);
         }

@@ -41,7 +41,8 @@ pub(crate) struct ClientQuery {
     fields: Option<String>,
     /// With `false`: all but these are shown.
     include_fields: Option<bool>,
-    /// Whether Auth0's global client is listed. This server has no such client, so `true` is refused.
+    /// Whether Auth0's global client is listed. This server has no such client, so `true` is
+    /// refused.
     is_global: Option<bool>,
 }
 
@@ -111,7 +112,8 @@ pub(crate) async fn list(
     Ok(Json(json!({ "start": skip, "limit": by_page, "length": clients.len(), "total": total, "clients": clients })))
 }
 
-/// Creates a client. Without a `client_id` it gets one; with one it is the application that the platform's events name so.
+/// Creates a client. Without a `client_id` it gets one; with one it is the application that the
+/// platform's events name so.
 #[utoipa::path(
     post,
     path = "/api/v2/clients",
@@ -194,7 +196,8 @@ async fn find(app: &App, tenant: &Tenant, id: &ClientId) -> Result<Client, ApiEr
     found.ok_or_else(|| ApiError::not_found("inexistent_client", "The client does not exist."))
 }
 
-/// Changes a client: members that are given, and no others. What is pending for a logout URL that it doesn't name any more is dropped.
+/// Changes a client: members that are given, and no others. What is pending for a logout URL that
+/// it doesn't name any more is dropped.
 #[utoipa::path(
     patch,
     path = "/api/v2/clients/{id}",

@@ -1,4 +1,5 @@
-//! What other programs look up: keys and endpoints. Anybody may ask, so each document is made once for what it is made from.
+//! What other programs look up: keys and endpoints. Anybody may ask, so each document is made once
+//! for what it is made from.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +25,8 @@ pub(crate) struct Documents {
     configurations: Mutex<BTreeMap<String, (SigningAlgorithm, Document)>>,
 }
 
-/// A key set's document with the keys that it was made from: it is right as long as these are the rings'.
+/// A key set's document with the keys that it was made from: it is right as long as these are the
+/// rings'.
 #[derive(Debug)]
 struct KeySet {
     access: Arc<[Jwk]>,

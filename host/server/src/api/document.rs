@@ -1,4 +1,5 @@
-//! A public JSON document: serialised once, and sent with an entity tag, so that a request costs a copy of a pointer.
+//! A public JSON document: serialised once, and sent with an entity tag, so that a request costs a
+//! copy of a pointer.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -1,4 +1,5 @@
-//! How many lists a tenant reads at one time: the store's connections that read lists are few, and all tenants share them.
+//! How many lists a tenant reads at one time: the store's connections that read lists are few, and
+//! all tenants share them.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ const AT_ONCE: usize = 2;
 const WAITING: usize = 16;
 /// How long a request waits for a turn.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a list may take: less than a call to the store, which would say that the store doesn't answer.
+/// How long a list may take: less than a call to the store, which would say that the store doesn't
+/// answer.
 const DEADLINE: Duration = Duration::from_secs(4);
 
 /// A tenant's turns at reading lists.

@@ -1,5 +1,5 @@
-//! The parameter `q` of `/api/v2/logs`: the part of Lucene's query syntax that tools send. Conditions `FIELD:VALUE` and
-//! `FIELD:[FROM TO TO]`, joined by `AND`.
+//! The parameter `q` of `/api/v2/logs`: the part of Lucene's query syntax that tools send.
+//! Conditions `FIELD:VALUE` and `FIELD:[FROM TO TO]`, joined by `AND`.
 
 use thiserror::Error;
 use vestibule::model::Timestamp;
@@ -135,7 +135,8 @@ fn apply(filter: &mut LogFilter, field: &str, value: Value) -> Result<bool, Quer
     Ok(true)
 }
 
-/// An end of a range of dates: none for `*`. A day alone is its begin or, with `is_last`, its last moment.
+/// An end of a range of dates: none for `*`. A day alone is its begin or, with `is_last`, its last
+/// moment.
 fn end(text: &str, is_last: bool) -> Result<Option<Timestamp>, QueryError> {
     if text == "*" {
         return Ok(None);

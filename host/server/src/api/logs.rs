@@ -30,10 +30,11 @@ pub(crate) struct LogQuery {
     per_page: Option<usize>,
     /// The entries of a page in an object, with where it begins, instead of an array.
     include_totals: Option<bool>,
-    /// Without `from` and `take`: conditions that the entries of a page fulfil, joined by `AND`: `type:f`, `date:[2026-11-24 TO *]`,
-    /// `log_id:[log_00000000000000000042 TO *]`, and `FIELD:VALUE` with `client_id`, `client_name`, `connection`, `ip`,
-    /// `organization_id`, `session_id` or `user_id`. A search that no index answers reads 10,000 entries at most; where these
-    /// don't fill the page, it is refused.
+    /// Without `from` and `take`: conditions that the entries of a page fulfil, joined by `AND`:
+    /// `type:f`, `date:[2026-11-24 TO *]`, `log_id:[log_00000000000000000042 TO *]`, and
+    /// `FIELD:VALUE` with `client_id`, `client_name`, `connection`, `ip`, `organization_id`,
+    /// `session_id` or `user_id`. A search that no index answers reads 10,000 entries at most;
+    /// where these don't fill the page, it is refused.
     #[param(max_length = 2048)]
     q: Option<String>,
     /// Without `from` and `take`: the order of a page's entries.
@@ -51,7 +52,8 @@ impl InPath for LogPosition {
     }
 }
 
-/// The tenant's log: with `from` or `take` by checkpoints, which miss nothing; without them by pages.
+/// The tenant's log: with `from` or `take` by checkpoints, which miss nothing; without them by
+/// pages.
 #[utoipa::path(
     get,
     path = "/api/v2/logs",

@@ -31,7 +31,8 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::observe;
 
-/// The largest body of the token endpoint, which anybody may send: an id, a secret, an audience and all scopes have a kilobyte.
+/// The largest body of the token endpoint, which anybody may send: an id, a secret, an audience and
+/// all scopes have a kilobyte.
 pub(crate) const TOKEN_BODY: usize = 8 << 10;
 /// The largest body of the Management API: 25 entries of two times 255 characters, escaped.
 pub(crate) const SMALL_BODY: usize = 256 << 10;

@@ -31,7 +31,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Reads a body. What is wrong is told by where it stands, and never by what stands there: that may be a secret.
+/// Reads a body. What is wrong is told by where it stands, and never by what stands there: that may
+/// be a secret.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize::<_, Object<T>>(&mut json);
@@ -40,7 +41,8 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let inner = error.inner();
         let (line, column) = (inner.line(), inner.column());
         let text = inner.to_string();
-        // The names of members are the caller's, and no secrets; values are quoted in other messages.
+        // The names of members are the caller's, and no secrets; values are quoted in other
+        // messages.
         let says_more = ["missing field", "unknown field", "duplicate field", "EOF", "expected `", "trailing", "key must be"];
         ApiError::invalid_body(if says_more.iter().any(|start| text.starts_with(start)) {
             text

@@ -26,7 +26,8 @@ pub(super) fn before(page: Option<usize>, per_page: usize) -> Result<usize, ApiE
     }
 }
 
-/// A page by number, of lists that tell how much there is in all. They go to their end: an Action's versions are listed in no other way.
+/// A page by number, of lists that tell how much there is in all. They go to their end: an Action's
+/// versions are listed in no other way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbered {
     page: usize,

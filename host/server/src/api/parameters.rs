@@ -1,4 +1,5 @@
-//! Query parameters: what the OpenAPI document doesn't list for an operation is refused, for every operation alike.
+//! Query parameters: what the OpenAPI document doesn't list for an operation is refused, for every
+//! operation alike.
 
 use std::collections::BTreeSet;
 

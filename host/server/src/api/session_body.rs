@@ -134,7 +134,8 @@ impl UpdateBody {
             let parsed = key.parse().map_err(refused)?;
             match value {
                 serde_json::Value::String(value) => metadata.set(parsed, &value).map_err(refused)?,
-                // As in an Action, null deletes; of metadata that is given as a whole nothing is left of the entry.
+                // As in an Action, null deletes; of metadata that is given as a whole nothing is
+                // left of the entry.
                 serde_json::Value::Null => {}
                 other => {
                     let kind = match other {

@@ -17,8 +17,9 @@ use crate::request::{Caller, PathId, body};
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EndBody {
-    /// `rp-logout`, `idp-logout`, `password-changed`, `session-expired`, `session-revoked`, `account-deleted`, `email-identifier-changed`,
-    /// `account-deactivated` or `mfa-phone-unenrolled`.
+    /// `rp-logout`, `idp-logout`, `password-changed`, `session-expired`, `session-revoked`,
+    /// `account-deleted`, `email-identifier-changed`, `account-deactivated` or
+    /// `mfa-phone-unenrolled`.
     #[schema(value_type = super::shapes::Initiator)]
     initiator: Initiator,
 }

@@ -1,4 +1,5 @@
-//! The shapes of JSON that other crates read and write, for the OpenAPI document alone: `tests/clients` holds them against what is answered.
+//! The shapes of JSON that other crates read and write, for the OpenAPI document alone:
+//! `tests/clients` holds them against what is answered.
 
 #![expect(dead_code, reason = "they are told, and never made")]
 
@@ -49,7 +50,8 @@ pub(crate) struct Actor {
     sub: String,
 }
 
-/// An entry of the tenant's log. It has `_id`, `log_id`, `date` and `type`, unless a list's `fields` leaves them out.
+/// An entry of the tenant's log. It has `_id`, `log_id`, `date` and `type`, unless a list's
+/// `fields` leaves them out.
 #[derive(ToSchema)]
 pub(crate) struct LogEntry {
     #[serde(rename = "_id")]

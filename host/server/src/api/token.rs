@@ -1,4 +1,5 @@
-//! `POST /oauth/token`: the client credentials grant (RFC 6749, section 4.4), as Auth0's clients ask for it.
+//! `POST /oauth/token`: the client credentials grant (RFC 6749, section 4.4), as Auth0's clients
+//! ask for it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -79,7 +80,8 @@ const fn refused(status: StatusCode, error: &'static str, error_description: &'s
     Refused(status, TokenErrorBody { error, error_description })
 }
 
-/// One answer for an unknown client and for a wrong secret: which of the two it is, is nobody's matter.
+/// One answer for an unknown client and for a wrong secret: which of the two it is, is nobody's
+/// matter.
 const WRONG_CLIENT: Refused = refused(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized");
 
 /// Gives a client a token.
@@ -191,7 +193,8 @@ async fn authenticate<'a>(
     Ok(None)
 }
 
-/// Reads a form or JSON, and the client's id and secret from where RFC 6749, section 2.3.1, lets them stand.
+/// Reads a form or JSON, and the client's id and secret from where RFC 6749, section 2.3.1, lets
+/// them stand.
 fn read(headers: &HeaderMap, bytes: &[u8]) -> Option<(TokenRequest, Vec<Said>)> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
@@ -208,8 +211,8 @@ fn read(headers: &HeaderMap, bytes: &[u8]) -> Option<(TokenRequest, Vec<Said>)> 
     Some((request, said))
 }
 
-/// The id and secret of HTTP Basic. RFC 6749 has both encoded as in a form; many clients send them as they are, so both readings
-/// are tried where they differ.
+/// The id and secret of HTTP Basic. RFC 6749 has both encoded as in a form; many clients send them
+/// as they are, so both readings are tried where they differ.
 fn of_basic(encoded: &str) -> Option<Vec<Said>> {
     let decoded = Zeroizing::new(String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?);
     let (id, secret) = decoded.split_once(':')?;

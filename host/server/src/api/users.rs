@@ -16,7 +16,8 @@ use crate::config::Scope;
 use crate::error::{ApiError, ErrorBody};
 use crate::request::{Caller, PathId};
 
-/// Sessions whose ends are written before the answer. More are marked as ended at once, and their ends are written behind.
+/// Sessions whose ends are written before the answer. More are marked as ended at once, and their
+/// ends are written behind.
 const ENDS_AT_ONCE: usize = 100;
 
 /// Which page.
@@ -87,8 +88,8 @@ fn cursor(text: &str) -> Result<SessionCursor, ApiError> {
     id.parse::<SessionId>().map(SessionCursor).map_err(|_| wrong())
 }
 
-/// Ends all sessions of a user, whatever their number: none of them is alive when the answer comes. Applications of more than a hundred
-/// sessions get their logout tokens behind it, some at a time.
+/// Ends all sessions of a user, whatever their number: none of them is alive when the answer comes.
+/// Applications of more than a hundred sessions get their logout tokens behind it, some at a time.
 #[utoipa::path(
     delete,
     path = "/api/v2/users/{id}/sessions",

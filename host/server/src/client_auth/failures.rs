@@ -1,5 +1,5 @@
-//! Limits of failed attempts: a token bucket for each client of a tenant as one peer tries it, for each network, and for each client as
-//! all of them try it.
+//! Limits of failed attempts: a token bucket for each client of a tenant as one peer tries it, for
+//! each network, and for each client as all of them try it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -12,17 +12,21 @@ use vestibule::model::TenantId;
 use super::NotChecked;
 use crate::buckets::{Buckets, Limit, network};
 
-/// Failures of one peer with one client. A machine with a wrong secret that tries again and again is noticed by its log before it is
-/// limited, and its other clients go on.
+/// Failures of one peer with one client. A machine with a wrong secret that tries again and again
+/// is noticed by its log before it is limited, and its other clients go on.
 const OF_PEER: Limit = Limit { burst: 64, per_second: 1 };
-/// Failures of one network, with all clients: one that tries others by turns, or other addresses of its own.
+/// Failures of one network, with all clients: one that tries others by turns, or other addresses of
+/// its own.
 const OF_NETWORK: Limit = Limit { burst: 256, per_second: 4 };
-/// Failures of one client, from all peers. Anybody can use them up, so that takes dozens of networks that go on: a client that this
-/// server doesn't remember is not locked out by a few strangers. It is about what a thread can hash in that time.
+/// Failures of one client, from all peers. Anybody can use them up, so that takes dozens of
+/// networks that go on: a client that this server doesn't remember is not locked out by a few
+/// strangers. It is about what a thread can hash in that time.
 const OF_CLIENT: Limit = Limit { burst: 2_048, per_second: 32 };
-/// Guesses of one peer, of a secret that is remembered: beyond these it is not looked whether a secret is remembered for this peer.
+/// Guesses of one peer, of a secret that is remembered: beyond these it is not looked whether a
+/// secret is remembered for this peer.
 const GUESSES_OF_PEER: Limit = Limit { burst: 4_096, per_second: 64 };
-/// The same where all peers are a proxy: strangers must not keep clients out that are known, and the proxy has limits of its own.
+/// The same where all peers are a proxy: strangers must not keep clients out that are known, and
+/// the proxy has limits of its own.
 const GUESSES_BY_PROXY: Limit = Limit { burst: 65_536, per_second: 1_024 };
 
 /// The failures of all tenants.
@@ -95,7 +99,8 @@ impl Failures {
         }
     }
 
-    /// Whether a peer may guess at what is remembered of a client. Where it may and the guess is wrong, that is counted.
+    /// Whether a peer may guess at what is remembered of a client. Where it may and the guess is
+    /// wrong, that is counted.
     pub(super) fn guess(
         &self,
         tenant: &TenantId,

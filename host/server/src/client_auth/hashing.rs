@@ -1,4 +1,5 @@
-//! Hashing of secrets on threads of low priority: tenants take turns, and each has a queue of bounded length.
+//! Hashing of secrets on threads of low priority: tenants take turns, and each has a queue of
+//! bounded length.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +24,8 @@ const QUEUE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When a client tries again that finds the queue full.
 const AGAIN: Duration = Duration::from_secs(2);
-/// The `nice` value of the threads: they get a quarter of a processor that a thread of logins keeps busy.
+/// The `nice` value of the threads: they get a quarter of a processor that a thread of logins keeps
+/// busy.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 

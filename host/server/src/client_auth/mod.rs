@@ -1,8 +1,10 @@
 //! Authenticates clients of the token endpoint by their secrets.
 //!
-//! A wrong secret costs its tenant and its peer, and no other: failures are limited before anything is hashed, each tenant has a
-//! share of the hashing threads and a queue of its own, and a secret that was right a short time ago is not hashed again where it comes
-//! from the same peer. A stranger's guess is never compared with what is remembered: that would be quick, and not limited.
+//! A wrong secret costs its tenant and its peer, and no other: failures are limited before anything
+//! is hashed, each tenant has a share of the hashing threads and a queue of its own, and a secret
+//! that was right a short time ago is not hashed again where it comes from the same peer. A
+//! stranger's guess is never compared with what is remembered: that would be quick, and not
+//! limited.
 
 mod failures;
 mod hashing;
@@ -41,12 +43,14 @@ pub(crate) enum NotChecked {
 /// A client that says who it is.
 pub(crate) struct Attempt<'a> {
     pub(crate) tenant: &'a TenantId,
-    /// The address that the connection comes from; none where it is a proxy's, and says nothing about the caller.
+    /// The address that the connection comes from; none where it is a proxy's, and says nothing
+    /// about the caller.
     pub(crate) peer: Option<IpAddr>,
     pub(crate) client: String,
     /// The hash of the client's secret; none where the tenant has no such client.
     pub(crate) hash: Option<&'a str>,
-    /// The hash whose parameters an unknown client's check has, so that the time doesn't tell it from a known one.
+    /// The hash whose parameters an unknown client's check has, so that the time doesn't tell it
+    /// from a known one.
     pub(crate) hash_of_others: Option<&'a str>,
     pub(crate) secret: Zeroizing<String>,
 }

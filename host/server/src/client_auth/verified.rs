@@ -1,8 +1,9 @@
 //! Secrets that were right a short time ago, by an HMAC under a key of this process.
 //!
-//! The MAC is over the secret and its hash in the configuration: a client whose secret has changed is not found, and neither is one
-//! that the configuration has no longer, since its hash is missing. It is over the peer, too, which has sent the secret: what another
-//! one guesses is found out by hashing alone, under the limits of failures.
+//! The MAC is over the secret and its hash in the configuration: a client whose secret has changed
+//! is not found, and neither is one that the configuration has no longer, since its hash is
+//! missing. It is over the peer, too, which has sent the secret: what another one guesses is found
+//! out by hashing alone, under the limits of failures.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,4 +1,5 @@
-//! Actions that are deployed to a server that runs: how much of them is kept, and the key of their secrets.
+//! Actions that are deployed to a server that runs: how much of them is kept, and the key of their
+//! secrets.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -131,7 +132,8 @@ fn at_least_one(section: &Section<'_>, name: &str, key: &'static str, most: u64)
     None
 }
 
-/// Which capabilities a tenant's deployed Actions may use, as the operator has it: rule by rule, so that each mistake has its own line.
+/// Which capabilities a tenant's deployed Actions may use, as the operator has it: rule by rule, so
+/// that each mistake has its own line.
 pub(super) fn policy(tenant: &Section<'_>) -> CapabilityPolicy {
     let Some(section) = tenant.section("capabilities") else { return CapabilityPolicy::default() };
     let read = |json: Value, span: &Range<usize>| {

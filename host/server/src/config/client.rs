@@ -1,4 +1,5 @@
-//! Who may call for a tenant: clients that this server gives tokens, and issuers whose tokens it accepts.
+//! Who may call for a tenant: clients that this server gives tokens, and issuers whose tokens it
+//! accepts.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +16,8 @@ use super::host::exists;
 use super::section::Section;
 use crate::logout::OidcLogout;
 
-/// An application: one that gets tokens from this server, one that is told of a session's end, or both.
+/// An application: one that gets tokens from this server, one that is told of a session's end, or
+/// both.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
     /// Its id, as events have it.
@@ -28,7 +30,8 @@ pub struct ClientSettings {
     pub logout: Option<LogoutSettings>,
 }
 
-/// How a client gets tokens from this server: by the client credentials grant (RFC 6749, section 4.4).
+/// How a client gets tokens from this server: by the client credentials grant (RFC 6749, section
+/// 4.4).
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// Its secret's hash: argon2id in PHC form, as `vestibule hash-secret` writes it.

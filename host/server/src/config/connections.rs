@@ -2,7 +2,8 @@
 
 use super::section::{Read, Section};
 
-/// How many connections there may be; where nothing is said, the server decides by the descriptors that it may have.
+/// How many connections there may be; where nothing is said, the server decides by the descriptors
+/// that it may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionSettings {
     /// In all.
@@ -18,7 +19,8 @@ pub struct BodySettings {
     pub all: u64,
     /// Of one tenant.
     pub each: u64,
-    /// Of one peer; where nothing is said, three quarters of a tenant's, and all of it behind a proxy.
+    /// Of one peer; where nothing is said, three quarters of a tenant's, and all of it behind a
+    /// proxy.
     pub per_peer: Option<u64>,
 }
 

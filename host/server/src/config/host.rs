@@ -1,4 +1,5 @@
-//! What the server as a whole is told: where it listens, where it keeps things, what the sandbox allows.
+//! What the server as a whole is told: where it listens, where it keeps things, what the sandbox
+//! allows.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,7 +22,8 @@ pub struct ListenSettings {
     pub address: SocketAddr,
     /// The certificate; none where something in front of the server has it.
     pub tls: Option<TlsSettings>,
-    /// Whether the name of the host is taken from `X-Forwarded-Host`: only where a proxy in front sets it.
+    /// Whether the name of the host is taken from `X-Forwarded-Host`: only where a proxy in front
+    /// sets it.
     pub trust_forwarded_host: bool,
 }
 
@@ -57,11 +59,13 @@ pub struct DatabaseSettings {
 /// Connections of a command that does one thing with the store of a server.
 const COMMAND: usize = 2;
 
-/// The most connections of one server: PostgreSQL has 100 for all by default, and a process for each.
+/// The most connections of one server: PostgreSQL has 100 for all by default, and a process for
+/// each.
 const MOST_CONNECTIONS: u64 = 1_000;
 
 impl StoreSettings {
-    /// The same store, for a command that runs beside the server and takes few of the database's connections.
+    /// The same store, for a command that runs beside the server and takes few of the database's
+    /// connections.
     #[must_use]
     pub fn for_command(&self) -> Self {
         match self {
@@ -151,7 +155,8 @@ pub(super) fn store(file: &Section<'_>, state: &Path) -> Option<StoreSettings> {
     }
 }
 
-/// What resolves the names of hosts to which requests go: Actions', logout tokens', streams' and those for issuers' keys.
+/// What resolves the names of hosts to which requests go: Actions', logout tokens', streams' and
+/// those for issuers' keys.
 pub(super) fn resolver(file: &Section<'_>) -> Arc<dyn Resolve> {
     let Some(section) = file.section("dns") else { return Arc::new(SystemResolver::default()) };
     let name_servers = section.list::<NameServer>("name_servers");

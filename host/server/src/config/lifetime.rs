@@ -54,7 +54,8 @@ impl FromStr for Lifetime {
 /// How long what is over is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepSettings {
-    /// The ids of transactions and what was answered: a login that is sent again within this time is known.
+    /// The ids of transactions and what was answered: a login that is sent again within this time
+    /// is known.
     pub transactions: Lifetime,
     /// The tenants' logs.
     pub log: Lifetime,
@@ -63,7 +64,8 @@ pub struct KeepSettings {
 }
 
 impl Default for KeepSettings {
-    /// A platform sends a login again within seconds or never; Auth0 keeps logs for 2 to 30 days, and sessions for 30 at most by default.
+    /// A platform sends a login again within seconds or never; Auth0 keeps logs for 2 to 30 days,
+    /// and sessions for 30 at most by default.
     fn default() -> Self {
         Self { transactions: Lifetime(Duration::from_secs(3_600)), log: Lifetime::days(10), ended_sessions: Lifetime::days(30) }
     }

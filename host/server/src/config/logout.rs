@@ -1,4 +1,5 @@
-//! How applications are told that a session has ended: of the server as a whole, and of each tenant.
+//! How applications are told that a session has ended: of the server as a whole, and of each
+//! tenant.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use crate::keys::SigningAlgorithm;
 /// How logout tokens are sent.
 #[derive(Clone, Debug)]
 pub struct DeliverySettings {
-    /// The networks and authorities that they may go to beside what the Internet can reach and browsers trust.
+    /// The networks and authorities that they may go to beside what the Internet can reach and
+    /// browsers trust.
     pub http: HttpSettings,
     /// How long it is tried.
     pub give_up_after: Lifetime,
@@ -33,7 +35,8 @@ pub struct LogoutTokenSettings {
 /// After a day a session that nobody heard the end of has mostly ended by itself.
 const GIVE_UP_AFTER: Lifetime = Lifetime::days(1);
 
-/// The settings, and the connector that says which logout URLs are possible with them. None only where a mistake has been told.
+/// The settings, and the connector that says which logout URLs are possible with them. None only
+/// where a mistake has been told.
 pub(super) fn delivery(file: &Section<'_>, resolver: &Arc<dyn Resolve>) -> Option<(DeliverySettings, Arc<Connector>)> {
     let http = HttpSettings { resolver: Arc::clone(resolver), ..HttpSettings::default() };
     let mut settings = DeliverySettings { http, give_up_after: GIVE_UP_AFTER };

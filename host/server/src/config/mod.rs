@@ -1,4 +1,5 @@
-//! The configuration: `vestibule.toml`, read and checked as a whole. Whoever has a [`Configuration`] has one that is right.
+//! The configuration: `vestibule.toml`, read and checked as a whole. Whoever has a
+//! [`Configuration`] has one that is right.
 
 mod action;
 mod actions;

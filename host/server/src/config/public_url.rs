@@ -1,4 +1,5 @@
-//! The URL that a tenant is reached by from outside, where that isn't what the server itself listens at.
+//! The URL that a tenant is reached by from outside, where that isn't what the server itself
+//! listens at.
 
 use std::str::FromStr;
 
@@ -7,7 +8,8 @@ use url::Url;
 
 use super::host::HostName;
 
-/// How a tenant's URLs begin: a scheme, a host and perhaps a port, such as `https://login.example.com`.
+/// How a tenant's URLs begin: a scheme, a host and perhaps a port, such as
+/// `https://login.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     /// Without a slash at the end.

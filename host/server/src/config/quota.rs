@@ -5,25 +5,29 @@ use super::section::Section;
 /// What one tenant may store. Its Actions and executions have limits of their own beside these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaSettings {
-    /// Clients, those included that the configuration declares. The Management API creates none beyond.
+    /// Clients, those included that the configuration declares. The Management API creates none
+    /// beyond.
     pub clients: u64,
-    /// Bytes of the answers of logins, within the time for which they are kept; each server counts its own. An answer beyond is not stored.
+    /// Bytes of the answers of logins, within the time for which they are kept; each server counts
+    /// its own. An answer beyond is not stored.
     pub answers: u64,
     /// Bytes of all that is stored for it. What would store more is refused beyond.
     pub bytes: u64,
 }
 
 impl Default for QuotaSettings {
-    /// A client has 50 kB at most, so these are 50 MB. Answers have two kilobytes as a rule, so these are 500 logins a second for an hour. All of it
-    /// are five of these, as many components as a tenant may have (4 GiB) included, and a fraction of a usual disk.
+    /// A client has 50 kB at most, so these are 50 MB. Answers have two kilobytes as a rule, so
+    /// these are 500 logins a second for an hour. All of it are five of these, as many components
+    /// as a tenant may have (4 GiB) included, and a fraction of a usual disk.
     fn default() -> Self {
         Self { clients: 1_000, answers: 4 << 30, bytes: 20 << 30 }
     }
 }
 
 impl QuotaSettings {
-    /// Stored bytes of a tenant from which on the ends of its sessions owe nothing. They are possible beyond the quota, too, and as a rule
-    /// tell the applications; but a session may owe a thousand times what it takes, so that they would fill the disk after all.
+    /// Stored bytes of a tenant from which on the ends of its sessions owe nothing. They are
+    /// possible beyond the quota, too, and as a rule tell the applications; but a session may owe a
+    /// thousand times what it takes, so that they would fill the disk after all.
     pub(crate) fn owes_below(self) -> u64 {
         self.bytes.saturating_mul(2)
     }

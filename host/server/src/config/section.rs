@@ -1,4 +1,5 @@
-//! Reading a table of TOML member by member. What is wrong is gathered, so that a person is told all of it at once.
+//! Reading a table of TOML member by member. What is wrong is gathered, so that a person is told
+//! all of it at once.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -199,7 +200,8 @@ impl<'s> Section<'s> {
         array.iter().filter_map(|item| self.table_of(key, self.called(key), item)).collect()
     }
 
-    /// All members, whatever they are called: for tables whose keys are names that a person has chosen.
+    /// All members, whatever they are called: for tables whose keys are names that a person has
+    /// chosen.
     pub(super) fn members(&self) -> impl Iterator<Item = (Read<&'s str>, Member<'_, 's>)> {
         self.table.iter().map(|(key, value)| {
             let name = Read { value: key.get_ref().as_ref(), span: key.span() };

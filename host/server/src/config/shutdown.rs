@@ -11,12 +11,13 @@ use super::section::Section;
 /// How the server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShutdownSettings {
-    /// How long it takes requests after it was asked to end (SIGTERM), while `/readyz` says 503; 15 s at most.
+    /// How long it takes requests after it was asked to end (SIGTERM), while `/readyz` says 503; 15
+    /// s at most.
     pub drain: Duration,
 }
 
-/// As long as a balancer with the usual settings needs to notice: Kubernetes takes a pod out of its services within a second or
-/// two.
+/// As long as a balancer with the usual settings needs to notice: Kubernetes takes a pod out of its
+/// services within a second or two.
 const DRAIN: Duration = Duration::from_secs(5);
 /// All of the end takes 28 s at most: what is left is for requests.
 const LONGEST_DRAIN: Duration = Duration::from_secs(15);

@@ -38,7 +38,8 @@ pub enum StreamTarget {
         url: Url,
         /// Where the secret is that signs: `whsec_` and base64.
         secret: Reference,
-        /// Where the one is that signed before, for as long as receivers are to be asked to know either.
+        /// Where the one is that signed before, for as long as receivers are to be asked to know
+        /// either.
         old_secret: Option<Reference>,
     },
     /// Into a file of this machine, a line of JSON for each entry.
@@ -177,7 +178,8 @@ fn webhook_target(webhook: &Section<'_>, connector: Option<&Connector>) -> Optio
     Some(StreamTarget::Webhook { url: url?.value, secret: secret?, old_secret })
 }
 
-/// What can be said of a URL before its host's name is resolved, which is done, and looked at, whenever a connection is made.
+/// What can be said of a URL before its host's name is resolved, which is done, and looked at,
+/// whenever a connection is made.
 fn check(url: &Url, connector: Option<&Connector>) -> Result<(), String> {
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err("it has a user, a password or a fragment (`#…`)".to_owned());

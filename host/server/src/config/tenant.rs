@@ -53,7 +53,8 @@ pub struct TenantSettings {
 /// What is written into a tenant's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Whether entries of logins have the session's metadata (`include_session_metadata_in_tenant_logs`).
+    /// Whether entries of logins have the session's metadata
+    /// (`include_session_metadata_in_tenant_logs`).
     pub include_session_metadata: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Requests of a connection until their answers are sent: an answer that its peer doesn't read is noticed, however the
-//! protocol hides it.
+//! Requests of a connection until their answers are sent: an answer that its peer doesn't read is
+//! noticed, however the protocol hides it.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +14,8 @@ use http_body::{Frame, SizeHint};
 
 use super::Connection;
 
-/// The largest piece of an answer that is handed to HTTP/2 at one time: what is handed over is in memory until the peer has a
-/// window for it, and is not seen from here.
+/// The largest piece of an answer that is handed to HTTP/2 at one time: what is handed over is in
+/// memory until the peer has a window for it, and is not seen from here.
 const PIECE: usize = 16 << 10;
 
 /// A request that has begun. It ends when this is dropped, or when its answer has been sent.
@@ -26,7 +26,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A request with these extensions begins; none where it has come by no connection of the server.
+    /// A request with these extensions begins; none where it has come by no connection of the
+    /// server.
     pub(crate) fn begin(extensions: &http::Extensions) -> Option<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let connection = Arc::clone(extensions.get::<Arc<Connection>>()?);
@@ -72,9 +73,9 @@ impl Drop for Request {
 
 /// An answer's body.
 ///
-/// HTTP/2 takes a piece of a body as soon as the peer has a window of one byte. So a body is given in pieces, and the last
-/// byte apart: it is only taken when all before it is on its way, and until then this body, and what it says of its peer, is
-/// there.
+/// HTTP/2 takes a piece of a body as soon as the peer has a window of one byte. So a body is given
+/// in pieces, and the last byte apart: it is only taken when all before it is on its way, and until
+/// then this body, and what it says of its peer, is there.
 #[derive(Debug)]
 struct Answer {
     body: Body,

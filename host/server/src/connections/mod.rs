@@ -1,5 +1,5 @@
-//! Connections: how many there are in all and of one peer, and which of them end because their peer doesn't read, doesn't ask,
-//! or has not asked in time.
+//! Connections: how many there are in all and of one peer, and which of them end because their peer
+//! doesn't read, doesn't ask, or has not asked in time.
 
 mod accept;
 mod answer;
@@ -24,20 +24,23 @@ pub(crate) use answer::Request;
 use room::Displaced;
 pub(crate) use serve::serve;
 
-/// How long a connection may take until its first request has begun: its TLS handshake, and then its first head.
+/// How long a connection may take until its first request has begun: its TLS handshake, and then
+/// its first head.
 const FIRST_REQUEST: Duration = Duration::from_secs(5);
-/// How long a connection may rest between requests. Proxies and clients keep connections for a minute: one that is closed at
-/// the moment at which it is used again is a request that has failed.
+/// How long a connection may rest between requests. Proxies and clients keep connections for a
+/// minute: one that is closed at the moment at which it is used again is a request that has failed.
 const IDLE: Duration = Duration::from_secs(75);
 /// How long a peer may read nothing of an answer that is ready.
 const UNREAD: Duration = Duration::from_secs(30);
 /// How often connections are looked at.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Connections, where the configuration doesn't say how many and the system has descriptors for them.
+/// Connections, where the configuration doesn't say how many and the system has descriptors for
+/// them.
 const ALL: u64 = 4_096;
-/// Of the descriptors that the process may have, half are for deployed Actions, and a quarter is for connections: the last
-/// quarter is in reserve for the store, for keys, and for requests that the server itself sends.
+/// Of the descriptors that the process may have, half are for deployed Actions, and a quarter is
+/// for connections: the last quarter is in reserve for the store, for keys, and for requests that
+/// the server itself sends.
 const SHARE_OF_DESCRIPTORS: u64 = 4;
 /// The smallest default for one peer: a platform's pool of connections.
 const LEAST_PER_PEER: u64 = 128;
@@ -50,8 +53,8 @@ pub(crate) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// What the settings and the process's descriptors allow. Behind a proxy all connections are one peer's. What is asked for
-    /// and can't be had is logged.
+    /// What the settings and the process's descriptors allow. Behind a proxy all connections are
+    /// one peer's. What is asked for and can't be had is logged.
     pub(crate) fn new(settings: ConnectionSettings, descriptors: Option<u64>, is_behind_proxy: bool) -> Self {
         let most = descriptors.map_or(u64::MAX, |descriptors| (descriptors / SHARE_OF_DESCRIPTORS).max(1));
         let all = settings.all.map_or(ALL, u64::from).min(most);
@@ -85,7 +88,8 @@ struct Open {
     networks: HashMap<IpAddr, u64>,
 }
 
-/// Who is at the other end of connections: an IPv4 address, or an IPv6 network of 64 bits, which one subscriber has.
+/// Who is at the other end of connections: an IPv4 address, or an IPv6 network of 64 bits, which
+/// one subscriber has.
 #[derive(Debug)]
 pub(crate) struct Peer {
     address: IpAddr,
@@ -128,8 +132,9 @@ impl Connections {
         Self { limits, refusals, started: Instant::now(), open: Mutex::default() }
     }
 
-    /// Takes a connection from this address, unless there are too many. Where there are as many as there may be in all, one of the network that
-    /// has most makes room for one of a network that has fewer.
+    /// Takes a connection from this address, unless there are too many. Where there are as many as
+    /// there may be in all, one of the network that has most makes room for one of a network that
+    /// has fewer.
     fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admitted, Refusal> {
         let address = network(address);
         let mut open = self.open();

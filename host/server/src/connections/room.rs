@@ -1,10 +1,12 @@
-//! Which connection makes room when there are as many as there may be: one of the network that has most. So a few peers can't keep all others
-//! out, however quickly they connect again.
+//! Which connection makes room when there are as many as there may be: one of the network that has
+//! most. So a few peers can't keep all others out, however quickly they connect again.
 //!
-//! A network is an IPv4 address, or an IPv6 network of 48 bits, of which one subscriber may have all 65,536 of 64 bits. A connection makes room
-//! for one of a network that has at least two fewer: after that, both have the same or the displaced one still has more. So a
-//! network without a connection is refused only where each of the others has one, which takes as many networks as there are connections; or
-//! where all that have more serve callers, which takes eight networks with tokens.
+//! A network is an IPv4 address, or an IPv6 network of 48 bits, of which one subscriber may have
+//! all 65,536 of 64 bits. A connection makes room for one of a network that has at least two fewer:
+//! after that, both have the same or the displaced one still has more. So a network without a
+//! connection is refused only where each of the others has one, which takes as many networks as
+//! there are connections; or where all that have more serve callers, which takes eight networks
+//! with tokens.
 
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,7 +16,8 @@ use std::task::{Context, Waker};
 
 use super::{Connection, Open};
 
-/// A network with more than this part of all connections, and more than [`CALLERS`], makes room also while it serves callers.
+/// A network with more than this part of all connections, and more than [`CALLERS`], makes room
+/// also while it serves callers.
 const CALLERS_SHARE: u64 = 8;
 /// As many as a platform's pool has.
 const CALLERS: u64 = 64;
@@ -65,8 +68,9 @@ impl Open {
 }
 
 impl Connection {
-    /// The one with the lowest makes room first: those that rest, the longest first; then those whose requests are strangers', the oldest
-    /// first; and at last, where that may be, those whose requests are callers'.
+    /// The one with the lowest makes room first: those that rest, the longest first; then those
+    /// whose requests are strangers', the oldest first; and at last, where that may be, those whose
+    /// requests are callers'.
     fn rank(&self, also_of_callers: bool) -> Option<(u8, u64)> {
         if self.requests.load(Ordering::Relaxed) == 0 {
             Some((0, self.rests_since.load(Ordering::Relaxed)))
@@ -89,7 +93,8 @@ impl Connection {
         }
     }
 
-    /// Whether it has made room for another one. One that has had no request yet is read by this task, and is woken.
+    /// Whether it has made room for another one. One that has had no request yet is read by this
+    /// task, and is woken.
     pub(super) fn is_displaced(&self, context: &Context<'_>) -> bool {
         if self.shutdown.get().is_none() {
             let mut reader = self.displaced.reader.lock().unwrap_or_else(PoisonError::into_inner);

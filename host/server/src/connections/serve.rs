@@ -15,9 +15,11 @@ use crate::api;
 use crate::app::App;
 use crate::refusals::Refusal;
 
-/// How often the peer of an HTTP/2 connection is asked whether it is there, and how long its answer is waited for.
+/// How often the peer of an HTTP/2 connection is asked whether it is there, and how long its answer
+/// is waited for.
 const PING_TIME: Duration = Duration::from_secs(10);
-/// Requests of one HTTP/2 connection at one time: as few as the protocol recommends (RFC 9113, section 6.5.2).
+/// Requests of one HTTP/2 connection at one time: as few as the protocol recommends (RFC 9113,
+/// section 6.5.2).
 pub(super) const STREAMS: u32 = 100;
 /// Bytes of the head of a request (HTTP/1.1). HTTP/2 has 16 KiB.
 pub(super) const HEAD_BYTES: usize = 64 << 10;
@@ -44,7 +46,8 @@ pub(crate) fn serve(
     let service = api::router(app.clone()).into_make_service();
     let admission = Admission(Arc::clone(connections));
     let refusals = app.refusals().clone();
-    // Only where the listener itself has failed: connections that are refused are counted elsewhere.
+    // Only where the listener itself has failed: connections that are refused are counted
+    // elsewhere.
     let failed = move |peer: Option<&SocketAddr>, error: &std::io::Error| {
         if peer.is_none() {
             refusals.count(Refusal::Accept, error);

@@ -1,4 +1,5 @@
-//! How many executions of a tenant are taken, so that a busy tenant neither fills the queue nor writes others' off it.
+//! How many executions of a tenant are taken, so that a busy tenant neither fills the queue nor
+//! writes others' off it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +16,8 @@ pub(super) struct Budgets {
     buckets: Mutex<HashMap<TenantId, Bucket>>,
 }
 
-/// The last of these parts of a bucket is for logins that were not allowed, or in which an Action has failed: that is what somebody looks for.
+/// The last of these parts of a bucket is for logins that were not allowed, or in which an Action
+/// has failed: that is what somebody looks for.
 const PARTS: u64 = 4;
 
 impl Budgets {

@@ -1,5 +1,6 @@
-//! Executions: what is kept of each login's Actions, for their authors. They are written off the login's path, in batches; under pressure they
-//! are dropped, which is counted, and never hold up a login.
+//! Executions: what is kept of each login's Actions, for their authors. They are written off the
+//! login's path, in batches; under pressure they are dropped, which is counted, and never hold up a
+//! login.
 
 mod budget;
 mod report;
@@ -19,7 +20,8 @@ use crate::workers::Pulse;
 use budget::Budgets;
 use report::Kept;
 
-/// Executions that wait to be written. Each has some kilobytes, 20 or so at most: 100 MB in all, where the database is away.
+/// Executions that wait to be written. Each has some kilobytes, 20 or so at most: 100 MB in all,
+/// where the database is away.
 const QUEUE: usize = 4_096;
 /// So many places of it are for logins that were not allowed, or in which an Action has failed.
 const FOR_FAILED: usize = QUEUE / 4;

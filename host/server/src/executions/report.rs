@@ -9,7 +9,8 @@ use vestibule_sessions::{Execution, ExecutionStatus, ExecutionUid, Trigger};
 
 use super::Executed;
 
-/// Bytes of the log of one Action, and of all of them: what an execution takes of its tenant's disk.
+/// Bytes of the log of one Action, and of all of them: what an execution takes of its tenant's
+/// disk.
 const ACTION_LOG: usize = 4 << 10;
 const ALL_LOGS: usize = 16 << 10;
 /// Bytes that a line takes beside its text.
@@ -17,7 +18,8 @@ const LINE: usize = 16;
 /// Characters of an Action's own words.
 const MESSAGE: usize = 1_000;
 
-/// What is kept of a login's Actions, as it waits to be written: no more of its outcome than that, since thousands may wait.
+/// What is kept of a login's Actions, as it waits to be written: no more of its outcome than that,
+/// since thousands may wait.
 #[derive(Debug)]
 pub(super) struct Kept {
     id: ExecutionUid,
@@ -83,7 +85,8 @@ impl Kept {
     }
 }
 
-/// Whether the flow has come to its end: as a whole, with an Action that has failed, or not, since an Action has stopped it.
+/// Whether the flow has come to its end: as a whole, with an Action that has failed, or not, since
+/// an Action has stopped it.
 fn status(outcome: &Outcome) -> ExecutionStatus {
     let has_failed = outcome.actions.iter().any(|report| report.failure().is_some());
     match outcome.decision {
@@ -120,7 +123,8 @@ impl Ran {
     }
 }
 
-/// Leaves of a log as much as fits, from its first line on; of the line that doesn't, its beginning. Whether there was more.
+/// Leaves of a log as much as fits, from its first line on; of the line that doesn't, its
+/// beginning. Whether there was more.
 fn cut(lines: &mut Vec<LogLine>, left: &mut usize) -> bool {
     let room = ACTION_LOG.min(*left);
     let mut used = 0;

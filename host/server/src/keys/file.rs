@@ -41,7 +41,8 @@ pub(super) struct Revocation {
     /// Of its public half (RFC 7638).
     thumbprint: String,
     revoked_at: Timestamp,
-    /// What the key had ended: this stays, so that no older key counts again when it is gone. None of a key that had not begun to sign.
+    /// What the key had ended: this stays, so that no older key counts again when it is gone. None
+    /// of a key that had not begun to sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cut: Option<Cut>,
 }
@@ -148,7 +149,8 @@ impl KeyFile {
         Cut { made_before: self.created_at, served_until: self.signs_from.plus(self.overlap) }
     }
 
-    /// Whether it signs, or has signed. A key that signs at once has begun for those, too, whose clocks are behind.
+    /// Whether it signs, or has signed. A key that signs at once has begun for those, too, whose
+    /// clocks are behind.
     pub(super) fn has_begun(&self, now: Timestamp) -> bool {
         self.signs_from <= now.max(self.created_at)
     }
@@ -269,7 +271,8 @@ fn link(folder: &Dir, file: &str, text: &[u8]) -> std::io::Result<()> {
     folder.open(".")?.sync_all()
 }
 
-/// A key in PKCS#8, where it is one of elliptic curves in SEC1 (`EC PRIVATE KEY`, RFC 5915); any other as it is.
+/// A key in PKCS#8, where it is one of elliptic curves in SEC1 (`EC PRIVATE KEY`, RFC 5915); any
+/// other as it is.
 fn pkcs8_of(pem: &str) -> Result<Zeroizing<String>, String> {
     match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
         Ok(PrivateKeyDer::Sec1(key)) => {

@@ -14,7 +14,8 @@ use super::{KeyError, KeyInfo, LEAD, OVERLAP, Purpose, SigningAlgorithm};
 pub enum Begin {
     /// In a quarter of an hour, when all that check its tokens can know it.
     WhenKnown,
-    /// Now: all that check its tokens know it already, or are this server. Access tokens of the keys before are refused from then on.
+    /// Now: all that check its tokens know it already, or are this server. Access tokens of the
+    /// keys before are refused from then on.
     AtOnce,
 }
 
@@ -88,8 +89,9 @@ impl KeyFolder {
         Ok(info)
     }
 
-    /// Revokes a key: its tokens are refused, and it is neither served nor taken in again. Where it signs, a new one of this algorithm
-    /// is made before and signs at once. Other keys stay as they are.
+    /// Revokes a key: its tokens are refused, and it is neither served nor taken in again. Where it
+    /// signs, a new one of this algorithm is made before and signs at once. Other keys stay as they
+    /// are.
     ///
     /// # Errors
     /// When no key has the id, or something can't be read, made or written.
@@ -112,11 +114,13 @@ impl KeyFolder {
         Ok(Revoked { made })
     }
 
-    /// Takes in a key that exists already: PEM of PKCS#8, of PKCS#1 for RSA, or of SEC1 for P-256. It signs at once, since those who check its
-    /// tokens know it already. Without an id of its own it gets its thumbprint (RFC 7638).
+    /// Takes in a key that exists already: PEM of PKCS#8, of PKCS#1 for RSA, or of SEC1 for P-256.
+    /// It signs at once, since those who check its tokens know it already. Without an id of its own
+    /// it gets its thumbprint (RFC 7638).
     ///
     /// # Errors
-    /// When it is no key that can sign here, when another key has its id, or when it can't be written.
+    /// When it is no key that can sign here, when another key has its id, or when it can't be
+    /// written.
     pub fn import(&self, pem: &str, id: Option<String>, now: Timestamp) -> Result<KeyInfo, KeyError> {
         let info = self.add(KeyFile::imported(pem, id, now)?, now)?;
         self.forget(now)?;
@@ -147,8 +151,8 @@ impl KeyFolder {
         key.write_first(&self.folder, &self.name)
     }
 
-    /// A moment that is later than those of all keys that are or were here, also where another server's clock is ahead: what comes
-    /// later takes the place of what came before.
+    /// A moment that is later than those of all keys that are or were here, also where another
+    /// server's clock is ahead: what comes later takes the place of what came before.
     fn behind_all(&self, now: Timestamp) -> Result<Timestamp, KeyError> {
         let (files, revocations) =
             (KeyFile::read_all(&self.folder, &self.name)?, KeyFile::revocations(&self.folder, &self.name)?);
@@ -168,7 +172,8 @@ impl KeyFolder {
         Err(KeyError::Owner { folder: format!("keys/{}", self.name), owner, user })
     }
 
-    /// All keys that count, the newest first: those that are to sign, the one that signs, and those whose tokens may still live.
+    /// All keys that count, the newest first: those that are to sign, the one that signs, and those
+    /// whose tokens may still live.
     ///
     /// # Errors
     /// When one of them can't be read.
@@ -187,8 +192,8 @@ impl KeyFolder {
         Ok(self.read_all(now)?.0)
     }
 
-    /// Removes the keys whose time is over: none of them is to sign, to be served or to be believed again, whatever becomes of those
-    /// that have taken their place.
+    /// Removes the keys whose time is over: none of them is to sign, to be served or to be believed
+    /// again, whatever becomes of those that have taken their place.
     pub(super) fn forget(&self, now: Timestamp) -> Result<(), KeyError> {
         // The oldest first: one that has ended another goes after it.
         self.read_all(now)?.1.iter().rev().try_for_each(|file| file.remove(&self.folder, &self.name))

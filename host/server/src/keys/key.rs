@@ -36,7 +36,8 @@ impl SigningKey {
         });
         let checking = DecodingKey::from_jwk(&public).map_err(told)?;
         let key = Self { id, algorithm, signing, checking, public };
-        // One that is too short, or whose halves don't belong together, says so now and not at the first logout.
+        // One that is too short, or whose halves don't belong together, says so now and not at the
+        // first logout.
         jsonwebtoken::encode(&key.header(), &serde_json::Map::new(), &key.signing).map_err(told)?;
         Ok(key)
     }

@@ -1,7 +1,9 @@
-//! The keys that a tenant's tokens are signed by: made at first start, kept in files that this user alone can read, and taken turns with.
+//! The keys that a tenant's tokens are signed by: made at first start, kept in files that this user
+//! alone can read, and taken turns with.
 //!
-//! Each tenant has a ring of them for each [`Purpose`]. A new key is served at once, and signs when nobody can have an older key set at hand.
-//! Those before it are served, and tokens of them accepted, until none of these can live any more.
+//! Each tenant has a ring of them for each [`Purpose`]. A new key is served at once, and signs when
+//! nobody can have an older key set at hand. Those before it are served, and tokens of them
+//! accepted, until none of these can live any more.
 
 mod file;
 mod folder;
@@ -22,8 +24,9 @@ pub(crate) use ring::{KeyRing, keep_up};
 /// How long a key is served beside the one that signs in its place: longer than any token lives.
 const OVERLAP: Duration = Duration::from_secs(48 * 3_600);
 
-/// How long a new key is served before it signs: until all servers have read it, and key sets that were fetched before are out of date. An
-/// application that doesn't know a token's key refuses the token for good.
+/// How long a new key is served before it signs: until all servers have read it, and key sets that
+/// were fetched before are out of date. An application that doesn't know a token's key refuses the
+/// token for good.
 const LEAD: Duration = Duration::from_secs(15 * 60);
 
 /// Why there is no key to sign with.
@@ -116,7 +119,8 @@ impl Purpose {
 /// By what a token is signed (RFC 7518, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SigningAlgorithm {
-    /// RSA of 2048 bits with SHA-256: what ID tokens are signed by unless something else was said (OpenID Connect Core 1.0).
+    /// RSA of 2048 bits with SHA-256: what ID tokens are signed by unless something else was said
+    /// (OpenID Connect Core 1.0).
     Rs256,
     /// P-256 with SHA-256.
     Es256,

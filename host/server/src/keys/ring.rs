@@ -16,9 +16,11 @@ use crate::app::App;
 use crate::workers::Worker;
 use crate::workers::rounds::OneThread;
 
-/// How often it is looked whether keys have come or gone. It costs a look at each folder's time of change.
+/// How often it is looked whether keys have come or gone. It costs a look at each folder's time of
+/// change.
 const EVERY: Duration = Duration::from_secs(1);
-/// How often a folder is read whose time of change says nothing new: a file system may keep times by the second, or another host's.
+/// How often a folder is read whose time of change says nothing new: a file system may keep times
+/// by the second, or another host's.
 const READ_EVERY: Duration = Duration::from_secs(60);
 /// How soon a folder is read again that could not be read.
 const RETRY: Duration = Duration::from_secs(5);
@@ -77,17 +79,20 @@ impl KeyRing {
     ) -> Result<Self, KeyError> {
         let folder = KeyFolder::of(keys, tenant, purpose)?;
         if folder.read(now)?.is_empty() {
-            // Where another server makes one at the same moment, it is that one's or ours, and the same for both.
+            // Where another server makes one at the same moment, it is that one's or ours, and the
+            // same for both.
             folder.begin(algorithm, now)?;
         }
         let read = ArcSwap::from_pointee(Read::from(&folder, 0, now)?);
         Ok(Self { folder, read, looked: Mutex::default() })
     }
 
-    /// Looks at the folder again, where something may have changed. Whether it has. `at` is the moment by the monotonic clock.
+    /// Looks at the folder again, where something may have changed. Whether it has. `at` is the
+    /// moment by the monotonic clock.
     ///
     /// # Errors
-    /// When a key can't be used; those that were read before stay, but for those that were revoked, and those whose time is over.
+    /// When a key can't be used; those that were read before stay, but for those that were revoked,
+    /// and those whose time is over.
     pub(crate) fn refresh(&self, now: Timestamp, at: Instant) -> Result<bool, KeyError> {
         let is_due = self.read.load().changes_at().is_some_and(|change| change <= now);
         if !self.is_to_be_read(at) && !is_due {
@@ -154,8 +159,8 @@ impl KeyRing {
         self.read.load().generation
     }
 
-    /// The key that signs: the newest whose time has come; the oldest, where none's has. None where all of them were revoked, and the
-    /// one that was made instead can't be read.
+    /// The key that signs: the newest whose time has come; the oldest, where none's has. None where
+    /// all of them were revoked, and the one that was made instead can't be read.
     pub(crate) fn signing(&self, now: Timestamp) -> Option<Arc<SigningKey>> {
         let read = self.read.load();
         let signs = read.keys.iter().find(|key| key.signs_from <= now).or_else(|| read.keys.last());
@@ -191,7 +196,8 @@ impl Read {
         Ok(Self { generation, names, public: public(&keys), keys })
     }
 
-    /// Without keys that were revoked, and without those whose time is over; none where all of them count as before.
+    /// Without keys that were revoked, and without those whose time is over; none where all of them
+    /// count as before.
     fn without(&self, now: Timestamp, is_revoked: impl Fn(&str) -> bool) -> Option<Self> {
         let counts = |key: &&RingKey| key.served_until.is_none_or(|until| until > now) && !is_revoked(&key.key.id);
         let keys: Vec<RingKey> = self.keys.iter().filter(counts).cloned().collect();
@@ -216,8 +222,8 @@ fn public(keys: &[RingKey]) -> Arc<[Jwk]> {
 #[error("the signing keys of {0} folders can't be read")]
 struct Behind(usize);
 
-/// Takes up keys that have come, and drops those whose time is over, for all tenants that are served, until it is dropped. One
-/// thread reads: where a folder hangs, none other is taken for it.
+/// Takes up keys that have come, and drops those whose time is over, for all tenants that are
+/// served, until it is dropped. One thread reads: where a folder hangs, none other is taken for it.
 pub(crate) async fn keep_up(app: App) {
     let pulse = app.workers().begin(Worker::Keys);
     let mut reading = OneThread::default();

@@ -1,5 +1,5 @@
-//! How many bytes of answers each tenant stores, so that no tenant fills the database with them: a sliding window over the time for which
-//! answers are kept.
+//! How many bytes of answers each tenant stores, so that no tenant fills the database with them: a
+//! sliding window over the time for which answers are kept.
 //!
 //! It is this server's own count, from its start on. Of several servers each has its own.
 
@@ -11,7 +11,8 @@ use vestibule::model::{Outcome, TenantId};
 
 use crate::config::Lifetime;
 
-/// The longest answer that is stored, in bytes: claims of 64 kB for each of two tokens, and as much of all else.
+/// The longest answer that is stored, in bytes: claims of 64 kB for each of two tokens, and as much
+/// of all else.
 const LONGEST: usize = 192 << 10;
 /// Parts of the window that are forgotten one after the other.
 const SLOTS: u64 = 60;
@@ -21,7 +22,8 @@ const SLOTS: u64 = 60;
 pub(crate) struct StoredAnswers {
     at_most: u64,
     slot_millis: u64,
-    /// Slots count from here, by the monotonic clock: a machine's time that jumps ahead and back fills no window of tomorrow.
+    /// Slots count from here, by the monotonic clock: a machine's time that jumps ahead and back
+    /// fills no window of tomorrow.
     started: Instant,
     windows: Mutex<HashMap<TenantId, Window>>,
 }
@@ -40,8 +42,9 @@ impl StoredAnswers {
         Self { at_most, slot_millis, started: Instant::now(), windows: Mutex::default() }
     }
 
-    /// What is stored of an answer: all of it but what its Actions have logged. It is empty where that is too long, or the tenant has stored
-    /// as many bytes as it may: the transaction is known then, and its answer is not.
+    /// What is stored of an answer: all of it but what its Actions have logged. It is empty where
+    /// that is too long, or the tenant has stored as many bytes as it may: the transaction is known
+    /// then, and its answer is not.
     pub(crate) fn stored(&self, tenant: &TenantId, outcome: &Outcome, json: &Arc<str>, now: Instant) -> Arc<str> {
         let json = if outcome.actions.iter().all(|action| action.logs.is_empty()) {
             Arc::clone(json)

@@ -13,14 +13,15 @@ use vestibule_sessions::{
 
 use crate::tenant::Tenant;
 
-/// Bytes that are stored of a text of the event, in the session and in the log. A browser's name has 100 to 300, an id 255 at most: so one
-/// that was cut is no other's.
+/// Bytes that are stored of a text of the event, in the session and in the log. A browser's name
+/// has 100 to 300, an id 255 at most: so one that was cut is no other's.
 const STORED_TEXT: usize = 512;
 /// Bytes that the log has of the reason of a denial.
 const STORED_REASON: usize = 4_096;
-/// Applications of the event that are stored with a session which isn't kept yet. The platform has seen it before only where Vestibule is new
-/// beside it, or has forgotten it; so it has as a rule the one application that logs in now, and some 20 where a user has used all that an
-/// organization has. Those that log in later are added, up to [`vestibule_sessions::SESSION_CLIENTS`].
+/// Applications of the event that are stored with a session which isn't kept yet. The platform has
+/// seen it before only where Vestibule is new beside it, or has forgotten it; so it has as a rule
+/// the one application that logs in now, and some 20 where a user has used all that an organization
+/// has. Those that log in later are added, up to [`vestibule_sessions::SESSION_CLIENTS`].
 const NEW_SESSION_CLIENTS: usize = 32;
 /// Ways in which a user has proved who they are that are stored with a session.
 const STORED_METHODS: usize = 32;
@@ -126,7 +127,8 @@ fn used(event: &Event, session: &EventSession, now: Timestamp) -> UsedSession {
     }
 }
 
-/// What the tenant's log says of a login: who, where from, to which application, and how it ended. No e-mail address and no name.
+/// What the tenant's log says of a login: who, where from, to which application, and how it ended.
+/// No e-mail address and no name.
 fn log_entry(tenant: &Tenant, event: &Event, outcome: &Outcome, execution: Option<&ExecutionUid>, now: Timestamp) -> NewLogEntry {
     let mut body: BTreeMap<&str, Value> = BTreeMap::new();
     body.insert("client_id", stored(&event.client.id).into());

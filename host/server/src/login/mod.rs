@@ -1,4 +1,5 @@
-//! A login: what is kept of its session goes in, the tenant's Actions run, and what they asked for is committed, all at once or not at all.
+//! A login: what is kept of its session goes in, the tenant's Actions run, and what they asked for
+//! is committed, all at once or not at all.
 
 mod answers;
 mod commit;
@@ -38,7 +39,8 @@ pub(crate) enum Answer {
 /// Runs a login, and commits what it has come to.
 ///
 /// # Errors
-/// When it can't be run or committed; nothing of it has happened then, unless the error says otherwise.
+/// When it can't be run or committed; nothing of it has happened then, unless the error says
+/// otherwise.
 pub(crate) async fn login(tenant: &Tenant, mut event: Event, app: &App, now: Timestamp) -> Result<Answer, ApiError> {
     let store = app.store();
     let id = &tenant.settings.id;
@@ -86,7 +88,8 @@ pub(crate) async fn login(tenant: &Tenant, mut event: Event, app: &App, now: Tim
             Committed::TransactionMismatch => return Err(transaction_mismatch()),
             Committed::SessionEnded(ended) => return Err(session_ended(ended)),
             Committed::AnotherUser => return Err(another_user()),
-            // Others have written to this session since. The Actions are to see that, and to be told which rule they break.
+            // Others have written to this session since. The Actions are to see that, and to be
+            // told which rule they break.
             Committed::Metadata(_) => {
                 let Some(session) = &session else {
                     return Err(ApiError::internal(&"metadata was refused of a login without a session"));
@@ -104,8 +107,9 @@ pub(crate) async fn login(tenant: &Tenant, mut event: Event, app: &App, now: Tim
 
 /// A transaction's kept answer, where the login may still have it.
 ///
-/// An `allow` issues tokens, so it stands only as long as its session: a session that has ended, or whose row was swept,
-/// gets none. An answer that issues no tokens is repeated as it is: among these are the logins that ended their session.
+/// An `allow` issues tokens, so it stands only as long as its session: a session that has ended, or
+/// whose row was swept, gets none. An answer that issues no tokens is repeated as it is: among
+/// these are the logins that ended their session.
 fn repeat(answer: &Arc<str>, has_session: bool, session: &KnownSession) -> Result<Answer, ApiError> {
     match session {
         KnownSession::Unknown if !has_session => {}

@@ -1,4 +1,5 @@
-//! What an attempt comes to: from what a receiver has said to what becomes of the delivery, and what the tenant's log says of it.
+//! What an attempt comes to: from what a receiver has said to what becomes of the delivery, and
+//! what the tenant's log says of it.
 
 use std::time::Duration;
 
@@ -72,8 +73,9 @@ impl Attempted {
         Self { result, taken, status, obstacle: None }
     }
 
-    /// Whether none is to be made any more: the delivery's time is over, and it was sent before. Servers that were down, or crashed between
-    /// the claim and the attempt, have sent nothing: only as many claims as there may be attempts count as one.
+    /// Whether none is to be made any more: the delivery's time is over, and it was sent before.
+    /// Servers that were down, or crashed between the claim and the attempt, have sent nothing:
+    /// only as many claims as there may be attempts count as one.
     pub(super) fn is_too_late(delivery: &Delivery, give_up_after: Duration, now: Timestamp) -> bool {
         let was_tried = delivery.last_error.is_some() || delivery.attempts > ATTEMPTS;
         was_tried && delivery.created_at.plus(give_up_after) <= now

@@ -1,4 +1,5 @@
-//! A receiver that fails again and again is asked seldom, so that it holds up nobody and isn't flooded when it is back.
+//! A receiver that fails again and again is asked seldom, so that it holds up nobody and isn't
+//! flooded when it is back.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 /// The longest rest that a receiver is given which asks for one (`Retry-After`).
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
-/// For how long a failure counts: longer than the longest wait between two attempts of one delivery.
+/// For how long a failure counts: longer than the longest wait between two attempts of one
+/// delivery.
 const COUNTS_FOR: Duration = Duration::from_secs(12 * 3_600);
 
 /// What is known of one receiver.

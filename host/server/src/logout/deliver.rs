@@ -23,7 +23,8 @@ use crate::request::random_id;
 use crate::tenant::Tenant;
 use crate::workers::{Panicked, Worker};
 
-/// How long a delivery is this server's: longer than all that it has in hand of a receiver takes, when each attempt takes all its time.
+/// How long a delivery is this server's: longer than all that it has in hand of a receiver takes,
+/// when each attempt takes all its time.
 const LEASE: Duration = Duration::from_secs(120);
 /// How often it is looked what other servers have left, and whose time to be tried again has come.
 const EVERY: Duration = Duration::from_millis(500);
@@ -56,7 +57,8 @@ impl Deliverer {
                 0
             });
             if taken == 0 {
-                // Somebody has ended a session, or settled a delivery; or it is time to look anyway.
+                // Somebody has ended a session, or settled a delivery; or it is time to look
+                // anyway.
                 let _ = tokio::time::timeout(EVERY, self.app.ended().notified()).await;
             }
         }
@@ -83,7 +85,8 @@ impl Deliverer {
         Ok(count)
     }
 
-    /// Sends what there is for one receiver, one after the other over one connection. A worker may start another one.
+    /// Sends what there is for one receiver, one after the other over one connection. A worker may
+    /// start another one.
     fn work(self: Arc<Self>, key: Key) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let mut working = Working { deliverer: &self, key: &key, attempts: 0, has_ended: false };
@@ -207,7 +210,8 @@ impl Deliverer {
     }
 }
 
-/// A lane's worker. One that doesn't come to its end, by a panic, gives up its part of the lane: others may work there.
+/// A lane's worker. One that doesn't come to its end, by a panic, gives up its part of the lane:
+/// others may work there.
 struct Working<'a> {
     deliverer: &'a Deliverer,
     key: &'a Key,

@@ -1,4 +1,5 @@
-//! Who is sent how much at one time: a lane for each receiver, so that one that is slow or dead holds up nobody else, and turns for tenants.
+//! Who is sent how much at one time: a lane for each receiver, so that one that is slow or dead
+//! holds up nobody else, and turns for tenants.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -8,15 +9,19 @@ use vestibule_sessions::{Claimed, DueReceiver, Receiver, ReceiverShare};
 
 use super::circuit::{Circuit, State};
 
-/// Attempts at one receiver at one time, at most. It begins with one, and has twice as many after each that it has answered.
+/// Attempts at one receiver at one time, at most. It begins with one, and has twice as many after
+/// each that it has answered.
 const PARALLEL: usize = 8;
-/// Deliveries in hand for each attempt that a receiver may have at one time: so many that none has to wait for the store.
+/// Deliveries in hand for each attempt that a receiver may have at one time: so many that none has
+/// to wait for the store.
 const IN_HAND: usize = 4;
 /// Deliveries in hand of all receivers.
 const ALL_IN_HAND: usize = 4_096;
-/// Deliveries in hand of one tenant's receivers: a tenant whose receivers all hang leaves the others as much again.
+/// Deliveries in hand of one tenant's receivers: a tenant whose receivers all hang leaves the
+/// others as much again.
 const TENANTS_IN_HAND: usize = ALL_IN_HAND / 2;
-/// Of those of all receivers, these are only for tenants that have few in hand, however many others have receivers that all hang.
+/// Of those of all receivers, these are only for tenants that have few in hand, however many others
+/// have receivers that all hang.
 const RESERVE: usize = ALL_IN_HAND / 4;
 /// Deliveries in hand of a tenant that has few: sixteen receivers that are new.
 const FEW: usize = 16 * IN_HAND;
@@ -82,12 +87,14 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// How many receivers rest, or have as much in hand as they may: they may be due, and have no turn.
+    /// How many receivers rest, or have as much in hand as they may: they may be due, and have no
+    /// turn.
     pub(super) fn busy(&self, now: Timestamp) -> usize {
         self.lanes.values().filter(|lane| lane.room(now) == 0).count()
     }
 
-    /// What is to be claimed: of each tenant one receiver, then the next of each, for as long as there is room.
+    /// What is to be claimed: of each tenant one receiver, then the next of each, for as long as
+    /// there is room.
     pub(super) fn shares(&mut self, due: Vec<DueReceiver>, now: Timestamp) -> Vec<ReceiverShare> {
         let mut tenants: BTreeMap<TenantId, VecDeque<Receiver>> = BTreeMap::new();
         for DueReceiver { tenant, receiver, .. } in due {
@@ -146,7 +153,8 @@ impl Lanes {
         let is_closed = self.is_closed;
         let Some(lane) = self.lanes.get_mut(key) else { return Next::End(Vec::new()) };
         let goes_on = !is_closed && lane.workers <= lane.parallel && lane.circuit.state(now) != State::Open;
-        // Another server may send it when its lease is over: it is sent while there is time for that, or not by this one.
+        // Another server may send it when its lease is over: it is sent while there is time for
+        // that, or not by this one.
         let in_time = |claimed: &Claimed| claimed.delivery.due_at > now.plus(ATTEMPT);
         if goes_on && let Some(claimed) = lane.waiting.pop_front_if(|claimed| in_time(claimed)) {
             return Next::Send(Box::new(claimed));
@@ -189,8 +197,8 @@ impl Lanes {
         starts
     }
 
-    /// A worker is gone without its end, with this number of attempts. What waits behind the last worker of a lane is
-    /// given up, too: it is due again when its lease is over.
+    /// A worker is gone without its end, with this number of attempts. What waits behind the last
+    /// worker of a lane is given up, too: it is due again when its lease is over.
     pub(super) fn lost(&mut self, key: &Key, attempts: usize) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
         lane.workers = lane.workers.saturating_sub(1);
@@ -214,7 +222,8 @@ impl Lanes {
     }
 }
 
-/// How many more a tenant may have in hand that has this many, where all together may have this many more.
+/// How many more a tenant may have in hand that has this many, where all together may have this
+/// many more.
 fn tenants_room(in_hand: usize, room: usize) -> usize {
     let as_one_with_few = FEW.saturating_sub(in_hand).min(room);
     let as_any = TENANTS_IN_HAND.saturating_sub(in_hand).min(room.saturating_sub(RESERVE));

@@ -1,8 +1,9 @@
-//! Telling applications that a session has ended (OpenID Connect Back-Channel Logout 1.0): at least once, across crashes, receivers that are
-//! away, and several servers.
+//! Telling applications that a session has ended (OpenID Connect Back-Channel Logout 1.0): at least
+//! once, across crashes, receivers that are away, and several servers.
 //!
-//! The store has written what an end owes, with the end itself. Here it is claimed with a lease, signed anew for each attempt, sent, and
-//! settled. Whoever crashes in between loses nothing: when the lease is over, another one claims it.
+//! The store has written what an end owes, with the end itself. Here it is claimed with a lease,
+//! signed anew for each attempt, sent, and settled. Whoever crashes in between loses nothing: when
+//! the lease is over, another one claims it.
 
 mod attempt;
 mod circuit;
@@ -43,10 +44,12 @@ impl Logouts {
         Self { deliverer, claiming, settling }
     }
 
-    /// Claims no more, lets attempts that have begun end, and gives the rest back, for other servers to send; until the deadline.
+    /// Claims no more, lets attempts that have begun end, and gives the rest back, for other
+    /// servers to send; until the deadline.
     pub(crate) async fn stop(mut self, deadline: Instant) {
         self.deliverer.close();
-        // What the store gives at this very moment is given back; broken off, it would be nobody's until its lease is over.
+        // What the store gives at this very moment is given back; broken off, it would be nobody's
+        // until its lease is over.
         if timeout_at(deadline, &mut self.claiming).await.is_err() {
             self.claiming.abort();
         }

@@ -1,4 +1,5 @@
-//! What an application wants to hear, as Auth0's clients send it (`oidc_logout`) and as `vestibule.toml` has it.
+//! What an application wants to hear, as Auth0's clients send it (`oidc_logout`) and as
+//! `vestibule.toml` has it.
 
 use std::collections::BTreeSet;
 
@@ -72,7 +73,8 @@ pub(crate) enum OidcLogoutError {
 }
 
 impl OidcLogout {
-    /// What the store keeps of it; none where it names no URL. Its own URLs become as the store has them: parsed, and each once.
+    /// What the store keeps of it; none where it names no URL. Its own URLs become as the store has
+    /// them: parsed, and each once.
     ///
     /// # Errors
     /// When a URL can't be used.
@@ -103,7 +105,8 @@ impl OidcLogout {
     }
 }
 
-/// What can be said of a URL before its host's name is resolved, which is done, and looked at, for each attempt.
+/// What can be said of a URL before its host's name is resolved, which is done, and looked at, for
+/// each attempt.
 fn check(url: &LogoutUrl, connector: &Connector) -> Result<(), RequestError> {
     let receiver = url.receiver();
     let origin = Origin::parse(receiver.as_str()).map_err(|_| RequestError::InvalidOrigin)?;

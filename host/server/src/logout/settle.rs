@@ -1,4 +1,5 @@
-//! The results of attempts are written: many in one transaction, so that a thousand receivers cost a few commits.
+//! The results of attempts are written: many in one transaction, so that a thousand receivers cost
+//! a few commits.
 
 use std::time::Duration;
 
@@ -33,8 +34,8 @@ pub(super) async fn settle(app: App, mut results: mpsc::UnboundedReceiver<Settle
     }
 }
 
-/// Writes these in one transaction. Where that fails for what one of them is, it is halved until that one is alone: the others are
-/// written.
+/// Writes these in one transaction. Where that fails for what one of them is, it is halved until
+/// that one is alone: the others are written.
 async fn settle_all(app: &App, pulse: &Pulse, batch: Vec<Settled>) {
     let mut left = vec![batch];
     let mut tries = 0;

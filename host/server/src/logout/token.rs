@@ -9,13 +9,15 @@ use vestibule::model::{Metadata, Timestamp};
 
 use crate::keys::SigningKey;
 
-/// How long a logout token lives: the specification recommends two minutes at most, and each attempt signs a new one.
+/// How long a logout token lives: the specification recommends two minutes at most, and each
+/// attempt signs a new one.
 const LIFETIME: Duration = Duration::from_secs(120);
 
 /// The member of `events` that says what kind of token it is.
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// What the kind of token is called in its header (section 2.4, recommended against confusion with other tokens: RFC 8725, section 3.11).
+/// What the kind of token is called in its header (section 2.4, recommended against confusion with
+/// other tokens: RFC 8725, section 3.11).
 const TYPE: &str = "logout+jwt";
 
 /// What a logout token says.
@@ -28,7 +30,8 @@ pub(super) struct LogoutToken<'a> {
     pub(super) user: &'a str,
     /// The session, as the application's ID tokens have it in `sid`.
     pub(super) session: &'a str,
-    /// Of this attempt, and of no other: a receiver may refuse a `jti` that it has seen (section 2.6), even where its answer was lost.
+    /// Of this attempt, and of no other: a receiver may refuse a `jti` that it has seen (section
+    /// 2.6), even where its answer was lost.
     pub(super) id: &'a str,
     /// The same for all attempts of one delivery, so that an application can drop repeats.
     pub(super) delivery: &'a str,
@@ -36,7 +39,8 @@ pub(super) struct LogoutToken<'a> {
     pub(super) metadata: Option<&'a Metadata>,
 }
 
-/// The claims. There is no `nonce`: the specification forbids it, so that no logout token can be taken for an ID token.
+/// The claims. There is no `nonce`: the specification forbids it, so that no logout token can be
+/// taken for an ID token.
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,

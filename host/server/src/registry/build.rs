@@ -1,9 +1,12 @@
-//! Building what was uploaded: in a task of the server, in the compiler's own process, one component of a tenant at one time.
+//! Building what was uploaded: in a task of the server, in the compiler's own process, one
+//! component of a tenant at one time.
 //!
-//! Small components have a lane of their own, in which none may compile for long: they never wait for large ones. A tenant whose component took
-//! too long or broke the compiler loses that lane for a while, and rests before its next build in the other one.
+//! Small components have a lane of their own, in which none may compile for long: they never wait
+//! for large ones. A tenant whose component took too long or broke the compiler loses that lane for
+//! a while, and rests before its next build in the other one.
 //!
-//! A build that a crash has broken off is found by its lease, and built by whichever server comes first.
+//! A build that a crash has broken off is found by its lease, and built by whichever server comes
+//! first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +22,8 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::workers::Worker;
 
-/// How long a build's lease is beside the time that compiling may take: for reading the component, and for a machine that does much else.
+/// How long a build's lease is beside the time that compiling may take: for reading the component,
+/// and for a machine that does much else.
 const LEASE: Duration = Duration::from_secs(15);
 /// How often it is looked whether another server has ended a build.
 const LOOK: Duration = Duration::from_millis(250);
@@ -28,7 +32,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// So many of them at one time.
 const SWEPT: usize = 100;
 
-/// Bytes of what a component says of how it was made: it stands in each answer that shows the Action. A member that doesn't fit is left out.
+/// Bytes of what a component says of how it was made: it stands in each answer that shows the
+/// Action. A member that doesn't fit is left out.
 const BUILD_INFORMATION: usize = 8 << 10;
 /// Characters of what is wrong with a component: some of it are its own names, as many as it likes.
 const MESSAGE: usize = 4_000;
@@ -44,11 +49,13 @@ type Key = (TenantId, ActionUid, ComponentDigest);
 
 /// How long a tenant stays out of the short lane after a component that did not belong there.
 const OUT_OF_SHORT: Duration = Duration::from_secs(300);
-/// After a build that a compiler's limit has ended, the tenant's next one in the long lane is begun when this many times as long has passed: so
-/// such builds take a quarter of it at most. And no later than after this.
+/// After a build that a compiler's limit has ended, the tenant's next one in the long lane is begun
+/// when this many times as long has passed: so such builds take a quarter of it at most. And no
+/// later than after this.
 const RESTS: u32 = 3;
 const LONGEST_REST: Duration = Duration::from_secs(120);
-/// Components whose functions are counted at one time: it takes a tenth of a second for the largest.
+/// Components whose functions are counted at one time: it takes a tenth of a second for the
+/// largest.
 const COUNTED: usize = 2;
 /// Tenants that are remembered as resting before those that have rested are forgotten.
 const REMEMBERED: usize = 1_024;
@@ -128,8 +135,8 @@ impl Builds {
     }
 }
 
-/// Looks at a component that has come, before anything of it is kept: its counts, and whether it can be read to its end. Its digest, and
-/// its bytes.
+/// Looks at a component that has come, before anything of it is kept: its counts, and whether it
+/// can be read to its end. Its digest, and its bytes.
 ///
 /// # Errors
 /// When it could never be built.
@@ -146,8 +153,8 @@ pub(crate) async fn check(app: &App, name: &ActionName, bytes: Bytes) -> Result<
     checked.map_err(|error| ApiError::bad_request(error.kind(), error.to_string().chars().take(MESSAGE).collect::<String>()))
 }
 
-/// Builds a draft, unless that is going on already, and waits for its end: the Action as it is then. The build goes on where nobody waits for it
-/// any more.
+/// Builds a draft, unless that is going on already, and waits for its end: the Action as it is
+/// then. The build goes on where nobody waits for it any more.
 pub(crate) async fn build(
     app: &App,
     tenant: &TenantId,
@@ -161,7 +168,8 @@ pub(crate) async fn build(
         app.store().action(tenant, action).await
     };
     let found = ended().await?;
-    // The same bytes may have come once more at the moment at which their build has ended: that one has not seen them.
+    // The same bytes may have come once more at the moment at which their build has ended: that one
+    // has not seen them.
     let is_pending =
         found.as_ref().and_then(|action| draft(action, digest)).is_some_and(|draft| draft.status == BuildStatus::Pending);
     if is_pending { ended().await } else { Ok(found) }
@@ -232,7 +240,8 @@ fn draft<'a>(action: &'a StoredAction, digest: &ComponentDigest) -> Option<&'a D
     action.draft.as_ref().filter(|draft| draft.digest == *digest)
 }
 
-/// The lane of a draft by its counts; nothing where it is gone. Its bytes aren't kept while it waits.
+/// The lane of a draft by its counts; nothing where it is gone. Its bytes aren't kept while it
+/// waits.
 async fn count(
     app: &App,
     action: &StoredAction,
@@ -251,7 +260,8 @@ async fn count(
     Ok(Some(counted.ok().and_then(Result::ok).unwrap_or(CompileLane::Short)))
 }
 
-/// Ends the build of a draft whose bytes are missing. Without a result it would be begun again for as long as the Action is there.
+/// Ends the build of a draft whose bytes are missing. Without a result it would be begun again for
+/// as long as the Action is there.
 async fn missing(app: &App, action: &StoredAction, tenant: &TenantId, digest: &ComponentDigest) -> Result<(), StoreError> {
     tracing::error!(%tenant, action = %action.name, "the component of a build is missing in the store");
     let message = "the component's bytes are missing in the store; upload it again".to_owned();
@@ -296,7 +306,8 @@ async fn build_now(
         drop(permit);
         lane = CompileLane::Long;
         permit = builds.permit(tenant, lane).await;
-        // This server's lease, which it gives up for a new one: another server takes over where it has ended while this one waited.
+        // This server's lease, which it gives up for a new one: another server takes over where it
+        // has ended while this one waited.
         let ended = until.max(app.clock().now());
         until = ended.plus(lease);
         if !app.store().begin_build(tenant, &action.id, digest, ended, until).await? {

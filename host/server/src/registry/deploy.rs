@@ -23,7 +23,8 @@ const TRIES: usize = 4;
 /// What is to run.
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
-    /// What was uploaded last, as a new version; where the caller says which component that is, no other.
+    /// What was uploaded last, as a new version; where the caller says which component that is, no
+    /// other.
     Draft(Option<ComponentDigest>),
     /// A version that is there.
     Version {
@@ -76,7 +77,8 @@ pub(crate) async fn deploy(
         };
         // Kept until the flow has it: what nobody has is let go.
         let _ready = make_ready(app, of, &action, number, &candidate).await?;
-        // The name was looked at, and the policy: where one of them is another by now, all of it is looked at again.
+        // The name was looked at, and the policy: where one of them is another by now, all of it is
+        // looked at again.
         let running = action.deployed.as_ref().map(|running| running.id);
         let basis = Basis { running, action: Some(action.revision), policy: Some(policy) };
         let now = Timestamp::now();
@@ -131,8 +133,8 @@ pub(super) fn built(action: &StoredAction) -> Result<Candidate<'_>, ApiError> {
     }
 }
 
-/// Whether both policies, the operator's and the tenant's, let an Action of this name use what it wants.
-/// Which policy of the tenant's that was.
+/// Whether both policies, the operator's and the tenant's, let an Action of this name use what it
+/// wants. Which policy of the tenant's that was.
 pub(crate) async fn check_policy(
     app: &App,
     tenant: &Tenant,
@@ -176,7 +178,8 @@ fn check_added(action: &StoredAction, info: &ComponentInfo, accepts: bool) -> Re
     Err(ApiError::capabilities_not_accepted(action.name.as_str(), added))
 }
 
-/// Whether an Action that sends requests has somewhere to send them: without that, each of its logins would fail.
+/// Whether an Action that sends requests has somewhere to send them: without that, each of its
+/// logins would fail.
 pub(crate) fn check_requests(action: &StoredAction, info: &ComponentInfo) -> Result<(), ApiError> {
     check_requests_with(action, &action.settings, info)
 }

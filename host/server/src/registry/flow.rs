@@ -130,8 +130,8 @@ impl Part {
         })
     }
 
-    /// Brings what the part before has not had into memory, compiled where that is needed. The same component under another name or as another
-    /// version is something else to the shelf.
+    /// Brings what the part before has not had into memory, compiled where that is needed. The same
+    /// component under another name or as another version is something else to the shelf.
     pub(super) async fn make_ready(&self, before: Option<&Self>) -> Result<(), FlowError> {
         let had: HashSet<(&ActionId, &ComponentDigest)> =
             before.iter().flat_map(|before| &before.shelved).map(|shelved| (shelved.id(), shelved.digest())).collect();

@@ -1,7 +1,8 @@
 //! What runs on this server: each tenant's deployed part, and how one takes the place of another.
 //!
-//! A tenant's flow is what the configuration declares, and then what is deployed. Both change while the server runs, and neither may overwrite the
-//! other: so a flow is put together under one lock, from the tenant as it is configured and from its part as it was read last. A login takes its
+//! A tenant's flow is what the configuration declares, and then what is deployed. Both change while
+//! the server runs, and neither may overwrite the other: so a flow is put together under one lock,
+//! from the tenant as it is configured and from its part as it was read last. A login takes its
 //! tenant's flow once, and runs on it to its end.
 
 use std::collections::{HashMap, HashSet};
@@ -36,10 +37,12 @@ pub(crate) struct Live {
 struct State {
     /// The tenants that are served, or are about to be, each with the operator's policy.
     wanted: HashMap<TenantId, CapabilityPolicy>,
-    /// None of a tenant whose flow could not be made yet: its logins are refused, since Actions that guard them would not run.
+    /// None of a tenant whose flow could not be made yet: its logins are refused, since Actions
+    /// that guard them would not run.
     parts: HashMap<TenantId, Arc<Part>>,
     failing: HashMap<TenantId, Failing>,
-    /// Whose flows are about to be read: whoever has changed something then needs not ask once more.
+    /// Whose flows are about to be read: whoever has changed something then needs not ask once
+    /// more.
     asked: HashSet<TenantId>,
 }
 
@@ -59,7 +62,8 @@ impl Live {
         Arc::clone(turns.entry(tenant.clone()).or_default())
     }
 
-    /// Serves these tenants from now on, with the parts that they have. `store` lets requests see them.
+    /// Serves these tenants from now on, with the parts that they have. `store` lets requests see
+    /// them.
     pub(crate) fn serve(&self, tenants: Tenants, store: impl FnOnce(Arc<Tenants>)) {
         let mut state = self.state();
         let State { wanted, parts, failing, .. } = &mut *state;
@@ -72,8 +76,8 @@ impl Live {
         store(Arc::new(tenants));
     }
 
-    /// Those of these tenants whose flow, what is deployed and what they declare together, has more Actions than a login may run: how many of each,
-    /// and how many it may.
+    /// Those of these tenants whose flow, what is deployed and what they declare together, has more
+    /// Actions than a login may run: how many of each, and how many it may.
     pub(crate) fn too_long(&self, tenants: &Tenants) -> Vec<TooLong> {
         let state = self.state();
         let long = tenants.all().filter_map(|tenant| {
@@ -126,7 +130,8 @@ impl Live {
         state.parts.insert(tenant.clone(), part);
     }
 
-    /// The making of a tenant's flow has panicked: it is tried again, and a change that comes meanwhile is looked at.
+    /// The making of a tenant's flow has panicked: it is tried again, and a change that comes
+    /// meanwhile is looked at.
     pub(super) fn broken_off(&self, app: &App, tenant: &TenantId) {
         self.state().asked.remove(tenant);
         self.note(app, tenant, true);
@@ -171,7 +176,8 @@ pub struct RefusedFlow {
     capabilities: Vec<String>,
 }
 
-/// Makes a tenant's flow as it is kept now, and lets logins run it. One that can't be made keeps the one before running, and is tried again.
+/// Makes a tenant's flow as it is kept now, and lets logins run it. One that can't be made keeps
+/// the one before running, and is tried again.
 pub(super) async fn refresh(app: &App, tenant: &TenantId) -> Result<(), FlowError> {
     let made = make(app, tenant, true).await;
     app.registry().live().note(app, tenant, made.is_err());
@@ -196,7 +202,8 @@ async fn make(app: &App, tenant: &TenantId, is_to_be_ready: bool) -> Result<(), 
     let limits = &app.runtime().settings().limits;
     let making = Making { shelf: &deployments.shelf, keys: &deployments.keys, limits };
     let part = making.part(tenant, stored)?;
-    // Whatever has bound it: another server's policy may be another one, and so was this one's when it was bound.
+    // Whatever has bound it: another server's policy may be another one, and so was this one's when
+    // it was bound.
     let policy = live.state().wanted.get(tenant).cloned().unwrap_or_default();
     if let Some((action, refused)) = part.refused(&policy) {
         return Err(FlowError::Refused { action: action.to_string(), refused });
@@ -211,7 +218,8 @@ async fn make(app: &App, tenant: &TenantId, is_to_be_ready: bool) -> Result<(), 
     Ok(())
 }
 
-/// Reads the parts of tenants that are about to be served and aren't yet. Nothing of them is loaded: that is for the logins which need it.
+/// Reads the parts of tenants that are about to be served and aren't yet. Nothing of them is
+/// loaded: that is for the logins which need it.
 pub(crate) async fn prepare(app: &App, tenants: &Tenants) -> Result<u64, StoreError> {
     let live = app.registry().live();
     // From here on changes of these are looked at.

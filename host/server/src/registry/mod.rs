@@ -1,5 +1,6 @@
-//! Actions that are deployed to a server that runs: built when they are uploaded, checked against the policy when they are deployed, and live on all
-//! servers a moment later. What is kept of them is the store's; here is what this server does with it.
+//! Actions that are deployed to a server that runs: built when they are uploaded, checked against
+//! the policy when they are deployed, and live on all servers a moment later. What is kept of them
+//! is the store's; here is what this server does with it.
 
 pub(crate) mod build;
 mod components;
@@ -34,10 +35,11 @@ pub use live::{RefusedFlow, TooLong};
 pub(crate) use metrics::RegistryMetrics;
 pub(crate) use watch::watch;
 
-/// Components that are hashed and written at one time. Those that still arrive don't count: no one else waits for a slow peer.
+/// Components that are hashed and written at one time. Those that still arrive don't count: no one
+/// else waits for a slow peer.
 const UPLOADS: usize = 8;
-/// Components that are sent at one time: each may have as many bytes as the limit `component_bytes` says, in memory. More, since one who
-/// reads slowly is no reason to send no one else any.
+/// Components that are sent at one time: each may have as many bytes as the limit `component_bytes`
+/// says, in memory. More, since one who reads slowly is no reason to send no one else any.
 const DOWNLOADS: usize = 16;
 /// How long an upload or a download waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -97,7 +99,8 @@ impl Deployments {
         &self.live
     }
 
-    /// A turn to send a component: one of the tenant's own. The memory that it takes has the budget of bodies.
+    /// A turn to send a component: one of the tenant's own. The memory that it takes has the budget
+    /// of bodies.
     ///
     /// # Errors
     /// When too many of the tenant's are sent at this time.

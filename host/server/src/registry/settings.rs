@@ -27,7 +27,8 @@ pub(crate) struct RunSettings {
 }
 
 impl RunSettings {
-    /// Reads what is kept, or what is to be kept, on a host with these limits. What is wrong is told to whoever has sent it.
+    /// Reads what is kept, or what is to be kept, on a host with these limits. What is wrong is
+    /// told to whoever has sent it.
     pub(crate) fn read(settings: &Map<String, Value>, host: &Limits) -> Result<Self, String> {
         let mut configuration = Settings::default();
         let given = object(settings, CONFIGURATION)?;

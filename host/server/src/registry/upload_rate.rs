@@ -1,4 +1,5 @@
-//! How many bytes of components a tenant uploads: all of them share the disk, and in SQLite the thread that writes components to it.
+//! How many bytes of components a tenant uploads: all of them share the disk, and in SQLite the
+//! thread that writes components to it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +9,8 @@ const PER_SECOND: i64 = 4 << 20;
 /// Bytes at once, after a time of rest: twenty Actions in Python.
 const BURST: i64 = 256 << 20;
 
-/// A tenant's bucket of bytes. An upload begins while there are any left, and takes as many as it has.
+/// A tenant's bucket of bytes. An upload begins while there are any left, and takes as many as it
+/// has.
 #[derive(Debug)]
 pub(crate) struct UploadRate(Mutex<Bucket>);
 

@@ -42,7 +42,8 @@ impl Sealing {
 }
 
 impl SealingKeys {
-    /// Reads the keys. Where the configuration names no place for them, their file is made at the first start.
+    /// Reads the keys. Where the configuration names no place for them, their file is made at the
+    /// first start.
     ///
     /// # Errors
     /// When they can't be read, others can read them, or they are none.
@@ -64,7 +65,8 @@ impl SealingKeys {
         &self.source
     }
 
-    /// Opens a secret at its place. A key that isn't known yet may have come since: it is looked for once more.
+    /// Opens a secret at its place. A key that isn't known yet may have come since: it is looked
+    /// for once more.
     pub(crate) fn open_secret(&self, place: Place<'_>, key: &str, sealed: &[u8]) -> Result<Value, SealError> {
         let opened = self.ring.load().open(place, key, sealed);
         if !matches!(opened, Err(SealError::UnknownKey { .. })) {
@@ -73,9 +75,11 @@ impl SealingKeys {
         self.read_again()?.open(place, key, sealed)
     }
 
-    /// Begins to seal. What seals has to be dropped when what was sealed is written down: a rotation waits for that.
+    /// Begins to seal. What seals has to be dropped when what was sealed is written down: a
+    /// rotation waits for that.
     ///
-    /// It may wait for a moment, while a rotation writes the file: not to be called where logins run.
+    /// It may wait for a moment, while a rotation writes the file: not to be called where logins
+    /// run.
     pub(crate) fn begin(&self) -> Result<Sealing, SealError> {
         let shared = match &self.source {
             Reference::Environment(_) => None,
@@ -86,7 +90,8 @@ impl SealingKeys {
         Ok(Sealing { ring: self.read_again()?, _shared: shared })
     }
 
-    /// The file that stands for the keys' own while that changes. None where nothing can be made in its folder: there nobody rotates, either.
+    /// The file that stands for the keys' own while that changes. None where nothing can be made in
+    /// its folder: there nobody rotates, either.
     fn lock(&self, file: &Path) -> Result<Option<File>, SealError> {
         match lock_file(file, "lock") {
             Ok(lock) => Ok(Some(lock)),
@@ -95,7 +100,8 @@ impl SealingKeys {
         }
     }
 
-    /// The keys as they are now. Those that were there before stay in memory: a row may have been read before a rotation has reached it.
+    /// The keys as they are now. Those that were there before stay in memory: a row may have been
+    /// read before a rotation has reached it.
     fn read_again(&self) -> Result<Arc<Ring>, SealError> {
         let now = read(&self.source)?;
         // Another thread may do the same at this moment: neither forgets what the other has read.
@@ -162,8 +168,8 @@ fn lock_file(file: &Path, ending: &str) -> io::Result<File> {
     Ok(lock)
 }
 
-/// The file is the old one or the new one, whatever happens in between. Whoever calls this has the lock: what is left of one who was killed is
-/// nobody's any more, and goes, since it has keys.
+/// The file is the old one or the new one, whatever happens in between. Whoever calls this has the
+/// lock: what is left of one who was killed is nobody's any more, and goes, since it has keys.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
     let draft = beside(file, "new");
     match std::fs::remove_file(&draft) {
@@ -178,7 +184,8 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
     sync_folder(file)
 }
 
-/// Gives what was made beside the keys to whom the keys belong: root may rotate them for a server that is somebody else.
+/// Gives what was made beside the keys to whom the keys belong: root may rotate them for a server
+/// that is somebody else.
 fn give_to_owner(file: &Path, made: &File) -> io::Result<()> {
     let owner = match std::fs::metadata(file) {
         Ok(owner) => owner,

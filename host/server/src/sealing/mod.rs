@@ -1,10 +1,13 @@
-//! Secrets of deployed Actions at rest: sealed by AES-256-GCM, so that a copy of the database gives none away.
+//! Secrets of deployed Actions at rest: sealed by AES-256-GCM, so that a copy of the database gives
+//! none away.
 //!
-//! What is sealed is bound to its tenant, its Action and its name: a row that was copied elsewhere doesn't open. The cipher is that of aws-lc-rs,
-//! which signs the tokens as well. Its nonces are random, so a key is good for 2³² secrets that are set (NIST SP 800-38D, section 8.3): a hundred of
-//! them a second for more than a year. A rotation begins to count anew.
+//! What is sealed is bound to its tenant, its Action and its name: a row that was copied elsewhere
+//! doesn't open. The cipher is that of aws-lc-rs, which signs the tokens as well. Its nonces are
+//! random, so a key is good for 2³² secrets that are set (NIST SP 800-38D, section 8.3): a hundred
+//! of them a second for more than a year. A rotation begins to count anew.
 //!
-//! A ring has several keys: the first one seals, and all of them open. A key's id is a part of its own hash, so that no id can be another key's.
+//! A ring has several keys: the first one seals, and all of them open. A key's id is a part of its
+//! own hash, so that no id can be another key's.
 
 mod file;
 mod ring;

@@ -75,7 +75,8 @@ impl Ring {
         Self { keys }
     }
 
-    /// Reads keys in base64 with white space between them. A line that begins with `#` says something for people.
+    /// Reads keys in base64 with white space between them. A line that begins with `#` says
+    /// something for people.
     pub(super) fn parse(text: &str, place: &str) -> Result<Self, SealError> {
         let malformed = |what| SealError::Malformed { place: place.to_owned(), what };
         let mut keys = Vec::new();

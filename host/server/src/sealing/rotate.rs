@@ -70,12 +70,13 @@ fn listed(secrets: &[Unopened]) -> String {
 }
 
 impl SealingKeys {
-    /// Makes a new key, seals all secrets of a store by it, and only then forgets the old ones. Keys in a variable of the environment change
-    /// otherwise: there all secrets are sealed by the first key, and whoever set the variable takes the others out of it.
+    /// Makes a new key, seals all secrets of a store by it, and only then forgets the old ones.
+    /// Keys in a variable of the environment change otherwise: there all secrets are sealed by the
+    /// first key, and whoever set the variable takes the others out of it.
     ///
     /// # Errors
-    /// When a key, a secret or the store can't be used. No secret is lost: all keys stay until every secret is sealed by the new one. One that doesn't
-    /// open holds up none of the others.
+    /// When a key, a secret or the store can't be used. No secret is lost: all keys stay until
+    /// every secret is sealed by the new one. One that doesn't open holds up none of the others.
     pub async fn rotate(&self, store: &dyn Store) -> Result<Rotated, RotateError> {
         let in_environment = matches!(self.source(), Reference::Environment(_));
         let rotation = if in_environment { None } else { Some(self.rotation()?) };
@@ -92,13 +93,15 @@ impl SealingKeys {
     }
 }
 
-/// Seals all that other keys have sealed. What doesn't open keeps nothing else from being sealed anew.
+/// Seals all that other keys have sealed. What doesn't open keeps nothing else from being sealed
+/// anew.
 async fn seal_anew(store: &dyn Store, ring: &Ring) -> Result<u64, RotateError> {
     let mut count = 0;
     let mut unopened = Vec::new();
     let mut known = HashSet::new();
     loop {
-        // Rows that don't open are among them each time. Twice as many: it takes few rounds, however many there are.
+        // Rows that don't open are among them each time. Twice as many: it takes few rounds,
+        // however many there are.
         let rows = store.sealed_secrets(ring.sealing().id(), AT_ONE_TIME + 2 * known.len()).await?;
         let mut is_done = true;
         for (tenant, action, old) in rows {
@@ -109,7 +112,8 @@ async fn seal_anew(store: &dyn Store, ring: &Ring) -> Result<u64, RotateError> {
             }
             is_done = false;
             match sealed_anew(ring, Place { tenant: tenant.as_str(), action: &id, name: old.name.as_str() }, &old) {
-                // One that was set or removed at this moment is another row by now, and is seen again where it has to be.
+                // One that was set or removed at this moment is another row by now, and is seen
+                // again where it has to be.
                 Ok(new) => count += u64::from(store.reseal(&tenant, &action, &old, new).await?),
                 Err(error) => {
                     known.insert(row);

@@ -6,8 +6,8 @@ use crate::registry;
 use crate::streams::plans;
 
 impl Server {
-    /// Serves another configuration from now on: its tenants, and the certificate's files. Requests that have begun end as they began. Where
-    /// something is wrong, nothing changes.
+    /// Serves another configuration from now on: its tenants, and the certificate's files. Requests
+    /// that have begun end as they began. Where something is wrong, nothing changes.
     ///
     /// # Errors
     /// What is wrong; or that what has changed takes a new start.
@@ -32,7 +32,8 @@ impl Server {
             return Err(StartError::Refused(refused));
         }
         self.store.check().await?;
-        // All that can be known before the first change is right. This one is made tenant by tenant.
+        // All that can be known before the first change is right. This one is made tenant by
+        // tenant.
         if let Err(error) = declare_clients(&*self.store, &configuration).await {
             if let Err(error) = declare_clients(&*self.store, &self.configuration).await {
                 tracing::error!(

@@ -1,7 +1,7 @@
 //! The end of a server: one deadline over all of its parts.
 //!
-//! Kubernetes kills what has not ended 30 s after SIGTERM. So all of it, with the time in which the listener still accepts, takes
-//! [`IN_ALL`] at most.
+//! Kubernetes kills what has not ended 30 s after SIGTERM. So all of it, with the time in which the
+//! listener still accepts, takes [`IN_ALL`] at most.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use super::Server;
 
 /// From the first word of the end until all has ended.
 const IN_ALL: Duration = Duration::from_secs(28);
-/// Of that, what is left for executions and the store when requests, attempts and streams are broken off.
+/// Of that, what is left for executions and the store when requests, attempts and streams are
+/// broken off.
 const FOR_THE_STORE: Duration = Duration::from_secs(6);
 /// And what is left for the store when executions are dropped.
 const FOR_CLOSING: Duration = Duration::from_secs(3);
@@ -28,8 +29,9 @@ impl Ending {
 }
 
 impl Server {
-    /// Begins the end: `/readyz` says 503 from now on, and requests are served all the same, until `shutdown.drain` of the
-    /// configuration has passed. What sends requests here has that time to notice. Not needed before [`Server::stop`].
+    /// Begins the end: `/readyz` says 503 from now on, and requests are served all the same, until
+    /// `shutdown.drain` of the configuration has passed. What sends requests here has that time to
+    /// notice. Not needed before [`Server::stop`].
     pub async fn drain(&self) {
         self.ending.since();
         self.app.end();
@@ -38,8 +40,8 @@ impl Server {
         sleep(drain).await;
     }
 
-    /// Ends the server: takes no more requests, lets those that have begun end, and gives the store back. That takes 28 s at
-    /// most, [`Server::drain`] included.
+    /// Ends the server: takes no more requests, lets those that have begun end, and gives the store
+    /// back. That takes 28 s at most, [`Server::drain`] included.
     pub async fn stop(self) {
         let end = self.ending.since() + IN_ALL;
         self.app.end();

@@ -9,7 +9,8 @@ use crate::api::logs::shown;
 
 /// Entries that are read at one time, and sent together at most.
 pub(super) const ENTRIES: usize = 100;
-/// Bytes of entries that are sent together, unless one alone has more: receivers take a few hundred kilobytes.
+/// Bytes of entries that are sent together, unless one alone has more: receivers take a few hundred
+/// kilobytes.
 const BYTES: usize = 256_000;
 
 /// Entries that are sent together.
@@ -28,7 +29,8 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// From entries as they come after one another: those that the stream wants, as many as are sent together. None where nothing has come.
+    /// From entries as they come after one another: those that the stream wants, as many as are
+    /// sent together. None where nothing has come.
     pub(super) fn of(plan: &Plan, entries: Vec<LogEntry>) -> Option<Self> {
         let (first, last) = (entries.first()?, entries.last()?);
         let mut batch = Self { lines: Vec::new(), id: String::new(), oldest: first.date, latest: last.date, end: last.position };

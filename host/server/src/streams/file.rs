@@ -1,4 +1,5 @@
-//! A stream into a file: JSON lines, each written whole and synced. A file that is full gets a number behind its name.
+//! A stream into a file: JSON lines, each written whole and synced. A file that is full gets a
+//! number behind its name.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -19,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A file that batches are written to, one after the other.
 pub(super) struct FileSink {
     file: StreamFile,
-    /// A write that the disk has not ended in time. Until it ends, no other one is begun: each holds a thread.
+    /// A write that the disk has not ended in time. Until it ends, no other one is begun: each
+    /// holds a thread.
     hanging: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -142,7 +144,8 @@ impl Lines {
     }
 }
 
-/// How many bytes of a file are whole lines. What was left of a line when a machine stopped is cut off: its entry is sent again.
+/// How many bytes of a file are whole lines. What was left of a line when a machine stopped is cut
+/// off: its entry is sent again.
 fn whole_lines(file: &mut File) -> io::Result<u64> {
     let (end, length) = unwhole(file)?;
     if end < length {
@@ -178,8 +181,8 @@ fn unwhole(file: &mut File) -> io::Result<(u64, u64)> {
     Ok((end, length))
 }
 
-/// Gives the file the number 1, those before it one more, and forgets the last. A crash in between leaves a number free, which is taken
-/// the next time.
+/// Gives the file the number 1, those before it one more, and forgets the last. A crash in between
+/// leaves a number free, which is taken the next time.
 fn rotate(folder: &Dir, name: &str, keep: u32) -> io::Result<()> {
     let numbered = |number: u32| format!("{name}.{number}");
     let free = (1..keep).find(|number| !folder.exists(numbered(*number))).unwrap_or(keep);

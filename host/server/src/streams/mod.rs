@@ -1,8 +1,9 @@
 //! Streams: a tenant's log on its way to a webhook or into a file, at least once and in order.
 //!
-//! How far a stream was sent is in the store, and moves when its entries have arrived. One server at a time sends a stream: it has claimed it
-//! with a lease, and when that is over, because the server has crashed, another one goes on from the same place. Here is nothing that says
-//! what entries are, and nothing that keeps them.
+//! How far a stream was sent is in the store, and moves when its entries have arrived. One server
+//! at a time sends a stream: it has claimed it with a lease, and when that is over, because the
+//! server has crashed, another one goes on from the same place. Here is nothing that says what
+//! entries are, and nothing that keeps them.
 
 mod batch;
 mod file;
@@ -24,7 +25,8 @@ pub(crate) use plan::{Plan, plans};
 use stream::Stream;
 pub(crate) use webhook::SigningSecretError;
 
-/// How long a reload waits for what streams have begun that are no longer in the configuration: as long as an attempt may take.
+/// How long a reload waits for what streams have begun that are no longer in the configuration: as
+/// long as an attempt may take.
 const GRACE: Duration = Duration::from_secs(12);
 
 /// All streams that this server sends, or would send if no other server did.
@@ -61,8 +63,8 @@ impl Streams {
         }
     }
 
-    /// Sends these from now on: those that are as they were go on, those that are gone end, and those that are others begin anew where they
-    /// have come to.
+    /// Sends these from now on: those that are as they were go on, those that are gone end, and
+    /// those that are others begin anew where they have come to.
     pub(crate) async fn change(&mut self, mut plans: Vec<Plan>) {
         let (same, others): (Vec<_>, Vec<_>) = self.running.drain(..).partition(|running| plans.contains(&running.plan));
         plans.retain(|plan| !same.iter().any(|running| running.plan == *plan));
@@ -71,7 +73,8 @@ impl Streams {
         self.add(plans);
     }
 
-    /// Lets what has begun end, and gives all streams back, for other servers to send; until the deadline.
+    /// Lets what has begun end, and gives all streams back, for other servers to send; until the
+    /// deadline.
     pub(crate) async fn stop(self, deadline: Instant) {
         end(self.running, deadline).await;
     }

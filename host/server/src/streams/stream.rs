@@ -14,7 +14,8 @@ use crate::app::App;
 use crate::backoff::{Backoff, chance};
 use crate::workers::{Pulse, Worker};
 
-/// How long a stream is this server's: with half of it left an attempt begins, which takes ten seconds at most.
+/// How long a stream is this server's: with half of it left an attempt begins, which takes ten
+/// seconds at most.
 const LEASE: Duration = Duration::from_secs(30);
 /// How often it is looked whether a stream that is another server's still is.
 const CLAIM: Duration = Duration::from_secs(2);
@@ -71,7 +72,8 @@ impl Stream {
                 Target::Webhook { receiver, path, secrets } => Way::Webhook(Webhook::new(receiver, path, secrets.clone())),
                 Target::File(file) => Way::File(FileSink::new(file.clone())),
             };
-            // After a panic it goes on with a connection of its own, from what the store has of it. The lease is still this server's.
+            // After a panic it goes on with a connection of its own, from what the store has of it.
+            // The lease is still this server's.
             if workers.job(Worker::Streams, self.send_until_stopped(&mut way)).await.is_ok() {
                 break;
             }
@@ -92,7 +94,8 @@ impl Stream {
             let now = self.now();
             let claim = self.app.store().stream_claim(&self.plan.tenant, self.name(), self.holder, now, now.plus(LEASE));
             match self.pulse.part(claim).await {
-                // No good pass yet: that is one that has read the log, and written down how far it was sent.
+                // No good pass yet: that is one that has read the log, and written down how far it
+                // was sent.
                 Ok(Some(position)) => {
                     self.renewed_until = now.plus(LEASE / 2);
                     let Over = self.send_after(position, way).await;
@@ -183,7 +186,8 @@ impl Stream {
         if self.now() < self.renewed_until { Ok(()) } else { self.advance(position).await }
     }
 
-    /// Writes down how far it was sent. A store that fails is tried again: what was sent needs not be sent once more for that.
+    /// Writes down how far it was sent. A store that fails is tried again: what was sent needs not
+    /// be sent once more for that.
     async fn advance(&mut self, position: LogPosition) -> Result<(), Over> {
         loop {
             let now = self.now();

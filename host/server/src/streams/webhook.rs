@@ -1,4 +1,5 @@
-//! A stream to a URL, as Standard Webhooks 1.0.0 has it: who receives it can tell that it comes from here, and drop repeats.
+//! A stream to a URL, as Standard Webhooks 1.0.0 has it: who receives it can tell that it comes
+//! from here, and drop repeats.
 
 use std::fmt;
 use std::str::FromStr;

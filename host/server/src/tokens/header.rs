@@ -24,8 +24,8 @@ pub(super) fn header(token: &str) -> Result<Header, TokenError> {
     }
 }
 
-/// Whether a `typ` is that of access tokens: `JWT`, or `at+jwt` of RFC 9068. `application/` may stand before it (RFC 7515, section
-/// 4.1.9).
+/// Whether a `typ` is that of access tokens: `JWT`, or `at+jwt` of RFC 9068. `application/` may
+/// stand before it (RFC 7515, section 4.1.9).
 fn is_access_token(kind: &str) -> bool {
     const PREFIX: &str = "application/";
     let has_prefix = kind.get(..PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX));

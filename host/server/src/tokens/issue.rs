@@ -1,4 +1,5 @@
-//! Issuing: the client credentials grant (RFC 6749, section 4.4), as Auth0's `POST /oauth/token` has it.
+//! Issuing: the client credentials grant (RFC 6749, section 4.4), as Auth0's `POST /oauth/token`
+//! has it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! Keys of an issuer that are fetched from a URL.
 //!
-//! A known key is used at once, for as long as its set counts: [`TOO_OLD`]. A set that is [`OLD`] is fetched again in the
-//! background, so no login waits for an issuer that is down. A caller waits for a fetch only where its key is not known. There is
-//! one fetch at a time, with a backoff after failures.
+//! A known key is used at once, for as long as its set counts: [`TOO_OLD`]. A set that is [`OLD`]
+//! is fetched again in the background, so no login waits for an issuer that is down. A caller waits
+//! for a fetch only where its key is not known. There is one fetch at a time, with a backoff after
+//! failures.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,8 @@ use crate::backoff::{Backoff, chance};
 const OLD: Duration = Duration::from_secs(3_600);
 /// The age at which a set that can't be fetched again counts no longer.
 const TOO_OLD: Duration = Duration::from_secs(24 * 3_600);
-/// After a fetch, an unknown key makes the server fetch again, but not before this: invented key ids must not make it ask.
+/// After a fetch, an unknown key makes the server fetch again, but not before this: invented key
+/// ids must not make it ask.
 const AGAIN: Duration = Duration::from_secs(30);
 /// After fetches that have failed.
 const BACKOFF: Backoff =
@@ -168,7 +170,8 @@ impl RemoteKeys {
     }
 }
 
-/// Resolves the names of issuers, whose keys are fetched, as those of all other requests are: reqwest's own resolver holds a thread for each.
+/// Resolves the names of issuers, whose keys are fetched, as those of all other requests are:
+/// reqwest's own resolver holds a thread for each.
 pub(crate) struct IssuerNames(Arc<dyn Resolve>);
 
 impl IssuerNames {

@@ -1,4 +1,5 @@
-//! Access tokens: issued by this server for its clients, and accepted from it and from the issuers that a tenant names.
+//! Access tokens: issued by this server for its clients, and accepted from it and from the issuers
+//! that a tenant names.
 
 mod header;
 mod issue;

@@ -1,4 +1,5 @@
-//! What was found out about tokens a short time ago: checking a signature takes longer than a login.
+//! What was found out about tokens a short time ago: checking a signature takes longer than a
+//! login.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +11,12 @@ use super::verify::{Scopes, TokenError};
 
 /// Tokens that are good for something and are remembered, for each tenant.
 const RIGHT: usize = 1_024;
-/// Tokens that are signed rightly and good for nothing here: one that is sent again and again costs no signature.
+/// Tokens that are signed rightly and good for nothing here: one that is sent again and again costs
+/// no signature.
 const REFUSED: usize = 256;
 
-/// How long a token is remembered at most, by the monotonic clock. What withdraws it counts after this time at the latest.
+/// How long a token is remembered at most, by the monotonic clock. What withdraws it counts after
+/// this time at the latest.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 /// How far the clocks of two machines may differ.
@@ -22,11 +25,13 @@ const LEEWAY: Duration = Duration::from_secs(30);
 /// By its digest.
 pub(super) type Digest = [u8; 32];
 
-/// What was found out about a token whose signature is right. It counts no longer than the keys by which it was found out. Clients and
-/// issuers change with the configuration, and that makes another verifier.
+/// What was found out about a token whose signature is right. It counts no longer than the keys by
+/// which it was found out. Clients and issuers change with the configuration, and that makes
+/// another verifier.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    /// When the token begins and expires, as it says. That is compared with the time of day at each use.
+    /// When the token begins and expires, as it says. That is compared with the time of day at each
+    /// use.
     pub(super) begins: Option<Timestamp>,
     pub(super) expires: Option<Timestamp>,
     /// Which of the issuers, and the count of its keys.
@@ -61,7 +66,8 @@ struct All {
 type Map = HashMap<Digest, (Instant, Verdict)>;
 
 impl Remembered {
-    /// What a token is good for, where that is known. `generation_of` counts the changes of an issuer's keys.
+    /// What a token is good for, where that is known. `generation_of` counts the changes of an
+    /// issuer's keys.
     pub(super) fn find(
         &self,
         digest: &Digest,

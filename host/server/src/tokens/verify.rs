@@ -22,8 +22,8 @@ use crate::buckets::{Buckets, Limit, network};
 use crate::config::{HostName, IssuerSettings, Scope};
 use crate::keys::KeyRing;
 
-/// Tokens of one peer that are refused, at one tenant: as many as a platform has under way when its token is withdrawn, and some more in
-/// each second.
+/// Tokens of one peer that are refused, at one tenant: as many as a platform has under way when its
+/// token is withdrawn, and some more in each second.
 const OF_PEER: Limit = Limit { burst: 256, per_second: 8 };
 /// Those of a network, whatever addresses of its own it takes.
 const OF_NETWORK: Limit = Limit { burst: 1_024, per_second: 32 };
@@ -171,7 +171,8 @@ impl Failures {
     }
 }
 
-/// The claims that matter, before each of them is read. One that is null is missing; one that is there twice is refused.
+/// The claims that matter, before each of them is read. One that is null is missing; one that is
+/// there twice is refused.
 #[derive(Debug, Deserialize)]
 struct Claims {
     iss: Option<Value>,
@@ -188,7 +189,8 @@ impl Claims {
         texts(self.aud.as_ref()).ok_or(TokenError::Claim { name: "aud", expected: "a text or an array of texts" })
     }
 
-    /// Scopes as RFC 8693 has them, a text with spaces between them, or as many issuers write them, an array; and Auth0's permissions.
+    /// Scopes as RFC 8693 has them, a text with spaces between them, or as many issuers write them,
+    /// an array; and Auth0's permissions.
     fn scopes(&self) -> Result<Scopes, TokenError> {
         let expected = "a text with spaces between scopes, or an array of texts";
         let scope = texts(self.scope.as_ref()).ok_or(TokenError::Claim { name: "scope", expected })?;
@@ -217,7 +219,8 @@ fn text<'a>(name: &'static str, value: Option<&'a Value>) -> Result<Option<&'a s
     value.map(read).transpose()
 }
 
-/// A NumericDate (RFC 7519, section 2): seconds since 1970, perhaps with a fraction. One before 1970 is 1970.
+/// A NumericDate (RFC 7519, section 2): seconds since 1970, perhaps with a fraction. One before
+/// 1970 is 1970.
 fn date(name: &'static str, value: Option<&Value>) -> Result<Option<Timestamp>, TokenError> {
     let Some(value) = value else { return Ok(None) };
     let wrong = TokenError::Claim { name, expected: "a number of seconds" };
@@ -235,8 +238,8 @@ impl Verifier {
         Self { hosts, issuers, remembered: Remembered::default(), failures: Mutex::new(failures) }
     }
 
-    /// What a token is good for at this tenant. `peer` is who has sent it, where that is known; `now` is the time of day, `at` the
-    /// moment by the monotonic clock.
+    /// What a token is good for at this tenant. `peer` is who has sent it, where that is known;
+    /// `now` is the time of day, `at` the moment by the monotonic clock.
     ///
     /// # Errors
     /// When it is good for nothing here, or was not looked at.
@@ -345,7 +348,8 @@ impl Issuer {
     }
 }
 
-/// The key of this id that checks signatures of this algorithm; the only one there is, where the token names none.
+/// The key of this id that checks signatures of this algorithm; the only one there is, where the
+/// token names none.
 fn find(set: &JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
     let by_id = |key: &&Jwk| id.is_none_or(|id| key.common.key_id.as_deref() == Some(id));
     let mut found = set.keys.iter().filter(by_id).filter(|key| checks(key, algorithm));
@@ -356,7 +360,8 @@ fn find(set: &JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<Decoding
     DecodingKey::from_jwk(key).ok()
 }
 
-/// Whether a key is for checking signatures of this algorithm: by its kind, and by what it says of itself (RFC 7517, sections 4.2 to 4.4).
+/// Whether a key is for checking signatures of this algorithm: by its kind, and by what it says of
+/// itself (RFC 7517, sections 4.2 to 4.4).
 fn checks(key: &Jwk, algorithm: Algorithm) -> bool {
     let common = &key.common;
     let is_its_kind = match (&key.algorithm, algorithm) {

@@ -6,10 +6,12 @@ use tokio::task::JoinHandle;
 
 use super::{PassError, Pulse};
 
-/// A worker whose rounds have several parts. A round is a good pass when all of its parts were good.
+/// A worker whose rounds have several parts. A round is a good pass when all of its parts were
+/// good.
 ///
-/// A round may take longer than its worker may be late, where there is much to do. So each good part counts as a good pass for as long
-/// as the round before was good, and nothing has failed since: a part that always fails makes its worker late, whatever the others do.
+/// A round may take longer than its worker may be late, where there is much to do. So each good
+/// part counts as a good pass for as long as the round before was good, and nothing has failed
+/// since: a part that always fails makes its worker late, whatever the others do.
 #[derive(Debug)]
 pub(crate) struct Rounds {
     pulse: Pulse,
@@ -45,8 +47,9 @@ impl Rounds {
     }
 }
 
-/// A thread that may wait, for a worker's passes one after the other. Where a pass is broken off because its job hangs, the next one
-/// waits for the same job: however long it hangs, it holds one thread.
+/// A thread that may wait, for a worker's passes one after the other. Where a pass is broken off
+/// because its job hangs, the next one waits for the same job: however long it hangs, it holds one
+/// thread.
 #[derive(Debug)]
 pub(crate) struct OneThread<T>(Option<JoinHandle<T>>);
 
@@ -85,7 +88,8 @@ mod tests {
     const GOOD: Result<(), &str> = Ok(());
     const BAD: Result<(), &str> = Err("it fails");
 
-    /// Whether a worker has had a good pass since this was called last: before, its last one is made old.
+    /// Whether a worker has had a good pass since this was called last: before, its last one is
+    /// made old.
     fn take_good(rounds: &Rounds) -> bool {
         let old = Instant::now().checked_sub(Duration::from_secs(3_600)).unwrap();
         std::mem::replace(&mut rounds.pulse.watched.state().good, old).elapsed() < Duration::from_secs(1_800)

@@ -1,4 +1,5 @@
-//! Actions that are deployed to a server that runs: their whole life over HTTP, in both databases where that matters.
+//! Actions that are deployed to a server that runs: their whole life over HTTP, in both databases
+//! where that matters.
 
 #![allow(
     clippy::unwrap_used,

@@ -39,7 +39,8 @@ async fn a_deployment_that_asks_for_what_the_policy_refuses_is_refused_with_the_
 }
 in_both!(a_deployment_that_asks_for_what_the_policy_refuses_is_refused_with_the_list);
 
-/// Deploys under one name while another caller renames, over and over. Whatever comes first, the policy holds.
+/// Deploys under one name while another caller renames, over and over. Whatever comes first, the
+/// policy holds.
 async fn renaming_while_deploying_passes_no_policy(database: Database) {
     let running = database.start("", "capabilities = { rules = { access = [\"gate\"] } }").await;
     for round in 0..20 {

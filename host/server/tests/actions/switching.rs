@@ -1,4 +1,5 @@
-//! What changes under a load of logins: each of them sees what was before or what is after, and none anything else.
+//! What changes under a load of logins: each of them sees what was before or what is after, and
+//! none anything else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -72,7 +73,8 @@ impl Load {
     }
 }
 
-/// Prepares `gate` with two versions, of which the first runs, and `other`; `gate` is bound. Gives the ids of `gate` and of its versions.
+/// Prepares `gate` with two versions, of which the first runs, and `other`; `gate` is bound. Gives
+/// the ids of `gate` and of its versions.
 async fn prepare(running: &Running) -> (String, [String; 2]) {
     let other = running.create("other", json!({})).await;
     running.upload(&other, artifacts::ORGANIZATION_SESSION_METADATA).await;

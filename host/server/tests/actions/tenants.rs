@@ -1,4 +1,5 @@
-//! A tenant's credentials see and name nothing of another tenant: through every route that there is.
+//! A tenant's credentials see and name nothing of another tenant: through every route that there
+//! is.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! Components that are none, are too large, never end, or are read slowly. Those that break a compiler: `deploying` of the command.
+//! Components that are none, are too large, never end, or are read slowly. Those that break a
+//! compiler: `deploying` of the command.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -219,11 +220,13 @@ async fn a_tenant_that_uploads_much_waits_and_another_does_not() {
     let path = format!("/api/v2/actions/actions/{id}/component");
     let much = bytes::Bytes::from(vec![0; 32 << 20]);
     let mut refused = None;
-    // Eight of them are what it may send at once, and some more come in while these are on their way.
+    // Eight of them are what it may send at once, and some more come in while these are on their
+    // way.
     for _ in 0..40 {
         match running.request(Method::PUT, &path).body(much.clone()).send().await {
             Ok(answer) if answer.status() != 429 => assert_eq!(answer.status(), 400, "it is no component"),
-            // The answer comes before the body: a connection that closes behind it may break off the rest. A small body always arrives.
+            // The answer comes before the body: a connection that closes behind it may break off
+            // the rest. A small body always arrives.
             _ => {
                 let answer = running.request(Method::PUT, &path).body("x").send().await.unwrap();
                 if answer.status() == 429 {

@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use crate::cluster::Cluster;
 use crate::common::{self, Running, event};
 
-/// Long enough for a machine that does much else; nothing depends on it but when a test is given up.
+/// Long enough for a machine that does much else; nothing depends on it but when a test is given
+/// up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks until there is an answer.

@@ -35,7 +35,8 @@ pub struct Running {
     pub token: String,
 }
 
-/// Tenants `acme` (host `localhost`) and `globex` (host `127.0.0.1`), each with the first example's Action and a client `platform`.
+/// Tenants `acme` (host `localhost`) and `globex` (host `127.0.0.1`), each with the first example's
+/// Action and a client `platform`.
 pub fn configuration(more: &str) -> String {
     let hash = Argon2::default().hash_password(SECRET.as_bytes()).expect("it can be hashed");
     let scopes: Vec<&str> = ALL_SCOPES.split(' ').collect();

@@ -1,4 +1,5 @@
-//! Somebody who receives a stream, on this machine: checks what is signed, refuses what it is told to, goes away and comes back.
+//! Somebody who receives a stream, on this machine: checks what is signed, refuses what it is told
+//! to, goes away and comes back.
 
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs, reason = "a test that lacks its parts is to fail at once")]
 

@@ -1,4 +1,5 @@
-//! What becomes of a logout token, receiver by receiver: the table in the server's README, made again from what happens.
+//! What becomes of a logout token, receiver by receiver: the table in the server's README, made
+//! again from what happens.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -112,7 +113,8 @@ async fn what_becomes_of_a_token_is_what_the_readme_says() {
     assert!(told == table, "the table under {HEADING:?} in host/server/README.md has to be:\n{}", table.join("\n"));
 }
 
-/// What becomes of a token for this receiver; and meanwhile another one is told as if there were nothing else.
+/// What becomes of a token for this receiver; and meanwhile another one is told as if there were
+/// nothing else.
 async fn row(world: Rc<World>, honest: Rc<Receiver>, number: usize, kind: Kind) -> String {
     let (session, client, next) = (format!("sess_{number}"), format!("app_{number}"), format!("next_{number}"));
     world.login(&next, "honest").await;

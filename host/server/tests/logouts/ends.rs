@@ -1,4 +1,5 @@
-//! Each way to end a session tells the applications that took part and want to hear of it, and no others.
+//! Each way to end a session tells the applications that took part and want to hear of it, and no
+//! others.
 
 use reqwest::Method;
 use serde_json::{Value, json};

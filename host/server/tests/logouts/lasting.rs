@@ -56,7 +56,8 @@ async fn what_was_claimed_and_never_sent_is_sent_however_late_it_is() {
     let world = World::start(&setup).await;
     world.login("sess_1", "shop").await;
     let folder = world.stop().await;
-    // As servers leave it that were down for longer than it is tried, and then crashed before they had sent it, again and again.
+    // As servers leave it that were down for longer than it is tried, and then crashed before they
+    // had sent it, again and again.
     let (store, acme) = (store(&folder), "acme".parse().unwrap());
     let long_ago = Timestamp::from_millis(Timestamp::now().as_millis() - 3_600_000);
     assert!(store.end(&acme, &"sess_1".parse().unwrap(), Initiator::RpLogout, long_ago).await.unwrap());

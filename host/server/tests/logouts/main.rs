@@ -1,4 +1,5 @@
-//! Applications are told that a session has ended: by a server that runs, over TLS, to receivers of every kind.
+//! Applications are told that a session has ended: by a server that runs, over TLS, to receivers of
+//! every kind.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that lacks its parts is to fail at once")]
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::receivers::{Heard, Receiver, nobody, says};
 use crate::world::{Setup, World, until};
 
-/// The token is signed by one of the tenant's published keys, by the tenant's issuer, for its application. The key's id.
+/// The token is signed by one of the tenant's published keys, by the tenant's issuer, for its
+/// application. The key's id.
 pub(crate) async fn verified(world: &World, heard: &Heard) -> String {
     let set: JwkSet = serde_json::from_value(world.ask(Method::GET, "/.well-known/jwks.json", None).await).unwrap();
     let id = decode_header(&heard.token).unwrap().kid.unwrap();

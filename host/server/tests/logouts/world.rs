@@ -16,7 +16,8 @@ use vestibule_sessions::{Delivery, SqliteSettings, SqliteStore, Store as _};
 use crate::common::{self, ALL_SCOPES, Running, event};
 use crate::receivers::TRUSTED;
 
-/// Long enough for a machine that does much else, and for an attempt that hangs; nothing depends on it but when a test is given up.
+/// Long enough for a machine that does much else, and for an attempt that hangs; nothing depends on
+/// it but when a test is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks until there is an answer.

@@ -1,4 +1,5 @@
-//! An Action's row, and what changes it. Both databases read a row, change it here, and write it back.
+//! An Action's row, and what changes it. Both databases read a row, change it here, and write it
+//! back.
 
 use serde_json::{Map, Value};
 use vestibule_model::{ComponentDigest, Timestamp};
@@ -9,8 +10,8 @@ use crate::error::StoreError;
 use crate::registry::{Basis, BuildError, BuildStatus, ComponentInfo, Draft, NewAction, SecretInfo, StoredAction};
 use crate::tokens::VersionUid;
 
-/// The columns of an Action, in the order in which they are selected. Before [`super::registry::version_columns`] they make all of it but its
-/// secrets.
+/// The columns of an Action, in the order in which they are selected. Before
+/// [`super::registry::version_columns`] they make all of it but its secrets.
 macro_rules! action_columns {
     () => {
         "actions.id, actions.name, actions.trigger_id, actions.settings, actions.draft_digest, actions.draft_size, \
@@ -130,7 +131,8 @@ impl ActionRow {
         true
     }
 
-    /// Ends the building of this draft. Whether it has ended by this: what was built, or has failed, stays so.
+    /// Ends the building of this draft. Whether it has ended by this: what was built, or has
+    /// failed, stays so.
     pub(crate) fn end_build(
         &mut self,
         digest: &ComponentDigest,

@@ -4,7 +4,8 @@ use super::{corrupt, from_json, json, millis, timestamp};
 use crate::client::{Client, ClientSource, LogoutSettings};
 use crate::error::StoreError;
 
-/// The columns of a client, in the order in which they are selected and inserted. What stands before them is the tenant.
+/// The columns of a client, in the order in which they are selected and inserted. What stands
+/// before them is the tenant.
 macro_rules! client_columns {
     () => {
         "id, name, body, logout, source, created_at, updated_at, revision"

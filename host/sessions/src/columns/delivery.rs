@@ -88,7 +88,8 @@ pub(crate) fn due_receiver(tenant: &str, receiver: &str, oldest_due: i64) -> Res
     Ok(DueReceiver { tenant: tenant_of(tenant)?, receiver, oldest_due: timestamp(oldest_due)? })
 }
 
-/// What a result makes of a row that stays: its state, and when it is due and its error where they change. None where the row goes.
+/// What a result makes of a row that stays: its state, and when it is due and its error where they
+/// change. None where the row goes.
 pub(crate) fn outcome(result: &AttemptResult) -> Option<(DeliveryState, Option<i64>, Option<String>)> {
     let finished = |state, error| Some((state, None, Some(error_text(error))));
     match result {
@@ -100,7 +101,8 @@ pub(crate) fn outcome(result: &AttemptResult) -> Option<(DeliveryState, Option<i
     }
 }
 
-/// An error as it is kept. It may quote what a stranger's server has said: one line, not too long, and without what no database takes.
+/// An error as it is kept. It may quote what a stranger's server has said: one line, not too long,
+/// and without what no database takes.
 pub(crate) fn error_text(error: &str) -> String {
     error.chars().take(LONGEST_ERROR).map(|character| if character.is_control() { ' ' } else { character }).collect()
 }

@@ -1,6 +1,8 @@
-//! Rows as both databases keep them: plain numbers and texts, read back into types. Here are a session's row and an entry's.
+//! Rows as both databases keep them: plain numbers and texts, read back into types. Here are a
+//! session's row and an entry's.
 //!
-//! Maps and lists are JSON in a text column: a row is written as a whole, so none of them is ever half of one login and half of another.
+//! Maps and lists are JSON in a text column: a row is written as a whole, so none of them is ever
+//! half of one login and half of another.
 
 mod action;
 mod client;
@@ -35,7 +37,8 @@ macro_rules! session_columns {
 }
 pub(crate) use session_columns;
 
-/// Whether a mark of `user_ends` has ended a session whose own row doesn't say so yet. One whose time was over before the mark has ended by that.
+/// Whether a mark of `user_ends` has ended a session whose own row doesn't say so yet. One whose
+/// time was over before the mark has ended by that.
 macro_rules! is_marked {
     () => {
         "user_ends.tenant = sessions.tenant AND user_ends.user_id = sessions.user_id AND user_ends.mark > sessions.mark \
@@ -207,7 +210,8 @@ pub(crate) fn timestamp(at: i64) -> Result<Timestamp, StoreError> {
 
 /// A map, a list or a text as it is kept.
 pub(crate) fn json<T: Serialize>(value: &T) -> String {
-    // Maps with text keys, lists and texts: none of them can fail. A row with an empty text would be found out when it is read.
+    // Maps with text keys, lists and texts: none of them can fail. A row with an empty text would
+    // be found out when it is read.
     serde_json::to_string(value).unwrap_or_default()
 }
 

@@ -95,7 +95,8 @@ pub(crate) struct BindingRow {
 }
 
 impl BindingRow {
-    /// The row for this binding at this place, where those before it stood as `kept` says, in their order.
+    /// The row for this binding at this place, where those before it stood as `kept` says, in their
+    /// order.
     pub(crate) fn at(
         place: usize,
         binding: &NewBinding,
@@ -139,7 +140,8 @@ impl BindingRow {
     }
 }
 
-/// Why these can't be bound: of those that are there, it is given whether they have a deployed version.
+/// Why these can't be bound: of those that are there, it is given whether they have a deployed
+/// version.
 pub(crate) fn refused(bindings: &[NewBinding], are_deployed: &BTreeMap<String, bool>) -> Option<BindingsReplaced> {
     let mut seen = BTreeSet::<ActionUid>::new();
     bindings.iter().find_map(|NewBinding { action, .. }| match are_deployed.get(&action.to_string()) {
@@ -150,8 +152,8 @@ pub(crate) fn refused(bindings: &[NewBinding], are_deployed: &BTreeMap<String, b
     })
 }
 
-/// What it takes to run a bound Action, from its columns: its id, its name, its settings. The others don't run without it: it may be the one
-/// that guards the logins.
+/// What it takes to run a bound Action, from its columns: its id, its name, its settings. The
+/// others don't run without it: it may be the one that guards the logins.
 pub(crate) fn flow_binding(
     binding: &str,
     action: Option<(&str, &str, &str)>,

@@ -1,5 +1,6 @@
-//! How many bytes are stored for each tenant. Triggers write down each change as a row of its own, so that no login waits for another; they
-//! are added up behind it. See the migration `tenant_bytes`.
+//! How many bytes are stored for each tenant. Triggers write down each change as a row of its own,
+//! so that no login waits for another; they are added up behind it. See the migration
+//! `tenant_bytes`.
 
 use super::changes::change_and_return;
 use super::errors::Trouble;
@@ -9,7 +10,8 @@ use super::rows::text;
 use crate::columns;
 use crate::store::StoredBytes;
 
-/// Two servers that add up at one time have other changes in hand, and take the tenants' rows in one order.
+/// Two servers that add up at one time have other changes in hand, and take the tenants' rows in
+/// one order.
 const ADD_UP: &str = "WITH old AS MATERIALIZED (SELECT number FROM byte_changes ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED), \
      gone AS (DELETE FROM byte_changes USING old WHERE byte_changes.number = old.number \
          RETURNING byte_changes.tenant, byte_changes.bytes), \

@@ -34,7 +34,8 @@ impl Store for PostgresStore {
     }
 
     async fn commit_login(&self, login: LoginCommit) -> Result<Committed, StoreError> {
-        // A login with a transaction's id that was committed after all is found by the next attempt.
+        // A login with a transaction's id that was committed after all is found by the next
+        // attempt.
         self.connections.attempt(login.transaction.is_some(), |lease| login::commit(lease, &login)).await
     }
 

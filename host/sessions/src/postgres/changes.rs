@@ -17,8 +17,8 @@ use crate::merge;
 use crate::session::Session;
 use crate::store::{Retention, SWEPT_BYTES, Swept};
 
-/// Forgets the oldest rows, as many as there is room for by number ($2) and by bytes ($3), one at least. Each row that comes back says how
-/// many were looked at.
+/// Forgets the oldest rows, as many as there is room for by number ($2) and by bytes ($3), one at
+/// least. Each row that comes back says how many were looked at.
 macro_rules! forget {
     ($table:literal, $bytes:literal, $time:literal) => {
         concat!(
@@ -98,7 +98,8 @@ pub(super) async fn sweep(
     at_most: usize,
 ) -> Result<Swept, StoreError> {
     let limit = columns::rows(at_most);
-    // Nobody asks how many: a row that was swept in an attempt whose answer was lost has been swept.
+    // Nobody asks how many: a row that was swept in an attempt whose answer was lost has been
+    // swept.
     let (expired, is_more) = connections.attempt(true, |lease| logouts::expire(lease, now, at_most)).await?;
     let mut swept = Swept { expired, forgotten: 0, is_more };
     marks::sweep(connections, millis(now), millis(keep.ended_since), limit).await?;
@@ -126,7 +127,8 @@ pub(super) async fn sweep(
     Ok(swept)
 }
 
-/// Whether the database takes transactions that write: a standby, and a database that was made read-only, don't.
+/// Whether the database takes transactions that write: a standby, and a database that was made
+/// read-only, don't.
 pub(super) async fn check(lease: Lease) -> Result<(), Trouble> {
     let messages = lease.client()?.simple_query("SHOW transaction_read_only").await?;
     let is_read_only = messages.iter().any(|message| match message {
@@ -139,8 +141,8 @@ pub(super) async fn check(lease: Lease) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// One statement in a transaction of its own, in two trips: when the connection breaks in the first, nothing has happened, and it can be
-/// tried again.
+/// One statement in a transaction of its own, in two trips: when the connection breaks in the
+/// first, nothing has happened, and it can be tried again.
 pub(super) async fn change<'a>(mut lease: Lease, sql: &str, parameters: impl AsRef<[Parameter<'a>]>) -> Result<u64, Trouble> {
     let write = Write::of(&lease, sql, true, parameters.as_ref().to_vec()).await?;
     lease.begin("").await?;

@@ -64,7 +64,8 @@ pub(super) async fn clients(
     take: usize,
 ) -> Result<ClientPage, Trouble> {
     let select = lease.prepare(CLIENTS).await?;
-    // No id is empty, so all come after this. One more than asked for tells whether there is another page.
+    // No id is empty, so all come after this. One more than asked for tells whether there is
+    // another page.
     let (after, limit) = (after.map_or("", ClientId::as_str).as_bytes(), columns::rows(take.saturating_add(1)));
     let found = lease.client()?.query(&select, &[&bytes(tenant), &after, &limit]).await?;
     let clients = found.iter().map(|row| Ok(client_row(row)?.read()?)).collect::<Result<_, Trouble>>()?;
@@ -83,7 +84,8 @@ pub(super) async fn count(lease: &Lease, tenant: &TenantId) -> Result<u64, Troub
     Ok(count.unsigned_abs())
 }
 
-/// One attempt. It takes the tenant's turn, so that of two that are created at once the second is counted after the first.
+/// One attempt. It takes the tenant's turn, so that of two that are created at once the second is
+/// counted after the first.
 pub(super) async fn create(mut lease: Lease, tenant: &TenantId, client: &Client, at_most: u64) -> Result<ClientCreated, Trouble> {
     let parameters: [Parameter<'_>; 2] = [&bytes(tenant), &client.id.as_str().as_bytes()];
     let counted = turn::begin_with(&mut lease, tenant, COUNT_AND_NAMED, &parameters).await?;
@@ -229,8 +231,9 @@ async fn remove(lease: &Lease, tenant: &TenantId, kept: &ClientRow) -> Result<Ve
     Ok(logout::lost(kept, None))
 }
 
-/// Drops what is pending for URLs at which clients hear no longer, in transactions of their own: a long backlog takes longer than a statement
-/// may. That the clients have changed is on disk: what an error, or the call's deadline, leaves here is dropped when it is claimed.
+/// Drops what is pending for URLs at which clients hear no longer, in transactions of their own: a
+/// long backlog takes longer than a statement may. That the clients have changed is on disk: what
+/// an error, or the call's deadline, leaves here is dropped when it is claimed.
 pub(super) async fn unsubscribe(connections: &Connections, tenant: &TenantId, lost: Vec<Lost>, deadline: Instant) {
     let most = u64::try_from(Lost::AT_ONE_TIME).unwrap_or(u64::MAX);
     for lost in &lost {

@@ -1,4 +1,5 @@
-//! Statements on one connection. A statement whose answer was not awaited leaves a mark, and the connection is closed.
+//! Statements on one connection. A statement whose answer was not awaited leaves a mark, and the
+//! connection is closed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,7 +12,8 @@ use super::errors::Trouble;
 use super::parameters::Parameter;
 use crate::error::StoreError;
 
-/// Begins every transaction that writes. What it reads it locks, so that it needs no more than this.
+/// Begins every transaction that writes. What it reads it locks, so that it needs no more than
+/// this.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 const BEGIN_READING: &str = "BEGIN READ ONLY";
 
@@ -20,7 +22,8 @@ const BEGIN_READING: &str = "BEGIN READ ONLY";
 pub(super) enum Statement {
     /// Prepared on its connection, under a name.
     Prepared(tokio_postgres::Statement),
-    /// Sent with its text each time, since the next transaction may run on another connection of the pooler's.
+    /// Sent with its text each time, since the next transaction may run on another connection of
+    /// the pooler's.
     Unnamed(String),
 }
 
@@ -30,7 +33,8 @@ pub(super) struct Connection<'a> {
     pub(super) client: &'a ClientWrapper,
     /// Requests without an answer.
     pub(super) pending: &'a AtomicU32,
-    /// Sets the time limits of a transaction, where the connection can't have them; empty elsewhere.
+    /// Sets the time limits of a transaction, where the connection can't have them; empty
+    /// elsewhere.
     pub(super) limits: &'a str,
     pub(super) is_in_transaction: bool,
 }
@@ -38,8 +42,8 @@ pub(super) struct Connection<'a> {
 impl Connection<'_> {
     /// Begins a transaction; these statements are sent with it.
     ///
-    /// Only what changes nothing may be sent before the answer has come: where BEGIN fails, a statement beside it runs in a transaction of
-    /// its own.
+    /// Only what changes nothing may be sent before the answer has come: where BEGIN fails, a
+    /// statement beside it runs in a transaction of its own.
     pub(super) async fn begin(&self, with: &str) -> Result<(), Error> {
         self.batch_execute(&format!("{BEGIN}{}{with}", self.limits)).await
     }
@@ -49,7 +53,8 @@ impl Connection<'_> {
         self.answered(self.client.batch_execute(sql)).await
     }
 
-    /// Runs statements by the simple protocol, outside of a transaction, and returns their rows as texts.
+    /// Runs statements by the simple protocol, outside of a transaction, and returns their rows as
+    /// texts.
     pub(super) async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
         self.answered(self.client.simple_query(sql)).await
     }
@@ -108,7 +113,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Counts a request for as long as its answer has not come: for ever, where the caller is dropped.
+    /// Counts a request for as long as its answer has not come: for ever, where the caller is
+    /// dropped.
     async fn answered<T>(&self, request: impl Future<Output = T>) -> T {
         self.pending.fetch_add(1, Ordering::Relaxed);
         let answer = request.await;

@@ -17,8 +17,9 @@ use crate::error::StoreError;
 use crate::logout::{self, Subscription};
 use crate::tokens::{Claim, DeliveryId};
 
-/// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next one's. What else waits behind the first is
-/// never read, so a backlog of one costs the others nothing. (A `SELECT DISTINCT` would read all of it.)
+/// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next
+/// one's. What else waits behind the first is never read, so a backlog of one costs the others
+/// nothing. (A `SELECT DISTINCT` would read all of it.)
 const DUE: &str = "WITH RECURSIVE first AS ( \
          (SELECT tenant, receiver, due_at FROM deliveries WHERE state = 'pending' ORDER BY tenant, receiver, due_at LIMIT 1) \
          UNION ALL \
@@ -28,8 +29,9 @@ const DUE: &str = "WITH RECURSIVE first AS ( \
              ORDER BY tenant, receiver, due_at LIMIT 1) AS next) \
      SELECT tenant, receiver, due_at FROM first WHERE due_at <= $1 ORDER BY due_at, tenant, receiver LIMIT $2";
 
-/// The due ones of each receiver, in the order of `deliveries_due`, and what their clients want to hear now. What another server has in
-/// its hands is skipped: it is not due any more when that is done.
+/// The due ones of each receiver, in the order of `deliveries_due`, and what their clients want to
+/// hear now. What another server has in its hands is skipped: it is not due any more when that is
+/// done.
 const NEXT: &str = "SELECT next.* FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) AS share (tenant, receiver, at_most), LATERAL ( \
          SELECT tenant, id, client_id, session_id, user_id, url, receiver, initiator, ended_at, metadata, created_at, attempts, due_at, \
              claim, last_error, state, finished_at, \
@@ -48,7 +50,8 @@ const GIVE_UP: &str = "WITH bad AS MATERIALIZED (SELECT * FROM unnest($1::bytea[
      UPDATE deliveries SET state = 'given_up', finished_at = $3::bigint, last_error = bad.error, claim = NULL FROM bad \
      WHERE deliveries.tenant = bad.tenant AND deliveries.id = bad.id";
 
-/// One statement: which of these are the caller's, what becomes of each, and the lines of the log. A row that goes has no state.
+/// One statement: which of these are the caller's, what becomes of each, and the lines of the log.
+/// A row that goes has no state.
 const SETTLE: &str = "WITH settled AS MATERIALIZED (SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::text[], $5::bigint[], \
          $6::text[], $7::bigint[], $8::text[], $9::text[]) \
          WITH ORDINALITY AS one (tenant, id, claim, state, due_at, error, date, kind, body, place)), \
@@ -164,7 +167,8 @@ impl Keys {
 
 /// One attempt.
 pub(super) async fn settle(lease: Lease, settled: &[Settled], now: Timestamp) -> Result<Vec<bool>, Trouble> {
-    // Each claim is settled once: of two of one row, the one that is not the caller's any more settles nothing.
+    // Each claim is settled once: of two of one row, the one that is not the caller's any more
+    // settles nothing.
     let mut seen = HashSet::new();
     let places: Vec<usize> = (0..settled.len())
         .filter(|place| settled.get(*place).is_some_and(|one| seen.insert((&one.tenant, one.id, one.claim))))

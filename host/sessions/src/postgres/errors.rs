@@ -16,9 +16,11 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_millis(250);
 pub(super) enum Trouble {
     /// Nothing has happened.
     Sql(Error),
-    /// A COMMIT was sent, and its answer has not come, or doesn't say whether it has happened. The reason.
+    /// A COMMIT was sent, and its answer has not come, or doesn't say whether it has happened. The
+    /// reason.
     Doubt(String),
-    /// Somebody else was quicker with the same new row. Nothing has happened; the next attempt finds it.
+    /// Somebody else was quicker with the same new row. Nothing has happened; the next attempt
+    /// finds it.
     Race,
     /// No other attempt would help.
     Store(StoreError),
@@ -36,7 +38,8 @@ impl From<StoreError> for Trouble {
     }
 }
 
-/// Whether another attempt may succeed at once: transactions that were in each other's way, and connections that have broken.
+/// Whether another attempt may succeed at once: transactions that were in each other's way, and
+/// connections that have broken.
 pub(super) fn is_worth_another_try(error: &Error) -> bool {
     match error.code() {
         Some(code) => {
@@ -61,8 +64,9 @@ pub(super) fn is_broken(error: &Error) -> bool {
     }
 }
 
-/// Whether the answer to a COMMIT, or to what was sent with it, leaves open whether it has happened. A pooler says so, or a distributed
-/// database, by a code: all of class 08 (the connection has failed), and 40003 (completion unknown).
+/// Whether the answer to a COMMIT, or to what was sent with it, leaves open whether it has
+/// happened. A pooler says so, or a distributed database, by a code: all of class 08 (the
+/// connection has failed), and 40003 (completion unknown).
 pub(super) fn is_in_doubt(error: &Error) -> bool {
     let is_unknown = |code: &SqlState| code.code().starts_with("08") || *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN;
     is_broken(error) || error.code().is_some_and(is_unknown)
@@ -74,7 +78,8 @@ fn is_end_of_connection(error: &Error) -> bool {
     error.code().is_some_and(|code| ENDS.contains(&code))
 }
 
-/// The store's error for one of PostgreSQL's. None of its texts quotes a value: PostgreSQL does that in its details alone.
+/// The store's error for one of PostgreSQL's. None of its texts quotes a value: PostgreSQL does
+/// that in its details alone.
 pub(super) fn store_error(database: &str, error: &Error) -> StoreError {
     let reason = reason(error);
     let Some(code) = error.code() else {

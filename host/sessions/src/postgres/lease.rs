@@ -1,4 +1,5 @@
-//! A connection from the pool, for as long as somebody works with it, and the attempts that a transaction gets.
+//! A connection from the pool, for as long as somebody works with it, and the attempts that a
+//! transaction gets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,13 +16,15 @@ use super::errors::{RETRY_AFTER, Trouble, is_in_doubt, is_worth_another_try, rea
 use super::parameters::Parameter;
 use crate::error::StoreError;
 
-/// How often something is tried that others were in the way of. The eighth comes some 200 ms after the first.
+/// How often something is tried that others were in the way of. The eighth comes some 200 ms after
+/// the first.
 const ATTEMPTS: u32 = 8;
 
 /// The longest wait between two attempts that others were in the way of.
 const LONGEST_WAIT: Duration = Duration::from_millis(64);
 
-/// How often it is asked whether a commit has happened whose answer has not come: a database that has crashed is often back in a second.
+/// How often it is asked whether a commit has happened whose answer has not come: a database that
+/// has crashed is often back in a second.
 const QUESTIONS: u32 = 6;
 
 /// The first wait of them; each is twice as long as the one before.
@@ -52,8 +55,8 @@ pub(super) struct Connections {
 
 /// A connection that is lent to one attempt.
 ///
-/// When it is dropped in a transaction, that is rolled back. When it is dropped before all that was sent on it has been answered, it is
-/// closed, and the database rolls back what was not committed.
+/// When it is dropped in a transaction, that is rolled back. When it is dropped before all that was
+/// sent on it has been answered, it is closed, and the database rolls back what was not committed.
 pub(super) struct Lease {
     client: Option<Object>,
     pending: AtomicU32,
@@ -126,7 +129,8 @@ impl Connections {
             }
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 match store_error(&self.name, &error) {
-                    // A host that is not found, a certificate that is not trusted: all that goes wrong on the way.
+                    // A host that is not found, a certificate that is not trusted: all that goes
+                    // wrong on the way.
                     StoreError::Failed { reason } => unreachable(&reason),
                     other => other,
                 }
@@ -137,11 +141,12 @@ impl Connections {
         }
     }
 
-    /// Tries until it is done, a bounded number of times and until the deadline of a call: transactions that others were in the way of,
-    /// and connections that have broken before anything was committed.
+    /// Tries until it is done, a bounded number of times and until the deadline of a call:
+    /// transactions that others were in the way of, and connections that have broken before
+    /// anything was committed.
     ///
-    /// Where a commit's answer has not come, `is_known_again` says that another attempt finds out by itself whether it has happened. For
-    /// all else that is [`StoreError::Unknown`].
+    /// Where a commit's answer has not come, `is_known_again` says that another attempt finds out
+    /// by itself whether it has happened. For all else that is [`StoreError::Unknown`].
     pub(super) async fn attempt<T, F, A>(&self, is_known_again: bool, work: F) -> Result<T, StoreError>
     where
         F: FnMut(Lease) -> A,
@@ -212,8 +217,9 @@ impl Connections {
     /// What a call has come to at its deadline. Its connection is closed already.
     fn give_up(&self, call: &Call, began: Instant) -> Trouble {
         self.deadlines.fetch_add(1, Ordering::Relaxed);
-        // A database that works ends a statement itself before that. What has made this connection silent has made others silent, too:
-        // connections that have not been lent since then are not to cost one call each.
+        // A database that works ends a statement itself before that. What has made this connection
+        // silent has made others silent, too: connections that have not been lent since then are
+        // not to cost one call each.
         if let Some(held) = call.connection_held().filter(|held| *held >= self.statement) {
             self.pool.retain(|_, metrics| metrics.last_used() < held);
         }
@@ -262,8 +268,8 @@ impl Lease {
         self.commit_after(&[None, None, None, None]).await.map(drop)
     }
 
-    /// Writes and commits in one trip, and gives the connection back: how many rows each has changed. Where a statement fails, those
-    /// after it fail, too, and the COMMIT takes all back.
+    /// Writes and commits in one trip, and gives the connection back: how many rows each has
+    /// changed. Where a statement fails, those after it fail, too, and the COMMIT takes all back.
     pub(super) async fn commit_after(mut self, writes: &[Option<Write<'_>>; 4]) -> Result<[u64; 4], Trouble> {
         let [first, second, third, fourth] = writes;
         self.call.sends_commit();

@@ -18,16 +18,19 @@ use crate::log::{LogEntry, LogPosition};
 use crate::session::Session;
 use crate::store::{Page, SessionCursor};
 
-/// Entries that get their positions in one transaction: some 50 ms, for which other readers of the same tenant's log wait.
+/// Entries that get their positions in one transaction: some 50 ms, for which other readers of the
+/// same tenant's log wait.
 const POSITIONS: i64 = 2_000;
 
-/// Transactions of that kind for which a reader waits. What is older than a sweep has its positions by then, so that there are seldom more.
+/// Transactions of that kind for which a reader waits. What is older than a sweep has its positions
+/// by then, so that there are seldom more.
 const READERS: usize = 5;
 
 /// Tenants whose entries get positions in one sweep; it comes again for the others.
 const TENANTS: i64 = 256;
 
-/// Goes from tenant to tenant: one look at `log_without_position` for each, however many entries are behind it.
+/// Goes from tenant to tenant: one look at `log_without_position` for each, however many entries
+/// are behind it.
 const BEHIND: &str = "WITH RECURSIVE behind AS ( \
          (SELECT tenant FROM log WHERE position IS NULL ORDER BY tenant LIMIT 1) \
          UNION ALL \
@@ -91,7 +94,8 @@ pub(super) async fn sessions_of(
     Ok(Page::of(sessions, take))
 }
 
-/// What has no position yet comes after what is returned, so a reader that comes again misses nothing.
+/// What has no position yet comes after what is returned, so a reader that comes again misses
+/// nothing.
 pub(super) async fn log_after(
     connections: &Connections,
     tenant: &TenantId,
@@ -126,9 +130,11 @@ pub(super) async fn log_entry(lease: &Lease, tenant: &TenantId, position: LogPos
     row.as_ref().map(entry).transpose()
 }
 
-/// Gives positions to what has been committed until now, as far as a reader waits for it. Whether that was all.
+/// Gives positions to what has been committed until now, as far as a reader waits for it. Whether
+/// that was all.
 ///
-/// Where the database can only be read, there is what has positions: the server that writes gives them.
+/// Where the database can only be read, there is what has positions: the server that writes gives
+/// them.
 pub(super) async fn give_positions(connections: &Connections, tenant: &TenantId, deadline: Instant) -> Result<bool, StoreError> {
     for _ in 0..READERS {
         // What was given in an attempt whose answer was lost is not given again.
@@ -141,8 +147,8 @@ pub(super) async fn give_positions(connections: &Connections, tenant: &TenantId,
     Ok(false)
 }
 
-/// Gives positions to the oldest entries of each tenant that have none: part of a sweep, so that a reader seldom has to. Whether there are
-/// more.
+/// Gives positions to the oldest entries of each tenant that have none: part of a sweep, so that a
+/// reader seldom has to. Whether there are more.
 pub(super) async fn give_positions_to_all(connections: &Connections) -> Result<bool, StoreError> {
     let behind = connections.attempt(true, |lease| async move {
         let select = lease.prepare(BEHIND).await?;
@@ -159,8 +165,9 @@ pub(super) async fn give_positions_to_all(connections: &Connections) -> Result<b
 
 /// One attempt. Whether there may be more.
 ///
-/// Whoever holds the counter's row sees, with a statement that begins after that, all that others have numbered; what is committed later
-/// gets a later position. An entry that was committed, but isn't seen yet, can't be passed by: it has none.
+/// Whoever holds the counter's row sees, with a statement that begins after that, all that others
+/// have numbered; what is committed later gets a later position. An entry that was committed, but
+/// isn't seen yet, can't be passed by: it has none.
 async fn give_some(mut lease: Lease, tenant: &[u8]) -> Result<bool, Trouble> {
     let without = lease.prepare(WITHOUT).await?;
     if lease.client()?.query_opt(&without, &[&tenant]).await?.is_none() {

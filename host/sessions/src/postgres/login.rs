@@ -1,9 +1,10 @@
 //! A login: what it begins with, and what it ends with.
 //!
-//! A login that commits makes two trips to the database: the first begins the transaction, locks the session and looks for an answer to the
-//! transaction's id; the second claims that id, writes and commits. Statements of one trip are sent together; where one fails, those after
-//! it fail, too, and the COMMIT among them takes all back. The first trip changes nothing: where BEGIN fails, its statements run by
-//! themselves.
+//! A login that commits makes two trips to the database: the first begins the transaction, locks
+//! the session and looks for an answer to the transaction's id; the second claims that id, writes
+//! and commits. Statements of one trip are sent together; where one fails, those after it fail,
+//! too, and the COMMIT among them takes all back. The first trip changes nothing: where BEGIN
+//! fails, its statements run by themselves.
 
 use tokio::join;
 use vestibule_model::{SessionId, TenantId, Timestamp};
@@ -90,7 +91,8 @@ struct Begun {
     session: Option<SessionRow>,
 }
 
-/// The first trip. The answer is looked for when the session is locked: of two with one transaction's id, the second sees the first's.
+/// The first trip. The answer is looked for when the session is locked: of two with one
+/// transaction's id, the second sees the first's.
 async fn begin(lease: &mut Lease, login: &LoginCommit) -> Result<Begun, Trouble> {
     let tenant = bytes(&login.tenant);
     let answer = lease.prepare(ANSWER).await?;

@@ -64,8 +64,8 @@ pub(super) const DELIVERIES: &str = "INSERT INTO deliveries (tenant, id, client_
 const LINES: &str = "INSERT INTO log (tenant, date, kind, body) \
      SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[])";
 
-/// One attempt, of three trips: the session is locked, its clients are looked up, and what is owed is written and committed with its end.
-/// Whether the session was there.
+/// One attempt, of three trips: the session is locked, its clients are looked up, and what is owed
+/// is written and committed with its end. Whether the session was there.
 pub(super) async fn end(mut lease: Lease, tenant: &TenantId, id: &SessionId, ended: Ended) -> Result<bool, Trouble> {
     let select = lease.prepare(END).await?;
     lease.begins();
@@ -76,7 +76,8 @@ pub(super) async fn end(mut lease: Lease, tenant: &TenantId, id: &SessionId, end
     Ok(owe(lease, &found?, ended.initiator, ended.at).await? > 0)
 }
 
-/// One attempt. Of the sessions whose time is over, as many as one transaction has room for end: how many, and whether there are more.
+/// One attempt. Of the sessions whose time is over, as many as one transaction has room for end:
+/// how many, and whether there are more.
 pub(super) async fn expire(mut lease: Lease, now: Timestamp, at_most: usize) -> Result<(u64, bool), Trouble> {
     let initiator = Initiator::SessionExpired;
     let limit = at_most.min(logout::ENDS_AT_ONCE);
@@ -98,7 +99,8 @@ pub(super) async fn expire(mut lease: Lease, now: Timestamp, at_most: usize) -> 
     Ok((expired, is_more))
 }
 
-/// Ends these sessions, which a transaction that has begun has locked, and commits it: how many there were.
+/// Ends these sessions, which a transaction that has begun has locked, and commits it: how many
+/// there were.
 pub(super) async fn end_these(lease: Lease, tenant: &[u8], ids: &[&[u8]], ended: Ended, now: Timestamp) -> Result<u64, Trouble> {
     let these = lease.prepare(THESE).await?;
     let rows = lease.client()?.query(&these, &[&tenant, &ids, &millis(ended.at)]).await?;
@@ -140,8 +142,8 @@ fn ended_session(row: &Row, initiator: Initiator) -> Result<EndedSession, Troubl
     })
 }
 
-/// What these ends owe, by what their clients want to hear now. One that stops wanting it before this is committed is spared when the
-/// delivery is claimed.
+/// What these ends owe, by what their clients want to hear now. One that stops wanting it before
+/// this is committed is spared when the delivery is claimed.
 pub(super) async fn owed(lease: &Lease, ended: &[EndedSession], now: Timestamp) -> Result<Owed, Trouble> {
     let most = columns::bytes(lease.owes_below);
     let mut subscriptions = Subscriptions::default();

@@ -1,4 +1,5 @@
-//! All sessions of a user end by one mark, whatever their number; their ends are written some at a time.
+//! All sessions of a user end by one mark, whatever their number; their ends are written some at a
+//! time.
 
 use tokio::join;
 use vestibule_model::{TenantId, Timestamp, UserId};
@@ -23,7 +24,8 @@ const ALIVE: &str = concat!(
     ") ORDER BY id LIMIT $4 FOR UPDATE"
 );
 
-// A session that is created after a mark has that mark, so the next one is above it, whatever the clocks of the servers say.
+// A session that is created after a mark has that mark, so the next one is above it, whatever the
+// clocks of the servers say.
 const MARK: &str = "INSERT INTO user_ends (tenant, user_id, mark, ended_at, initiator) SELECT $1::bytea, $2::bytea, \
      greatest($3::bigint, coalesce((SELECT max(mark) FROM user_ends WHERE tenant = $1 AND user_id = $2), 0) + 1), $3::bigint, $4::text";
 

@@ -28,12 +28,12 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS vestibule_migrator (id INTEGER PRIMARY KEY);
     INSERT INTO vestibule_migrator (id) VALUES (1) ON CONFLICT DO NOTHING";
 
-/// How long it may take until a schema is up to date: an index over many rows takes its time, and so does waiting for another process
-/// that makes it.
+/// How long it may take until a schema is up to date: an index over many rows takes its time, and
+/// so does waiting for another process that makes it.
 const ALL: Duration = Duration::from_secs(3600);
 
-/// How long a step waits for the locks that it needs. All who come after it wait with it, so it waits for less than a statement may, and
-/// is tried again.
+/// How long a step waits for the locks that it needs. All who come after it wait with it, so it
+/// waits for less than a statement may, and is tried again.
 const LOCKS: &str = "SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = 0";
 
 /// The longest wait between two attempts.
@@ -46,7 +46,8 @@ enum Applied {
     One,
 }
 
-/// Applies what is missing, each step in a transaction of its own. A database that is up to date is only looked at.
+/// Applies what is missing, each step in a transaction of its own. A database that is up to date is
+/// only looked at.
 pub(super) async fn migrate(connections: &Connections) -> Result<(), StoreError> {
     let name = connections.name.as_str();
     let is_up_to_date = connections.attempt(true, |lease| async move {
@@ -73,7 +74,8 @@ pub(super) async fn migrate(connections: &Connections) -> Result<(), StoreError>
 }
 
 async fn make_tables(lease: &Lease) -> Result<(), Trouble> {
-    // Of two who make one table at the same moment one finds a row, a type or a table that is there.
+    // Of two who make one table at the same moment one finds a row, a type or a table that is
+    // there.
     const RACES: [&SqlState; 3] = [&SqlState::UNIQUE_VIOLATION, &SqlState::DUPLICATE_TABLE, &SqlState::DUPLICATE_OBJECT];
     match lease.client()?.batch_execute(TABLES).await {
         Err(error) if error.code().is_some_and(|code| RACES.contains(&code)) => Err(Trouble::Race),
@@ -81,7 +83,8 @@ async fn make_tables(lease: &Lease) -> Result<(), Trouble> {
     }
 }
 
-/// One step in one transaction; of two processes that begin at once, the second waits, and finds it done.
+/// One step in one transaction; of two processes that begin at once, the second waits, and finds it
+/// done.
 async fn apply_next(mut lease: Lease, name: &str) -> Result<Applied, Trouble> {
     const TURN: &str = "SELECT id FROM vestibule_migrator WHERE id = 1 FOR UPDATE NOWAIT";
     const WRITE: &str = "INSERT INTO vestibule_migrations (number, name, checksum, applied_at) VALUES ($1, $2, $3, now())";

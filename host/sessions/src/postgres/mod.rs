@@ -38,25 +38,30 @@ use crate::error::StoreError;
 /// How a [`PostgresStore`] uses its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresSettings {
-    /// Connections of this host, at most; one more listens for changes of flows, where a caller waits for those.
+    /// Connections of this host, at most; one more listens for changes of flows, where a caller
+    /// waits for those.
     pub connections: usize,
     /// What stands between this host and the database.
     pub pooler: Pooler,
-    /// How long a call may take, from its first wait to its last answer. One that takes longer is given up as
-    /// [`StoreError::TimedOut`], or as [`StoreError::Unknown`] where its COMMIT was sent, and its connection is closed. A component's bytes
-    /// have a second more for each MiB, and a migration an hour.
+    /// How long a call may take, from its first wait to its last answer. One that takes longer is
+    /// given up as [`StoreError::TimedOut`], or as [`StoreError::Unknown`] where its COMMIT was
+    /// sent, and its connection is closed. A component's bytes have a second more for each MiB, and
+    /// a migration an hour.
     pub call: Duration,
     /// How long a call waits for a connection, before it is refused as [`StoreError::Exhausted`].
     pub wait: Duration,
     /// How long a new connection may take, to all hosts of the URL together.
     pub connect: Duration,
-    /// How long the database lets one statement run, and a transaction stand still, unless the URL's `options` say otherwise. A statement
-    /// that takes longer is ended, and its call refused as [`StoreError::Busy`].
+    /// How long the database lets one statement run, and a transaction stand still, unless the
+    /// URL's `options` say otherwise. A statement that takes longer is ended, and its call refused
+    /// as [`StoreError::Busy`].
     pub statement: Duration,
-    /// How long a connection is used: a database that has moved behind its name is found after that.
+    /// How long a connection is used: a database that has moved behind its name is found after
+    /// that.
     pub lifetime: Duration,
-    /// Bytes that are stored for a tenant from which on the ends of its sessions owe nothing: they are lines of its log, which say so, and its
-    /// applications are not told. One end may owe a thousand times what its session takes.
+    /// Bytes that are stored for a tenant from which on the ends of its sessions owe nothing: they
+    /// are lines of its log, which say so, and its applications are not told. One end may owe a
+    /// thousand times what its session takes.
     pub owes_below: u64,
 }
 
@@ -84,18 +89,20 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects to the database of this URL, and brings its schema up to date.
     ///
-    /// The URL is one of `libpq`'s: `postgres://user:password@host:5432/database`. What crosses a network is encrypted, and the server's
-    /// certificate checked, unless `sslmode` is `disable` or `prefer`. `sslrootcert` names a file with the authorities to trust in place
-    /// of those that browsers trust.
+    /// The URL is one of `libpq`'s: `postgres://user:password@host:5432/database`. What crosses a
+    /// network is encrypted, and the server's certificate checked, unless `sslmode` is `disable` or
+    /// `prefer`. `sslrootcert` names a file with the authorities to trust in place of those that
+    /// browsers trust.
     ///
     /// # Errors
-    /// When the URL is wrong, the database can't be reached, a pooler is in between that the settings don't name, or the schema is not one
-    /// that this program knows.
+    /// When the URL is wrong, the database can't be reached, a pooler is in between that the
+    /// settings don't name, or the schema is not one that this program knows.
     pub async fn connect(url: &str, settings: PostgresSettings) -> Result<Self, StoreError> {
         let Place { config, name, tls } = Place::read(url, &settings)?;
         let PostgresSettings { connections, pooler, call, wait, connect, statement, lifetime, owes_below } = settings;
         let tls = MakeRustlsConnect::new(tls);
-        // A connection that has broken is known to its own task; to ask for it would be a trip more for each call.
+        // A connection that has broken is known to its own task; to ask for it would be a trip more
+        // for each call.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let mut pool = Pool::builder(Manager::from_config(config.clone(), tls.clone(), recycling))
             .max_size(connections.max(1))

@@ -13,7 +13,8 @@ use crate::delivery::{Backlog, Delivery, DeliveryCursor, DeliveryPage, DeliveryS
 use crate::log::LogPosition;
 use crate::tokens::{DeliveryId, Holder};
 
-/// Those of one state, where that or none is asked for. One tenant's are found among all of a state by the index alone.
+/// Those of one state, where that or none is asked for. One tenant's are found among all of a state
+/// by the index alone.
 macro_rules! of_state {
     ($state:literal) => {
         concat!(

@@ -22,7 +22,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Reads a URL. `sslmode` and `sslrootcert` are read here: the client knows only some of their values.
+    /// Reads a URL. `sslmode` and `sslrootcert` are read here: the client knows only some of their
+    /// values.
     pub(super) fn read(url: &str, settings: &PostgresSettings) -> Result<Self, StoreError> {
         let wrong = |reason: String| StoreError::Unreachable { database: "of the URL".into(), reason };
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
@@ -63,7 +64,8 @@ impl Place {
     }
 }
 
-/// The system closes a connection whose other end is gone without a word, also while nothing is asked on it.
+/// The system closes a connection whose other end is gone without a word, also while nothing is
+/// asked on it.
 fn end_silent_connections(config: &mut Config, settings: &PostgresSettings) {
     const IDLE: Duration = Duration::from_secs(10);
     const INTERVAL: Duration = Duration::from_secs(5);

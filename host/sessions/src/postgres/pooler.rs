@@ -1,4 +1,5 @@
-//! Connection poolers between this host and the database: which of them the store is set up for, and whether it meets that one.
+//! Connection poolers between this host and the database: which of them the store is set up for,
+//! and whether it meets that one.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -16,14 +17,15 @@ use crate::error::StoreError;
 /// What stands between this host and PostgreSQL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pooler {
-    /// Nothing: time limits are settings of each connection, and statements are prepared once for it.
+    /// Nothing: time limits are settings of each connection, and statements are prepared once for
+    /// it.
     #[default]
     None,
     /// A pooler that gives a connection of its own to each of this host's. It needs as many as
     /// [`PostgresSettings::connections`](super::PostgresSettings::connections), and one more.
     Session,
-    /// A pooler that gives a connection to each transaction. Time limits are set in each transaction, statements have no names, and changes of
-    /// flows are found by asking.
+    /// A pooler that gives a connection to each transaction. Time limits are set in each
+    /// transaction, statements have no names, and changes of flows are found by asking.
     Transaction,
 }
 
@@ -49,7 +51,8 @@ impl FromStr for Pooler {
 const MARK: &str = "vestibule.settings";
 
 impl Pooler {
-    /// Settings of a connection, as PostgreSQL's `options` has them; none where a pooler would refuse them.
+    /// Settings of a connection, as PostgreSQL's `options` has them; none where a pooler would
+    /// refuse them.
     pub(super) fn options(self, statement: Duration) -> Option<String> {
         (self == Self::None).then(|| {
             let limit = statement.as_millis().max(1);
@@ -117,8 +120,8 @@ async fn check_settings(connections: &Connections) -> Result<(), StoreError> {
     Err(StoreError::Pooler { database: connections.name.clone(), reason })
 }
 
-/// Each connection of the pool has to be one of its own to the database. All are held at one time; where this fails, they are closed with
-/// the pool.
+/// Each connection of the pool has to be one of its own to the database. All are held at one time;
+/// where this fails, they are closed with the pool.
 async fn check_all(connections: &Connections) -> Result<(), StoreError> {
     let wrong = |reason: String| StoreError::Pooler { database: connections.name.clone(), reason };
     let wanted = connections.pool.status().max_size;

@@ -18,7 +18,8 @@ pub struct StoredAction {
     pub name: ActionName,
     /// When it runs.
     pub trigger: Trigger,
-    /// How it runs: its configuration, the origins that it may reach, its limits. The store doesn't read it.
+    /// How it runs: its configuration, the origins that it may reach, its limits. The store doesn't
+    /// read it.
     pub settings: Map<String, Value>,
     /// Its secrets, by their names.
     pub secrets: Vec<SecretInfo>,
@@ -69,15 +70,16 @@ pub struct ActionChange {
     pub settings: Option<Map<String, Value>>,
     /// Its secrets.
     pub secrets: Option<SecretChange>,
-    /// The revision of the policy that the change was checked by; nothing is changed where it is another by now. `None`: whatever it
-    /// is.
+    /// The revision of the policy that the change was checked by; nothing is changed where it is
+    /// another by now. `None`: whatever it is.
     pub policy: Option<PolicyRevision>,
 }
 
 /// What is to become of an Action's secrets.
 #[derive(Clone, Debug)]
 pub enum SecretChange {
-    /// These are there afterwards, and no others. One that is to be kept and isn't there is left out.
+    /// These are there afterwards, and no others. One that is to be kept and isn't there is left
+    /// out.
     Replace {
         /// Those that stay as they are.
         keep: Vec<SecretName>,

@@ -40,9 +40,11 @@ pub struct NewBinding {
 pub struct NewBindings {
     /// All of it.
     pub bindings: Vec<NewBinding>,
-    /// What was bound, in its order, when somebody has decided on this; nothing is changed where it is something else by now. `None`: whatever it is.
+    /// What was bound, in its order, when somebody has decided on this; nothing is changed where it
+    /// is something else by now. `None`: whatever it is.
     pub seen: Option<Vec<BindingUid>>,
-    /// The revision of the policy that Actions were checked by; nothing is changed where it is another by now. `None`: whatever it is.
+    /// The revision of the policy that Actions were checked by; nothing is changed where it is
+    /// another by now. `None`: whatever it is.
     pub policy: Option<PolicyRevision>,
 }
 

@@ -141,7 +141,8 @@ pub enum DraftPut {
 pub struct Basis {
     /// The version that ran; none where none did.
     pub running: Option<VersionUid>,
-    /// The Action's revision, where its name or its settings were looked at. `None`: whatever it is.
+    /// The Action's revision, where its name or its settings were looked at. `None`: whatever it
+    /// is.
     pub action: Option<u64>,
     /// The revision of the tenant's policy. `None`: whatever it is.
     pub policy: Option<PolicyRevision>,
@@ -163,6 +164,7 @@ pub enum Deployed {
     Absent,
     /// There is no draft, or it isn't built.
     NotBuilt,
-    /// The draft, or something of the [`Basis`], is another than was looked at. Nothing has changed.
+    /// The draft, or something of the [`Basis`], is another than was looked at. Nothing has
+    /// changed.
     Overtaken,
 }

@@ -1,4 +1,5 @@
-//! Deployed Actions: what tenants have uploaded, what of it runs at their logins, and what became of each run.
+//! Deployed Actions: what tenants have uploaded, what of it runs at their logins, and what became
+//! of each run.
 
 mod action;
 mod binding;

@@ -30,8 +30,8 @@ pub enum NameError {
 }
 
 text! {
-    /// A deployed Action's name, one of a tenant's: 1 to 128 characters, as an Action's name is in a report
-    /// ([`ActionId::new`](vestibule_model::ActionId::new)).
+    /// A deployed Action's name, one of a tenant's: 1 to 128 characters, as an Action's name is in
+    /// a report ([`ActionId::new`](vestibule_model::ActionId::new)).
     ActionName
 }
 

@@ -1,4 +1,5 @@
-//! How many bytes are stored for each tenant: triggers count them, in each of the files; see the migrations `tenant_bytes`.
+//! How many bytes are stored for each tenant: triggers count them, in each of the files; see the
+//! migrations `tenant_bytes`.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,9 @@
 //! Copies the write-ahead log into the database, and keeps the log from growing.
 //!
-//! A thread of its own copies while the writer goes on: that is nearly all of the work. When little is left, the writer copies the rest
-//! between two of its batches, and the next batch begins the log anew. Only the writer can do that: while it writes, the log has no end
-//! that anybody else could reach.
+//! A thread of its own copies while the writer goes on: that is nearly all of the work. When little
+//! is left, the writer copies the rest between two of its batches, and the next batch begins the
+//! log anew. Only the writer can do that: while it writes, the log has no end that anybody else
+//! could reach.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -16,9 +17,10 @@ use rusqlite::{Connection, MAIN_DB};
 use super::open::Place;
 use crate::error::StoreError;
 
-/// The part of the log's largest size at which the thread begins to copy. Where it begins sooner it copies some pages more often, since a
-/// batch writes anew many of those that the batches before have written, and the writer stands still more often; later, and there may not
-/// be room for what comes while it copies.
+/// The part of the log's largest size at which the thread begins to copy. Where it begins sooner it
+/// copies some pages more often, since a batch writes anew many of those that the batches before
+/// have written, and the writer stands still more often; later, and there may not be room for what
+/// comes while it copies.
 const BEGIN_AT: i32 = 4;
 
 /// Pages in the log at least: 4 MB.
@@ -113,8 +115,9 @@ impl Checkpoints {
         }
         if pages - thread.copied <= REST || pages >= self.most {
             drop(thread);
-            // It fails where the disk is full: then the log grows, and is copied when there is room. Where somebody still reads what is
-            // in it, it can't begin anew. In both cases there is no sense in trying it with every batch.
+            // It fails where the disk is full: then the log grows, and is copied when there is
+            // room. Where somebody still reads what is in it, it can't begin anew. In both cases
+            // there is no sense in trying it with every batch.
             let _ = writer.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE);
             self.next_at = pages.saturating_add(self.copy_at);
         } else if let Some(wake) = &self.wake {
@@ -129,8 +132,9 @@ impl Checkpoints {
             // A thread that has panicked has ended, too.
             let _ = thread.join();
         }
-        // Without a wait for the readers and writers of other processes: a command beside a running server must not hold up its
-        // logins. Where this is the last connection, SQLite copies the rest as it is closed, and deletes the log.
+        // Without a wait for the readers and writers of other processes: a command beside a running
+        // server must not hold up its logins. Where this is the last connection, SQLite copies the
+        // rest as it is closed, and deletes the log.
         let _ = writer.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE);
     }
 }

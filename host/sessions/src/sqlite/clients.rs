@@ -31,7 +31,8 @@ pub(super) fn clients(
 ) -> Result<ClientPage, StoreError> {
     const CLIENTS: &str =
         concat!("SELECT ", client_columns!(), " FROM clients WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3");
-    // No id is empty, so all come after this. One more than asked for tells whether there is another page.
+    // No id is empty, so all come after this. One more than asked for tells whether there is
+    // another page.
     let (after, limit) = (after.map_or("", ClientId::as_str), columns::rows(take.saturating_add(1)));
     let found = connection
         .prepare_cached(CLIENTS)
@@ -210,8 +211,9 @@ fn remove(connection: &Connection, tenant: &TenantId, kept: &ClientRow) -> rusql
     Ok(logout::lost(kept, None))
 }
 
-/// Drops what is pending for URLs at which clients hear no longer, in transactions of their own, so that no login waits for a long backlog.
-/// That the clients have changed is on disk: what an error, or the call's deadline, leaves here is dropped when it is claimed.
+/// Drops what is pending for URLs at which clients hear no longer, in transactions of their own, so
+/// that no login waits for a long backlog. That the clients have changed is on disk: what an error,
+/// or the call's deadline, leaves here is dropped when it is claimed.
 pub(super) async fn unsubscribe(store: &SqliteStore, tenant: &TenantId, lost: Vec<Lost>, deadline: Instant) {
     for lost in lost {
         let mut dropped = Lost::AT_ONE_TIME;

@@ -102,8 +102,8 @@ impl Database {
         self.readers.list(move |connection| work(connection, Errors { place: &place })).await
     }
 
-    /// Ends all work that has begun. The writer's connection is closed last: where no other process has the file open, SQLite
-    /// then copies the write-ahead log into the database and deletes it.
+    /// Ends all work that has begun. The writer's connection is closed last: where no other process
+    /// has the file open, SQLite then copies the write-ahead log into the database and deletes it.
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;

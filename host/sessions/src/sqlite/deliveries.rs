@@ -12,10 +12,12 @@ use crate::error::StoreError;
 use crate::logout::{self, Subscription};
 use crate::tokens::{Claim, DeliveryId};
 
-/// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next one's, by rowid, or else of the next
-/// tenant's. What else waits behind the first is never read, so a backlog of one costs the others nothing. (A `SELECT DISTINCT` would read
-/// all of it, and so would `(tenant, receiver) > (…)`: SQLite begins with those that are equal.) The index is named, since SQLite takes the
-/// one on `state` otherwise, and sorts all that is pending for every receiver.
+/// Goes from receiver to receiver, one look at `deliveries_due` for each: the first of the next
+/// one's, by rowid, or else of the next tenant's. What else waits behind the first is never read,
+/// so a backlog of one costs the others nothing. (A `SELECT DISTINCT` would read all of it, and so
+/// would `(tenant, receiver) > (…)`: SQLite begins with those that are equal.) The index is named,
+/// since SQLite takes the one on `state` otherwise, and sorts all that is pending for every
+/// receiver.
 const DUE: &str = "WITH RECURSIVE first (number) AS ( \
          SELECT (SELECT number FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending' ORDER BY tenant, receiver, due_at LIMIT 1) \
          UNION ALL \
@@ -30,7 +32,8 @@ const DUE: &str = "WITH RECURSIVE first (number) AS ( \
      SELECT tenant, receiver, due_at FROM first CROSS JOIN deliveries USING (number) WHERE due_at <= ?1 \
      ORDER BY due_at, tenant, receiver LIMIT ?2";
 
-/// A receiver's due ones, in the order of `deliveries_due`, and what their clients want to hear now.
+/// A receiver's due ones, in the order of `deliveries_due`, and what their clients want to hear
+/// now.
 const NEXT: &str = concat!(
     "SELECT ",
     delivery_columns!(),

@@ -7,7 +7,8 @@ use rusqlite::ffi;
 
 use crate::error::StoreError;
 
-/// When to try again what another process has kept from the database: it writes in batches of a few milliseconds.
+/// When to try again what another process has kept from the database: it writes in batches of a few
+/// milliseconds.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// The store's error for one of SQLite's. None of its texts quotes a value.
@@ -27,7 +28,8 @@ pub(super) fn store_error(database: &str, error: &rusqlite::Error) -> StoreError
     }
 }
 
-/// The store's error for a COMMIT that has failed. Where the system could not say whether the bytes are on the disk, nobody can.
+/// The store's error for a COMMIT that has failed. Where the system could not say whether the bytes
+/// are on the disk, nobody can.
 pub(super) fn commit_error(database: &str, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::SystemIoFailure) => StoreError::Unknown { reason: error.to_string() },

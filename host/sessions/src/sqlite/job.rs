@@ -10,9 +10,11 @@ use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 
-/// Something that is to be written, in two steps: first inside the open transaction, and when that has been committed, its answer.
+/// Something that is to be written, in two steps: first inside the open transaction, and when that
+/// has been committed, its answer.
 pub(super) trait Job: Send {
-    /// Whether it is the thread's from now on. Otherwise its caller has given it up, and it never happens.
+    /// Whether it is the thread's from now on. Otherwise its caller has given it up, and it never
+    /// happens.
     fn begin(&self) -> bool;
 
     /// Writes. It is called again, in another transaction, where this one was taken back.
@@ -22,7 +24,8 @@ pub(super) trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
-/// A job belongs to who takes it first: the thread, which begins it, or its caller, who gives it up.
+/// A job belongs to who takes it first: the thread, which begins it, or its caller, who gives it
+/// up.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turn(Arc<AtomicBool>);
 
@@ -81,7 +84,8 @@ where
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let Self { work, done, answer, .. } = *self;
         let done = committed.and_then(|()| done.ok_or_else(|| StoreError::Failed { reason: "the writer has lost it".into() }));
-        // Nobody may be there any more. What the job owned goes back to where it came from: freeing it is no work for this thread.
+        // Nobody may be there any more. What the job owned goes back to where it came from: freeing
+        // it is no work for this thread.
         let _ = answer.send(done.map(|done| (done, work)));
     }
 }

@@ -46,7 +46,8 @@ pub(super) fn end(
     Ok(end_by(connection, errors, END, keys, ended.initiator, ended.at)? > 0)
 }
 
-/// Ends sessions whose time is over, as many as one transaction has room for: how many, and whether there are more.
+/// Ends sessions whose time is over, as many as one transaction has room for: how many, and whether
+/// there are more.
 pub(super) fn expire(
     connection: &Connection,
     errors: Errors<'_>,
@@ -119,8 +120,8 @@ fn ended_session(row: &Row<'_>, initiator: Initiator) -> rusqlite::Result<EndedS
     })
 }
 
-/// Writes what these ends owe. Of a session without clients that want to hear of it that is a line of the log, after a look at an index
-/// for each of its clients.
+/// Writes what these ends owe. Of a session without clients that want to hear of it that is a line
+/// of the log, after a look at an index for each of its clients.
 pub(super) fn owe(connection: &Connection, errors: Errors<'_>, ended: &[EndedSession], now: Timestamp) -> Result<(), StoreError> {
     if ended.is_empty() {
         return Ok(());

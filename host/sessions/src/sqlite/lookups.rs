@@ -1,10 +1,13 @@
-//! Lookups of single rows. Those that come together are one transaction: to begin one and to end it costs as much as to find a row.
+//! Lookups of single rows. Those that come together are one transaction: to begin one and to end it
+//! costs as much as to find a row.
 //!
-//! A lookup is put down, and whoever else is ready puts theirs beside it. The first whose turn it is again does all of them. Each is done
-//! after it was asked for, so it sees whatever had been acknowledged by then.
+//! A lookup is put down, and whoever else is ready puts theirs beside it. The first whose turn it
+//! is again does all of them. Each is done after it was asked for, so it sees whatever had been
+//! acknowledged by then.
 //!
-//! A lookup reads on the thread that asks. The system may not come back from a read for long, where a disk stands still: so one connection
-//! fewer than there are threads is read from at one time, and who waits for one waits without a thread, until the call's deadline.
+//! A lookup reads on the thread that asks. The system may not come back from a read for long, where
+//! a disk stands still: so one connection fewer than there are threads is read from at one time,
+//! and who waits for one waits without a thread, until the call's deadline.
 
 use std::cell::Cell;
 use std::fmt;
@@ -192,10 +195,12 @@ fn lock(asked: &Mutex<List>) -> MutexGuard<'_, List> {
 }
 
 fn do_all(connection: &Connection, all: List) {
-    // One statement is a transaction by itself. Where none can begin, each lookup is told so by its own statement.
+    // One statement is a transaction by itself. Where none can begin, each lookup is told so by its
+    // own statement.
     let _transaction = (all.len() > 1).then(|| Transaction::begin(connection));
     for lookup in all {
-        // Whoever asked for it is told when its sender is dropped; whoever does it has nothing to do with that.
+        // Whoever asked for it is told when its sender is dropped; whoever does it has nothing to
+        // do with that.
         let _ = catch_unwind(AssertUnwindSafe(|| lookup.look(connection)));
     }
 }

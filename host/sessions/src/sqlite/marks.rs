@@ -1,4 +1,5 @@
-//! All sessions of a user end by one mark, whatever their number; their ends are written some at a time.
+//! All sessions of a user end by one mark, whatever their number; their ends are written some at a
+//! time.
 
 use rusqlite::{Connection, OptionalExtension as _};
 use vestibule_model::{TenantId, Timestamp, UserId};
@@ -38,7 +39,8 @@ pub(super) fn end_all_of(
         is_marked!(),
         ") ORDER BY id LIMIT ?4"
     );
-    // A session that is created after a mark has that mark, so the next one is above it, whatever the clock says.
+    // A session that is created after a mark has that mark, so the next one is above it, whatever
+    // the clock says.
     const MARK: &str = "INSERT INTO user_ends (tenant, user_id, mark, ended_at, initiator) SELECT ?1, ?2, \
          max(?3, coalesce((SELECT max(mark) FROM user_ends WHERE tenant = ?1 AND user_id = ?2), 0) + 1), ?3, ?4";
     let at_once = at_once.min(logout::ENDS_AT_ONCE);

@@ -41,28 +41,32 @@ use crate::error::StoreError;
 /// How a [`SqliteStore`] uses its machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqliteSettings {
-    /// Threads that look up single rows, each for some microseconds: as many as there are threads that ask. All but one of them look
-    /// something up at one time.
+    /// Threads that look up single rows, each for some microseconds: as many as there are threads
+    /// that ask. All but one of them look something up at one time.
     pub readers: usize,
     /// Connections that read lists.
     pub list_readers: usize,
     /// Calls that may wait for the writer. One more is refused as [`StoreError::Busy`].
     pub queue: usize,
-    /// Calls that are committed together, at most. More makes the last of them wait longer, and none of them quicker.
+    /// Calls that are committed together, at most. More makes the last of them wait longer, and
+    /// none of them quicker.
     pub batch: usize,
     /// Memory for pages, in bytes: half of it for the writer, the rest for the readers.
     pub cache_bytes: usize,
-    /// The write-ahead log's size, in bytes, beyond which logins wait until it has been copied into the database. At least 4 MB.
+    /// The write-ahead log's size, in bytes, beyond which logins wait until it has been copied into
+    /// the database. At least 4 MB.
     pub wal_bytes: u64,
     /// The database's size, in bytes, beyond which it counts as full; none leaves that to the disk.
     pub most_bytes: Option<u64>,
     /// How long to wait for another process that writes to the same file.
     pub busy: Duration,
-    /// How long a call may take, from its first wait to its last answer. One that takes longer is given up as [`StoreError::TimedOut`], and
-    /// never happens, or as [`StoreError::Unknown`] where the writer works on it. Opening the store has no deadline.
+    /// How long a call may take, from its first wait to its last answer. One that takes longer is
+    /// given up as [`StoreError::TimedOut`], and never happens, or as [`StoreError::Unknown`] where
+    /// the writer works on it. Opening the store has no deadline.
     pub call: Duration,
-    /// Bytes that are stored for a tenant from which on the ends of its sessions owe nothing: they are lines of its log, which say so, and its
-    /// applications are not told. One end may owe a thousand times what its session takes.
+    /// Bytes that are stored for a tenant from which on the ends of its sessions owe nothing: they
+    /// are lines of its log, which say so, and its applications are not told. One end may owe a
+    /// thousand times what its session takes.
     pub owes_below: u64,
 }
 
@@ -85,8 +89,9 @@ impl Default for SqliteSettings {
 
 /// The store in one file, embedded: for one machine.
 ///
-/// One thread writes. Calls that come while it waits for the disk are its next commit, so that many share one sync, and none waits for
-/// company. Reads go beside it. Several processes may open one file; they take turns at writing.
+/// One thread writes. Calls that come while it waits for the disk are its next commit, so that many
+/// share one sync, and none waits for company. Reads go beside it. Several processes may open one
+/// file; they take turns at writing.
 pub struct SqliteStore {
     database: Database,
     /// What became of runs: in a file of its own, so that writing it down holds up no login.
@@ -100,8 +105,9 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database in this file, and makes it where there is none: readable by this user alone. Brings its schema up to date. Beside
-    /// it are two files that are called the same but for their ends: what became of Actions' runs is in `-executions`, and the bytes of
+    /// Opens the database in this file, and makes it where there is none: readable by this user
+    /// alone. Brings its schema up to date. Beside it are two files that are called the same but
+    /// for their ends: what became of Actions' runs is in `-executions`, and the bytes of
     /// components are in `-components`.
     ///
     /// It may wait for the disk.

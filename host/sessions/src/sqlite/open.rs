@@ -40,18 +40,20 @@ const COMPONENTS_WAL_BYTES: u64 = 64 << 20;
 /// Components that wait for their writer: each is in memory for as long.
 const COMPONENTS_QUEUE: usize = 64;
 
-/// Connections that read components: for those that are built and loaded, and those that are downloaded.
+/// Connections that read components: for those that are built and loaded, and those that are
+/// downloaded.
 const COMPONENTS_READERS: usize = 4;
 
 /// Memory for pages of a file beside it.
 const BESIDE_CACHE_BYTES: usize = 4 << 20;
 
-/// How long somebody who waits for another process's lock sleeps between two looks. SQLite's own waiter sleeps longer with every look, up
-/// to 100 ms, and would never meet the moment between two batches of a writer that has always more to do.
+/// How long somebody who waits for another process's lock sleeps between two looks. SQLite's own
+/// waiter sleeps longer with every look, up to 100 ms, and would never meet the moment between two
+/// batches of a writer that has always more to do.
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
-/// How long a lookup waits for another process's lock: it reads on a thread that has others to serve. No process that works holds one that
-/// readers wait for.
+/// How long a lookup waits for another process's lock: it reads on a thread that has others to
+/// serve. No process that works holds one that readers wait for.
 const LOOKUP_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Statements that a connection keeps prepared: more than this crate has.
@@ -105,7 +107,8 @@ impl Place {
         StoreError::Unreachable { database: self.name(), reason: reason.to_string() }
     }
 
-    /// The connection that writes. It makes the file, where there is none, and brings its schema up to date.
+    /// The connection that writes. It makes the file, where there is none, and brings its schema up
+    /// to date.
     pub(super) fn open_writer(&self) -> Result<Connection, StoreError> {
         create(&self.path).map_err(|error| match error.kind() {
             ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly { reason: error.to_string() },
@@ -113,7 +116,8 @@ impl Place {
             _ => self.unreachable(error),
         })?;
         let mut connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE, self.settings.busy)?;
-        // SQLite opens a file that can't be written to for reading, and says nothing of it before the first change.
+        // SQLite opens a file that can't be written to for reading, and says nothing of it before
+        // the first change.
         if connection.is_readonly(MAIN_DB).map_err(|error| self.error(&error))? {
             return Err(StoreError::ReadOnly { reason: format!("{} can be read alone", self.name()) });
         }
@@ -175,7 +179,8 @@ impl Place {
         connection.pragma_update(None, "synchronous", self.synchronous)?;
         // The log is copied by a thread of its own; see `checkpoints`.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        // The log's file is used again from its beginning, and keeps this much: writing over what is there is quicker than a file that grows.
+        // The log's file is used again from its beginning, and keeps this much: writing over what
+        // is there is quicker than a file that grows.
         let kept = i64::try_from(self.settings.wal_bytes).unwrap_or(i64::MAX);
         connection.pragma_update(None, "journal_size_limit", kept)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -204,7 +209,8 @@ impl Place {
         }
     }
 
-    /// Applies what is missing in one transaction. Of two processes that begin at once, the second finds all of it done.
+    /// Applies what is missing in one transaction. Of two processes that begin at once, the second
+    /// finds all of it done.
     fn migrate(&self, connection: &mut Connection) -> Result<(), StoreError> {
         let sql = |error: rusqlite::Error| self.error(&error);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
@@ -249,7 +255,8 @@ fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {
     statement.query_map([], |row| Ok(Applied { number: row.get(0)?, checksum: row.get(1)? }))?.collect()
 }
 
-/// Makes an empty file that its owner alone can read, unless there is one. SQLite gives its log and its index the same mode.
+/// Makes an empty file that its owner alone can read, unless there is one. SQLite gives its log and
+/// its index the same mode.
 fn create(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -11,7 +11,8 @@ use crate::error::StoreError;
 use crate::log::LogPosition;
 use crate::tokens::{DeliveryId, Holder};
 
-/// Those of one state, where that or none is asked for. One tenant's are found among all of a state by the index alone.
+/// Those of one state, where that or none is asked for. One tenant's are found among all of a state
+/// by the index alone.
 macro_rules! of_state {
     ($state:literal) => {
         concat!(

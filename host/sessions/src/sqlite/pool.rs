@@ -17,7 +17,8 @@ pub(super) struct Pool {
 struct Idle {
     connections: Vec<Connection>,
     handed_out: usize,
-    /// How many wait for one to come back: to tell nobody of it would be a call of the system all the same.
+    /// How many wait for one to come back: to tell nobody of it would be a call of the system all
+    /// the same.
     waiting: usize,
     is_closed: bool,
 }

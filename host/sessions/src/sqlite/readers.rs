@@ -13,8 +13,8 @@ use crate::error::StoreError;
 /// Connections for background work: its reads are few and short.
 pub(super) const WORKER_READERS: usize = 1;
 
-/// Three groups of connections: a lookup doesn't wait behind a list, and background work, which serves all tenants, doesn't wait behind the
-/// lists of a tenant.
+/// Three groups of connections: a lookup doesn't wait behind a list, and background work, which
+/// serves all tenants, doesn't wait behind the lists of a tenant.
 #[derive(Debug)]
 pub(super) struct Readers {
     lookups: Lookups,
@@ -33,7 +33,8 @@ impl Readers {
         })
     }
 
-    /// Reads a row or two by their keys, on this thread: that takes microseconds, less than a change of threads.
+    /// Reads a row or two by their keys, on this thread: that takes microseconds, less than a
+    /// change of threads.
     pub(super) async fn look_up<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

@@ -75,8 +75,8 @@ pub(super) fn insert(connection: &Connection, tenant: &TenantId, row: &SessionRo
     Ok(())
 }
 
-/// Writes all that a login or the Management API can change of a session. What stands in an index and can't change is not named: SQLite
-/// writes an index anew whenever one of its columns is.
+/// Writes all that a login or the Management API can change of a session. What stands in an index
+/// and can't change is not named: SQLite writes an index anew whenever one of its columns is.
 pub(super) fn update(connection: &Connection, number: i64, session: &Session) -> rusqlite::Result<()> {
     const UPDATE: &str = "UPDATE sessions SET updated_at = ?2, authenticated_at = ?3, last_interacted_at = ?4, idle_expires_at = ?5, \
          expires_at = ?6, device = ?7, clients = ?8, methods = ?9, cookie = ?10, metadata = ?11, revision = ?12, ends_at = ?13 \

@@ -1,7 +1,8 @@
 //! Reads on threads that may wait for the disk.
 //!
-//! A connection has one permit, and the thread that reads holds it: a caller that is gone leaves no reader behind that the next caller would
-//! wait for on a thread. SQLite ends a statement whose caller is gone.
+//! A connection has one permit, and the thread that reads holds it: a caller that is gone leaves no
+//! reader behind that the next caller would wait for on a thread. SQLite ends a statement whose
+//! caller is gone.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use super::open::Place;
 use super::pool::Pool;
 use crate::error::StoreError;
 
-/// Steps of SQLite's machine between two looks at whether the caller is still there. Each reads a page at most.
+/// Steps of SQLite's machine between two looks at whether the caller is still there. Each reads a
+/// page at most.
 const STEPS: i32 = 100;
 
 /// Connections that are read from on threads which may wait for the disk.
@@ -111,7 +113,8 @@ impl Deref for Interruptible<'_> {
 
 impl Drop for Interruptible<'_> {
     fn drop(&mut self) {
-        // The next caller sets another; and what ends a transaction that this one has left open is not to be ended itself.
+        // The next caller sets another; and what ends a transaction that this one has left open is
+        // not to be ended itself.
         let _ = self.0.progress_handler(0, None::<fn() -> bool>);
         if !self.0.is_autocommit() {
             let _ = self.0.execute_batch("ROLLBACK");

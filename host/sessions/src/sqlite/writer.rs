@@ -1,4 +1,5 @@
-//! The one thread that writes. Whatever has come while the last commit was on its way to the disk is the next commit: one sync for all.
+//! The one thread that writes. Whatever has come while the last commit was on its way to the disk
+//! is the next commit: one sync for all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -60,8 +61,9 @@ impl Writer {
         ThreadState { name, age, panics: self.health.panics.load(Ordering::Relaxed) }
     }
 
-    /// Runs this inside a transaction. When it returns `Ok`, what was written is on disk. At the deadline it is given up: what has not
-    /// begun by then, or when the caller is gone, never happens.
+    /// Runs this inside a transaction. When it returns `Ok`, what was written is on disk. At the
+    /// deadline it is given up: what has not begun by then, or when the caller is gone, never
+    /// happens.
     pub(super) async fn run<T, F>(&self, deadline: Instant, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -78,7 +80,8 @@ impl Writer {
         }
     }
 
-    /// A job was dropped without an answer: by the end of the store, or by a panic that was none of a job's own.
+    /// A job was dropped without an answer: by the end of the store, or by a panic that was none of
+    /// a job's own.
     fn unanswered(&self) -> StoreError {
         let is_closed = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_none();
         if is_closed { self.closed() } else { StoreError::Unknown { reason: "the writer has panicked".into() } }
@@ -129,8 +132,8 @@ impl Batches {
                 batch.push(next);
             }
             self.health.begins();
-            // A job's own panic is caught where it runs. After any other, what was not answered is unknown to its callers, and the
-            // thread goes on.
+            // A job's own panic is caught where it runs. After any other, what was not answered is
+            // unknown to its callers, and the thread goes on.
             let done = catch_unwind(AssertUnwindSafe(|| {
                 self.commit(&mut batch);
                 self.checkpoints.after_batch(&self.connection);
@@ -144,8 +147,9 @@ impl Batches {
         self.checkpoints.finish(&self.connection);
     }
 
-    /// One transaction for the whole batch. A job that fails is rare: only then are all taken back, and written again with a savepoint for
-    /// each. Whoever asks for a row that can't be read costs the others that much, and no sync.
+    /// One transaction for the whole batch. A job that fails is rare: only then are all taken back,
+    /// and written again with a savepoint for each. Whoever asks for a row that can't be read costs
+    /// the others that much, and no sync.
     fn commit(&self, batch: &mut Vec<Box<dyn Job>>) {
         let committed = match self.begin() {
             // Where no transaction can begin, another wait for one would be as long.
@@ -205,7 +209,8 @@ impl Batches {
         self.execute("BEGIN IMMEDIATE").map_err(|error| self.place.error(&error))
     }
 
-    /// Writes in the open transaction what was not given up while it was waited for, or takes all back.
+    /// Writes in the open transaction what was not given up while it was waited for, or takes all
+    /// back.
     fn begin_and_write(&self, batch: &mut Vec<Box<dyn Job>>) -> Result<(), StoreError> {
         batch.retain(|job| job.begin());
         self.write(batch)

@@ -1,7 +1,8 @@
 //! What was acknowledged is there after a crash: of the process that writes, and of the database.
 //!
-//! The test runs itself once more as a process that logs in and out without end and prints each login and each end that was acknowledged;
-//! it kills that process at some moment, opens the database, and looks. Five times, and fifty with `VESTIBULE_LONG=1`.
+//! The test runs itself once more as a process that logs in and out without end and prints each
+//! login and each end that was acknowledged; it kills that process at some moment, opens the
+//! database, and looks. Five times, and fifty with `VESTIBULE_LONG=1`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on is to fail at once")]
 
@@ -124,7 +125,8 @@ async fn log_out(store: &dyn Store, session: &str, number: usize) {
         };
         match ended {
             Ok(()) => break,
-            // Where it has happened and nobody heard of it, the next attempt finds a session that has ended.
+            // Where it has happened and nobody heard of it, the next attempt finds a session that
+            // has ended.
             Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     }
@@ -213,7 +215,8 @@ impl Logins {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         self.acknowledged.extend(self.lines.iter());
-        // Of a line that was cut off, the name is not one that is whole: its number may lack digits. It is not counted.
+        // Of a line that was cut off, the name is not one that is whole: its number may lack
+        // digits. It is not counted.
         self.acknowledged.pop();
         self.acknowledged
     }
@@ -224,8 +227,8 @@ fn some(below: u32) -> u32 {
     getrandom::u32().unwrap() % below
 }
 
-/// What each acknowledged end owes is there, and so are its line of the log and what is left of the session; of an end that was not
-/// acknowledged all of that is there, or nothing.
+/// What each acknowledged end owes is there, and so are its line of the log and what is left of the
+/// session; of an end that was not acknowledged all of that is there, or nothing.
 async fn look_for_ends(store: &dyn Store, ended: &BTreeMap<String, u64>, acknowledged: &BTreeSet<String>) {
     let owed = targets(&all(store).await);
     let mut urls: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -291,7 +294,8 @@ async fn look(store: &dyn Store, acknowledged: &BTreeSet<String>, round: u64) {
         let known = store.before_login(&acme, Some(&transaction(name)), None, at(NOW)).await.unwrap();
         assert_eq!(known.answer.map(|kept| kept.json), Some(answer_of(name)), "{name}");
     }
-    // Those that come next in each caller's row may have been on their way: they are there as a whole, or not at all.
+    // Those that come next in each caller's row may have been on their way: they are there as a
+    // whole, or not at all.
     let rounds: BTreeSet<&str> = names.iter().filter_map(|name| name.split('-').next()).collect();
     for round in rounds {
         for caller in 0..CALLERS {

@@ -1,4 +1,5 @@
-//! Deployed Actions: uploads, deployments, bindings and secrets whose key changes, until somebody kills who writes them.
+//! Deployed Actions: uploads, deployments, bindings and secrets whose key changes, until somebody
+//! kills who writes them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! A PostgreSQL of the tests' own: in a folder of its own, with a socket in that folder, and gone when the last test that uses it is done.
+//! A PostgreSQL of the tests' own: in a folder of its own, with a socket in that folder, and gone
+//! when the last test that uses it is done.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
-/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs is given up.
+/// Long enough for a machine that does much else; nothing depends on it but when a test that hangs
+/// is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server, and the folder that it lives in.
@@ -28,8 +30,8 @@ pub(crate) struct Cluster {
     databases: AtomicU32,
 }
 
-/// A server that runs. Its parent is a thread that waits for it: the system ends the server when that thread ends, and so it does when the
-/// test's process is killed.
+/// A server that runs. Its parent is a thread that waits for it: the system ends the server when
+/// that thread ends, and so it does when the test's process is killed.
 #[derive(Debug)]
 struct Running {
     server: Child,
@@ -49,9 +51,11 @@ impl Cluster {
         })
     }
 
-    /// One for a test alone, that listens on this machine's network and has this certificate and key.
+    /// One for a test alone, that listens on this machine's network and has this certificate and
+    /// key.
     pub(crate) fn with_certificate(certificate: &str, key: &str) -> Self {
-        // Whoever is quick could take the port: then the server doesn't start, and the test says so.
+        // Whoever is quick could take the port: then the server doesn't start, and the test says
+        // so.
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         Self::in_folder(port, |folder| {
             for (name, text) in [("server.pem", certificate), ("server.key", key)] {
@@ -118,7 +122,8 @@ impl Cluster {
         }
         let since = Instant::now();
         loop {
-            // The memory of a server that was killed is free only when the last of its processes has noticed.
+            // The memory of a server that was killed is free only when the last of its processes
+            // has noticed.
             let mut started = self.try_start();
             if self.answers(&mut started) {
                 *running = Some(started);
@@ -133,7 +138,8 @@ impl Cluster {
         let folder = self.folder.path();
         let mut command = as_postgres(&self.programs.join("postgres"));
         command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).arg("-p").arg(self.port.to_string());
-        // Nothing here survives the machine, and a process that is killed has written all that it has.
+        // Nothing here survives the machine, and a process that is killed has written all that it
+        // has.
         for option in ["fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=200"] {
             command.args(["-c", option]);
         }
@@ -259,7 +265,8 @@ impl Drop for Cluster {
     }
 }
 
-/// A command of the user `postgres`: the server refuses to run as root. The system ends it with its parent.
+/// A command of the user `postgres`: the server refuses to run as root. The system ends it with its
+/// parent.
 pub(crate) fn as_postgres(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "QUIT"]);
@@ -274,7 +281,8 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// An empty database. To make one takes a second, and test runners have a process for each test: it is made once, and copied.
+/// An empty database. To make one takes a second, and test runners have a process for each test: it
+/// is made once, and copied.
 fn make_data(programs: &Path, folder: &Path) {
     let version = Command::new(programs.join("initdb")).arg("--version").output().unwrap().stdout;
     let version: String = String::from_utf8_lossy(&version).chars().filter(char::is_ascii_alphanumeric).collect();
@@ -313,7 +321,8 @@ fn number_of(what: &str) -> u32 {
     String::from_utf8(id.stdout).unwrap().trim().parse().expect("there is no user `postgres`: install PostgreSQL (postgresql)")
 }
 
-/// Where the server's programs are: the newest of those that Debian installs, or where the path leads.
+/// Where the server's programs are: the newest of those that Debian installs, or where the path
+/// leads.
 fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut versions: Vec<(u32, PathBuf)> = versions

@@ -76,12 +76,14 @@ impl Database {
         }
     }
 
-    /// A store for which the ends of a tenant's sessions owe nothing from this number of stored bytes on.
+    /// A store for which the ends of a tenant's sessions owe nothing from this number of stored
+    /// bytes on.
     pub(crate) async fn open_that_owes_below(&self, bytes: u64) -> Arc<dyn Store> {
         Box::pin(self.try_open_that_owes_below(bytes)).await.unwrap()
     }
 
-    /// Takes the counting of bytes back, as if its migration had not been yet. In a file, what became of runs goes on being counted.
+    /// Takes the counting of bytes back, as if its migration had not been yet. In a file, what
+    /// became of runs goes on being counted.
     pub(crate) async fn forget_bytes(&self) {
         let tables = [
             "sessions",
@@ -125,7 +127,8 @@ impl Database {
         }
     }
 
-    /// Fails unless the database has the bytes of so many components, whether anything names them or not.
+    /// Fails unless the database has the bytes of so many components, whether anything names them
+    /// or not.
     pub(crate) async fn has_bytes_of(&self, components: i64) {
         match self {
             Self::Sqlite(folder) => assert_eq!(bytes_in(folder), components),

@@ -78,7 +78,8 @@ pub(crate) fn session_login(session: &str, of: &str, change: SessionChange) -> S
     }
 }
 
-/// A transaction with this answer, of the user `anna` in the session `s1` by the client `shop`; any login may have it.
+/// A transaction with this answer, of the user `anna` in the session `s1` by the client `shop`; any
+/// login may have it.
 pub(crate) fn answered(id: TransactionId, answer: Arc<str>) -> NewTransaction {
     NewTransaction { id, request: request("anna", Some("s1"), "shop"), answer }
 }

@@ -1,4 +1,5 @@
-//! A PgBouncer of the tests' own, in front of a cluster of theirs: in a folder of its own, with a socket in that folder.
+//! A PgBouncer of the tests' own, in front of a cluster of theirs: in a folder of its own, with a
+//! socket in that folder.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -23,7 +24,8 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// One with this number of connections to each database. These are its settings beside those of every test.
+    /// One with this number of connections to each database. These are its settings beside those of
+    /// every test.
     pub(crate) async fn start(cluster: &Cluster, mode: &str, connections: usize, settings: &str) -> Self {
         install();
         let folder = tempfile::Builder::new().prefix("vestibule-pgbouncer-").tempdir().unwrap();

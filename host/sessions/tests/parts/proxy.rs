@@ -155,7 +155,8 @@ impl Way {
         }
     }
 
-    /// Takes all that comes, for as long as the client is there. The server sees a client that says nothing more.
+    /// Takes all that comes, for as long as the client is there. The server sees a client that says
+    /// nothing more.
     async fn swallow(mut self) {
         self.rules.swallowed.notify_one();
         while matches!(self.client.read_buf(&mut self.asked).await, Ok(1..)) {

@@ -111,7 +111,8 @@ async fn fill(store: &dyn Store) {
 /// Deletes and sweeps all that is there.
 async fn empty(store: &dyn Store) {
     let (acme, far, later) = (tenant("acme"), at(10_000_000), at(20_000_000));
-    // One delivery arrives, one is refused and kept until it is swept, and what is written later is dropped with its client.
+    // One delivery arrives, one is refused and kept until it is swept, and what is written later is
+    // dropped with its client.
     let claimed = claim(store, 1, at(20), at(30)).await;
     assert!(settle(store, &claimed[0], AttemptResult::Delivered, at(21)).await);
     finish(store, &claimed[1], DeliveryState::Refused, at(21)).await;

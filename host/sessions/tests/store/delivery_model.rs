@@ -1,4 +1,5 @@
-//! Any history of subscriptions, ends, attempts and time, against a model of the deliveries that is a map in memory.
+//! Any history of subscriptions, ends, attempts and time, against a model of the deliveries that is
+//! a map in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -129,7 +130,8 @@ impl Model {
         true
     }
 
-    /// Of rows that are due at the same moment any may be claimed; the rest follows from those that were.
+    /// Of rows that are due at the same moment any may be claimed; the rest follows from those that
+    /// were.
     fn claim(&mut self, receiver: &str, at_most: usize, until: u64, claimed: &[Claimed], left: &BTreeSet<Target>) {
         let receiver_of = |target: &Target| url(&target.2).receiver().to_string();
         let is_due = |row: &Row| row.state == DeliveryState::Pending && row.due <= self.now;

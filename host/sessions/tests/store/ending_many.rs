@@ -1,4 +1,5 @@
-//! More sessions of a user than end in one transaction: one mark ends them, and their ends are written behind it.
+//! More sessions of a user than end in one transaction: one mark ends them, and their ends are
+//! written behind it.
 
 use std::collections::BTreeSet;
 

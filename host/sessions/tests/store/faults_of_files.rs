@@ -1,4 +1,5 @@
-//! Files that are full, can't be read, or can't be written to: what is said then, and that the store goes on when the reason is gone.
+//! Files that are full, can't be read, or can't be written to: what is said then, and that the
+//! store goes on when the reason is gone.
 
 use std::sync::Arc;
 use std::time::Duration;

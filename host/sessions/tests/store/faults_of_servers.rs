@@ -1,4 +1,5 @@
-//! Servers that go away, are slow, or can't be written to: what is said then, and that the store goes on when the reason is gone.
+//! Servers that go away, are slow, or can't be written to: what is said then, and that the store
+//! goes on when the reason is gone.
 
 use std::sync::Arc;
 use std::time::Duration;

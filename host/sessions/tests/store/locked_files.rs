@@ -1,4 +1,5 @@
-//! A file that another process holds on to: each call ends, what was given up never happens, and the store works again by itself.
+//! A file that another process holds on to: each call ends, what was given up never happens, and
+//! the store works again by itself.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -171,7 +171,8 @@ async fn a_search_that_reads_too_much_says_that_it_is_cut(database: &Database) {
     let members = vec![("user_id", "anna".to_owned())];
     let wide = LogFilter { members: members.clone(), ..LogFilter::default() };
     let found = loop {
-        // As callers do: entries that were just written get their positions some thousand at a time.
+        // As callers do: entries that were just written get their positions some thousand at a
+        // time.
         match store.search_log(&tenant("acme"), search(wide.clone())).await {
             Err(StoreError::Busy { .. }) => {}
             found => break found.unwrap(),

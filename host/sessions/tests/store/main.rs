@@ -1,4 +1,5 @@
-//! What a store does, for both databases: each test runs over a file, and over a PostgreSQL of its own.
+//! What a store does, for both databases: each test runs over a file, and over a PostgreSQL of its
+//! own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on is to fail at once")]
 
@@ -25,7 +26,8 @@ macro_rules! on_both {
     };
 }
 
-/// As [`on_both`], and over a PostgreSQL behind a PgBouncer that gives a connection to each transaction.
+/// As [`on_both`], and over a PostgreSQL behind a PgBouncer that gives a connection to each
+/// transaction.
 macro_rules! on_all {
     ($($test:ident),+ $(,)?) => {
         on_both! { $($test),+ }

@@ -32,7 +32,8 @@ async fn logins_of_one_session_merge_key_by_key(database: &Database) {
         callers.spawn(async move {
             for number in 0..EACH {
                 let mut login = login("s1", at(1));
-                // Two entries of one login are of one value: a map that is half of one login and half of another would show.
+                // Two entries of one login are of one value: a map that is half of one login and
+                // half of another would show.
                 let value = format!("{caller}-{number}");
                 let own = format!("own{caller}");
                 login.session.as_mut().unwrap().metadata =

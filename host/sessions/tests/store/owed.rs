@@ -272,7 +272,8 @@ async fn a_session_ends_though_its_clients_cant_be_read(database: &Database) {
     subscribe(&*store, "shop", &[SHOP]).await;
     subscribe(&*store, "wiki", &[WIKI]).await;
     set_logout(&*store, "wiki", Some(hears_at(&[WIKI_TOO]))).await;
-    // One that is read as a whole, one whose clients can't be read, and one of a client whose settings can't.
+    // One that is read as a whole, one whose clients can't be read, and one of a client whose
+    // settings can't.
     for (session, clients) in [("s1", vec!["shop"]), ("s2", vec!["shop", "wiki"]), ("s3", vec!["shop", "wiki", "shop"])] {
         log_in_to(&*store, session, &clients, at(1)).await;
     }

@@ -1,4 +1,5 @@
-//! A real PgBouncer between the store and its database: what is set up works, and what is not is refused when the store is opened.
+//! A real PgBouncer between the store and its database: what is set up works, and what is not is
+//! refused when the store is opened.
 
 use std::sync::Arc;
 

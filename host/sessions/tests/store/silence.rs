@@ -1,4 +1,5 @@
-//! A database that doesn't answer: each call ends, nothing that was acknowledged is lost, and the store works again by itself.
+//! A database that doesn't answer: each call ends, nothing that was acknowledged is lost, and the
+//! store works again by itself.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The process in which the tests compile, as an embedder's program has it. With `probe` it tries what a compiler must not be able to do.
+//! The process in which the tests compile, as an embedder's program has it. With `probe` it tries
+//! what a compiler must not be able to do.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +14,8 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("probe") { probe() } else { vestibule::compile::worker() }
 }
 
-/// Where the system doesn't count a user's processes, which is root's, one starts and can't even read its libraries.
+/// Where the system doesn't count a user's processes, which is root's, one starts and can't even
+/// read its libraries.
 fn run(program: &str) -> io::Result<()> {
     let status = Command::new(program).stderr(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }

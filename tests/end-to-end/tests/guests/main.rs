@@ -1,4 +1,5 @@
-//! Each guest program does what it was written for, and the host does what it promises. A guest without a module here is an error.
+//! Each guest program does what it was written for, and the host does what it promises. A guest
+//! without a module here is an error.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 

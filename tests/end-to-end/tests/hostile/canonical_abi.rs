@@ -1,4 +1,5 @@
-//! The canonical ABI: what a guest says about its own memory, where texts, lists and results of calls lie, is not to be believed.
+//! The canonical ABI: what a guest says about its own memory, where texts, lists and results of
+//! calls lie, is not to be believed.
 
 use vestibule::Binding;
 use vestibule::model::Outcome;

@@ -60,7 +60,8 @@ impl Host {
         self.runtime.run(flow, Arc::new(event), &context()).await
     }
 
-    /// A login of this tenant through the honest Action is as it has to be, and the host has panicked nowhere.
+    /// A login of this tenant through the honest Action is as it has to be, and the host has
+    /// panicked nowhere.
     pub(crate) async fn honest_login(&self, tenant: &str) {
         let outcome = self.login(tenant, 1, vec![self.honest()]).await.expect("an honest login runs");
         assert!(outcome.is_allowed(), "{outcome:?}");

@@ -27,8 +27,9 @@ fn rounds() -> usize {
     if std::env::var_os("VESTIBULE_LONG").is_some() { 20_000 } else { 1_000 }
 }
 
-/// An Action that looks through all of its memory, its table and its global for what it has not left there itself, and returns an error
-/// where it finds something. Then it leaves marks in all of them, and ends as it is told to.
+/// An Action that looks through all of its memory, its table and its global for what it has not
+/// left there itself, and returns an error where it finds something. Then it leaves marks in all of
+/// them, and ends as it is told to.
 struct Prober {
     /// Pages of memory from the start, which have an image, and pages by which it grows.
     pages: (u32, u32),
@@ -109,8 +110,9 @@ pub(crate) async fn finds_nothing(host: &Host, tenant: &str, prober: &Action) {
 #[tokio::test]
 pub(crate) async fn nothing_of_one_login_is_found_by_another() {
     let host = narrow();
-    // What is overwritten between logins is 192 KiB: these are within it, just as large, beyond it, and far beyond it. The last ones leave
-    // every second page of the kernel as it is: written pages beside read ones, in more runs than one scan of a page map reports.
+    // What is overwritten between logins is 192 KiB: these are within it, just as large, beyond it,
+    // and far beyond it. The last ones leave every second page of the kernel as it is: written
+    // pages beside read ones, in more runs than one scan of a page map reports.
     let sizes = [(1, 0, 8), (3, 0, 8), (1, 3, 8), (4, 12, 8), (1, 15, 8_192)];
     let prober = |(pages, grown, marks), end| Prober { pages: (pages, grown), marks, end }.load(&host);
     let probers: Vec<Action> = sizes.iter().zip([RETURNS, TRAPS].iter().cycle()).map(|(size, end)| prober(*size, end)).collect();

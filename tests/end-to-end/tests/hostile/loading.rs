@@ -1,4 +1,5 @@
-//! What is loaded: wrong imports and exports, damaged bytes, and components that are made to keep a compiler busy.
+//! What is loaded: wrong imports and exports, damaged bytes, and components that are made to keep a
+//! compiler busy.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -135,7 +136,8 @@ async fn is_compiled_or_refused(bytes: &[u8]) {
         }
         Err(refusal) => {
             let too_much = matches!(refusal, LoadError::CompileTime { .. } | LoadError::CompileMemory { .. });
-            // What can be compiled, and has nothing but what keeps a compiler busy, lacks an export.
+            // What can be compiled, and has nothing but what keeps a compiler busy, lacks an
+            // export.
             let told = too_much || matches!(refusal, LoadError::Invalid { .. } | LoadError::MissingExport { .. });
             assert!(told && refusal.to_string().contains("suspect"), "{refusal}");
         }

@@ -1,5 +1,6 @@
-//! What a hostile guest tries. Each attempt ends in an error that has a type and a text for people, or harms nobody; it costs that one login
-//! alone, and the next logins of the same tenant and of others are right.
+//! What a hostile guest tries. Each attempt ends in an error that has a type and a text for people,
+//! or harms nobody; it costs that one login alone, and the next logins of the same tenant and of
+//! others are right.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 

@@ -1,4 +1,5 @@
-//! Places: a host has so many sandboxes, and a tenant so many of them. Who holds one for long takes it from nobody else.
+//! Places: a host has so many sandboxes, and a tenant so many of them. Who holds one for long takes
+//! it from nobody else.
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use vestibule_tests::{host_limits, limits};
 
 use crate::host::{ACME, GLOBEX, Host, step};
 
-/// A host with so many sandboxes, of which a tenant may have one at one time; so many more of its logins may wait.
+/// A host with so many sandboxes, of which a tenant may have one at one time; so many more of its
+/// logins may wait.
 pub(crate) fn host(sandboxes: usize, tenant_logins: usize, tenant_queue: usize, queue_time: Duration) -> Host {
     Host::of(Settings {
         limits: limits(),

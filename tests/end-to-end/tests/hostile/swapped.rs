@@ -66,7 +66,8 @@ pub(crate) async fn nothing_that_was_swapped_out_is_found_by_another() {
         let nanoseconds = u64::try_from(WAIT.as_nanos()).unwrap();
         let mut marking = Box::pin(host.login(ACME, nanoseconds, vec![Binding::new(action.clone())]));
         step(&mut marking).await;
-        // Beyond its moment it goes on in the slow lane: there it has marked its memory before half of its wait is over.
+        // Beyond its moment it goes on in the slow lane: there it has marked its memory before half
+        // of its wait is over.
         tokio::time::sleep(WAIT / 4).await;
         run(Command::new("python3").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/pageout.py")));
         assert!(swapped() > MARKED, "only {} kB were paged out", swapped());
@@ -76,7 +77,8 @@ pub(crate) async fn nothing_that_was_swapped_out_is_found_by_another() {
     host.others_log_in().await;
 }
 
-/// A page that is being migrated is not present, either, and no test can hold one in that state. So a reset may not ask which are.
+/// A page that is being migrated is not present, either, and no test can hold one in that state. So
+/// a reset may not ask which are.
 #[tokio::test]
 pub(crate) async fn no_reset_asks_the_kernel_for_present_pages() {
     let host = Host::new();

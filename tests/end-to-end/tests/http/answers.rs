@@ -119,7 +119,8 @@ async fn what_is_no_http_is_no_answer() {
 async fn a_port_that_nobody_listens_at_is_told() {
     let server = server(|| closing("")).await;
     let (origin, url) = (server.origin(), server.url("/"));
-    // Taken by nobody else: the connection comes from this machine, and ports are not given out again at once.
+    // Taken by nobody else: the connection comes from this machine, and ports are not given out
+    // again at once.
     drop(server);
     let (kind, report) = loop {
         let (kind, report) = refused(&local(), &[&origin], &url, &[]).await;

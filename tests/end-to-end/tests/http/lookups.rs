@@ -13,7 +13,8 @@ use vestibule::{Connector, SystemResolver};
 use super::server::{Server, ok};
 use super::*;
 
-/// A name server that says of each name below `here.example` that it is this machine, and of others nothing.
+/// A name server that says of each name below `here.example` that it is this machine, and of others
+/// nothing.
 struct NameServer {
     address: SocketAddr,
     task: JoinHandle<()>,
@@ -45,7 +46,8 @@ impl NameServer {
     }
 }
 
-/// The answer to a query of one question (RFC 1035, section 4): nothing for names that are never answered.
+/// The answer to a query of one question (RFC 1035, section 4): nothing for names that are never
+/// answered.
 fn answer(query: &[u8]) -> Option<Vec<u8>> {
     const HEAD: usize = 12;
     const A: &[u8] = &[0, 1];
@@ -56,7 +58,8 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let is_v4 = question.get(question.len() - 4..question.len() - 2)? == A;
-    // The same id; an answer, recursion was asked for and is there; one question, and one answer or none.
+    // The same id; an answer, recursion was asked for and is there; one question, and one answer or
+    // none.
     let mut answer = query[..2].to_vec();
     answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_v4), 0, 0, 0, 0]);
     answer.extend(question);

@@ -1,5 +1,5 @@
-//! HTTP requests of Actions, against real servers on this machine: what is allowed comes back, what is not goes nowhere, and no answer
-//! harms the host.
+//! HTTP requests of Actions, against real servers on this machine: what is allowed comes back, what
+//! is not goes nowhere, and no answer harms the host.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 

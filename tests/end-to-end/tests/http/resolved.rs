@@ -1,4 +1,5 @@
-//! Names and addresses: whatever a resolver answers, a request goes to an address that was checked, or nowhere.
+//! Names and addresses: whatever a resolver answers, a request goes to an address that was checked,
+//! or nowhere.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use vestibule::{Resolve, ResolveFuture};
 use super::server::{Server, ok};
 use super::*;
 
-/// A resolver that answers each question with the next of its answers, and the last one from then on.
+/// A resolver that answers each question with the next of its answers, and the last one from then
+/// on.
 #[derive(Debug)]
 struct Scripted {
     answers: Vec<Vec<IpAddr>>,

@@ -1,4 +1,5 @@
-//! A server of these tests: it reads one request from each connection, writes down what it has read, and answers what the test says.
+//! A server of these tests: it reads one request from each connection, writes down what it has
+//! read, and answers what the test says.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

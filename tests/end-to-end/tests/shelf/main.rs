@@ -1,4 +1,5 @@
-//! Deployed Actions are in memory while they are used: let go for others, and back when a login wants them.
+//! Deployed Actions are in memory while they are used: let go for others, and back when a login
+//! wants them.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
 
@@ -166,7 +167,8 @@ async fn however_many_log_in_no_more_is_in_memory_than_the_shelf_holds_and_what_
                 for step in 0..60 {
                     let action = &actions[(step * (thread as usize + 2) + thread as usize) % actions.len()];
                     assert_has_run(&host.login("acme", action).await);
-                    // Beside what the others run: what a load has brought, and what it is just letting go.
+                    // Beside what the others run: what a load has brought, and what it is just
+                    // letting go.
                     let most = one * (kept + at_once + 2);
                     let stats = host.shelf.stats();
                     assert!(stats.resident_bytes <= most, "{stats:?} and at most {most} bytes");

@@ -65,7 +65,8 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// A host whose compiled code is kept in this folder, and whose shelf has room for so many bytes, of one tenant for so many.
+    /// A host whose compiled code is kept in this folder, and whose shelf has room for so many
+    /// bytes, of one tenant for so many.
     pub(crate) fn new(folder: &Path, bytes: u64, tenant_bytes: u64) -> Self {
         Self::of(runtime(), folder, bytes, tenant_bytes)
     }

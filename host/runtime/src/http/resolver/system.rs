@@ -23,29 +23,37 @@ const HOSTS: &str = "/etc/hosts";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// How often these files are looked at: where one has changed, it is read again.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long a lookup takes at most: as long as a request by default. A C library waits twice as long for one server.
+/// How long a lookup takes at most: as long as a request by default. A C library waits twice as
+/// long for one server.
 const LONGEST: Duration = Duration::from_secs(5);
-/// How long a name server is waited for, and how often it is asked, where `resolv.conf` asks for more.
+/// How long a name server is waited for, and how often it is asked, where `resolv.conf` asks for
+/// more.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(3);
 const MOST_ATTEMPTS: usize = 3;
-/// Queries over one TCP connection to a name server. More than there are lookups at one time: otherwise one tenant's would use it up.
+/// Queries over one TCP connection to a name server. More than there are lookups at one time:
+/// otherwise one tenant's would use it up.
 const ACTIVE: usize = 1_024;
 
-/// The operating system's names, without its library, whose calls hold a thread for as long as name servers like.
+/// The operating system's names, without its library, whose calls hold a thread for as long as name
+/// servers like.
 ///
-/// A name is looked up in `/etc/hosts`. Where it isn't there, the name servers of `/etc/resolv.conf` are asked, with its `search`, `ndots`,
-/// `timeout` (3 s at most) and `attempts` (3 at most). Both files are read again when they have changed. Not read are `/etc/nsswitch.conf` and
-/// what it names (mDNS, NIS, LDAP): a name that only these know needs a name server that knows it, such as the one of `systemd-resolved`.
+/// A name is looked up in `/etc/hosts`. Where it isn't there, the name servers of
+/// `/etc/resolv.conf` are asked, with its `search`, `ndots`, `timeout` (3 s at most) and `attempts`
+/// (3 at most). Both files are read again when they have changed. Not read are `/etc/nsswitch.conf`
+/// and what it names (mDNS, NIS, LDAP): a name that only these know needs a name server that knows
+/// it, such as the one of `systemd-resolved`.
 ///
-/// Nothing is cached, so that no tenant learns from a lookup's time what others look up: a cache belongs into the name server. A lookup takes
-/// five seconds at most and twelve sockets: two kinds of address, two name servers, three attempts.
+/// Nothing is cached, so that no tenant learns from a lookup's time what others look up: a cache
+/// belongs into the name server. A lookup takes five seconds at most and twelve sockets: two kinds
+/// of address, two name servers, three attempts.
 #[derive(Default)]
 pub struct SystemResolver {
     name_servers: Option<Vec<NameServer>>,
     current: Mutex<Option<Current>>,
 }
 
-/// A name server's address. As text, its port may be left out: `10.0.0.2`, `10.0.0.2:5353`, `[fd00::2]:5353`.
+/// A name server's address. As text, its port may be left out: `10.0.0.2`, `10.0.0.2:5353`,
+/// `[fd00::2]:5353`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameServer(SocketAddr);
 
@@ -71,8 +79,8 @@ struct Names {
 }
 
 impl SystemResolver {
-    /// One that asks these name servers, and neither reads `/etc/resolv.conf` nor searches in its domains. `/etc/hosts` comes first all the
-    /// same.
+    /// One that asks these name servers, and neither reads `/etc/resolv.conf` nor searches in its
+    /// domains. `/etc/hosts` comes first all the same.
     pub fn with_name_servers(name_servers: Vec<NameServer>) -> Self {
         Self { name_servers: Some(name_servers), current: Mutex::default() }
     }
@@ -139,7 +147,8 @@ impl Names {
         options.timeout = options.timeout.min(LONGEST_ATTEMPT);
         options.attempts = options.attempts.min(MOST_ATTEMPTS);
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        // A name that is there isn't looked for elsewhere, as it would be for the kind of address that isn't there.
+        // A name that is there isn't looked for elsewhere, as it would be for the kind of address
+        // that isn't there.
         options.use_hosts_file = ResolveHosts::Never;
         options.cache_size = 0;
         options.max_active_requests = ACTIVE;
@@ -170,7 +179,8 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// Addresses of both kinds in turns: only the first are tried, and a machine may have no way to one of the kinds.
+/// Addresses of both kinds in turns: only the first are tried, and a machine may have no way to one
+/// of the kinds.
 fn in_turns(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
     let (v4, v6): (Vec<_>, Vec<_>) = addresses.partition(IpAddr::is_ipv4);
     let most = v4.len().max(v6.len());

@@ -24,8 +24,9 @@ use crate::tenant::Tenant;
 const MAGIC: &[u8] = b"\0asm";
 const COMPONENT: &[u8] = b"\x0d\0\x01\0";
 
-/// Uploads a component, and builds it: the answer comes when that has ended, well (`status` is `built`) or not (`failed`, with `errors`). The build
-/// goes on when the caller hangs up. Nothing runs it yet: that is what `deploy` is for.
+/// Uploads a component, and builds it: the answer comes when that has ended, well (`status` is
+/// `built`) or not (`failed`, with `errors`). The build goes on when the caller hangs up. Nothing
+/// runs it yet: that is what `deploy` is for.
 #[utoipa::path(
     put,
     path = "/api/v2/actions/actions/{id}/component",

@@ -1,4 +1,5 @@
-//! `/api/v2/actions/actions/{id}/deploy`, and that of an older version: what logins run from then on.
+//! `/api/v2/actions/actions/{id}/deploy`, and that of an older version: what logins run from then
+//! on.
 
 use axum::Json;
 use axum::body::Body;
@@ -17,10 +18,12 @@ use crate::error::ApiError;
 use crate::registry::deploy::{Wanted, deploy};
 use crate::request::{Caller, PathId, body};
 
-/// Makes a version of the draft, and lets logins run it. The answer comes when this server runs it; others do within a second.
+/// Makes a version of the draft, and lets logins run it. The answer comes when this server runs it;
+/// others do within a second.
 ///
-/// 403 `capabilities_refused` where the policy doesn't let it use what it wants, 409 `capabilities_not_accepted` where it wants more than the version
-/// that runs: both with `capabilities`.
+/// 403 `capabilities_refused` where the policy doesn't let it use what it wants, 409
+/// `capabilities_not_accepted` where it wants more than the version that runs: both with
+/// `capabilities`.
 #[utoipa::path(
     post,
     path = "/api/v2/actions/actions/{id}/deploy",

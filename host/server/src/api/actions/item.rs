@@ -37,7 +37,8 @@ pub(crate) async fn read(State(app): State<App>, caller: Caller, PathId(id): Pat
     Ok(Json(shown::action(&find(&app, tenant, &id).await?)))
 }
 
-/// Changes an Action's name, settings and secrets: those that are given. They count at once, without a deployment.
+/// Changes an Action's name, settings and secrets: those that are given. They count at once,
+/// without a deployment.
 #[utoipa::path(
     patch,
     path = "/api/v2/actions/actions/{id}",
@@ -94,7 +95,8 @@ pub(crate) async fn update(
         };
         match app.store().change_action(tenant_id, &id, change, Some(action.revision), now).await? {
             ActionChanged::Changed(action) => {
-                // It is written down: a rotation waits no longer, however long it takes until it is live.
+                // It is written down: a rotation waits no longer, however long it takes until it is
+                // live.
                 drop(sealed);
                 app.registry().changed(&app, tenant_id).await?;
                 return Ok(Json(shown::action(&action)));

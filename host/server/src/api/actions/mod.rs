@@ -1,5 +1,5 @@
-//! `/api/v2/actions`: Actions that are deployed to a server that runs. What Auth0's clients know is as they know it; where these carry source code,
-//! Vestibule carries a component.
+//! `/api/v2/actions`: Actions that are deployed to a server that runs. What Auth0's clients know is
+//! as they know it; where these carry source code, Vestibule carries a component.
 
 pub(crate) mod bindings;
 pub(crate) mod collection;

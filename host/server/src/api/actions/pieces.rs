@@ -1,4 +1,5 @@
-//! A body that is sent piece by piece, for as long as whoever reads it keeps up: what is large is in memory no longer than that.
+//! A body that is sent piece by piece, for as long as whoever reads it keeps up: what is large is
+//! in memory no longer than that.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,7 +21,8 @@ const PIECE: usize = 64 << 10;
 #[error("it was read too slowly")]
 struct TooSlow;
 
-/// Sends these bytes as fast as they are read: for so long, and longer as they cross. They and the turn are dropped when that has ended.
+/// Sends these bytes as fast as they are read: for so long, and longer as they cross. They and the
+/// turn are dropped when that has ended.
 pub(super) fn send(bytes: Bytes, patience: Duration, turn: impl Send + 'static) -> Body {
     let (sender, pieces) = mpsc::channel(1);
     let left = bytes.len() as u64;

@@ -1,4 +1,5 @@
-//! `/api/v2/actions/policy`: which capabilities a tenant's Actions may use. The operator's, in the server's configuration, counts beside it.
+//! `/api/v2/actions/policy`: which capabilities a tenant's Actions may use. The operator's, in the
+//! server's configuration, counts beside it.
 
 use axum::Json;
 use axum::body::Body;
@@ -32,7 +33,8 @@ pub(crate) async fn read(State(app): State<App>, caller: Caller) -> Result<Json<
     Ok(Json(shown(tenant, &own)?))
 }
 
-/// Makes this the tenant's policy. It counts for what is deployed, bound and renamed from now on; what runs goes on.
+/// Makes this the tenant's policy. It counts for what is deployed, bound and renamed from now on;
+/// what runs goes on.
 #[utoipa::path(
     put,
     path = "/api/v2/actions/policy",

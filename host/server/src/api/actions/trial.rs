@@ -21,8 +21,8 @@ use crate::request::{Caller, PathId, body};
 /// What may stand around the event.
 const AROUND: usize = 64;
 
-/// Runs the draft over an event, with the Action's settings and secrets, and answers what a login would have come to. Nothing is kept of it; requests
-/// that the Action sends are sent.
+/// Runs the draft over an event, with the Action's settings and secrets, and answers what a login
+/// would have come to. Nothing is kept of it; requests that the Action sends are sent.
 #[utoipa::path(
     post,
     path = "/api/v2/actions/actions/{id}/test",

@@ -1,4 +1,5 @@
-//! A client, as it is sent and returned: what an application wants to hear of logouts, and settings that are of no effect here.
+//! A client, as it is sent and returned: what an application wants to hear of logouts, and settings
+//! that are of no effect here.
 
 use std::collections::BTreeMap;
 
@@ -176,7 +177,8 @@ macro_rules! client_body {
 }
 
 client_body! {
-    /// An application that is new. Members that Auth0 defines and this server doesn't store are accepted and ignored.
+    /// An application that is new. Members that Auth0 defines and this server doesn't store are
+    /// accepted and ignored.
     ClientCreate {
         /// As the platform's events name it; made where it is missing.
         #[schema(required = false, min_length = 1, max_length = 255, pattern = r"^[!-~]+$")]
@@ -187,7 +189,8 @@ client_body! {
 }
 
 client_body! {
-    /// What changes of an application; `null` removes. Members that Auth0 defines and this server doesn't store are accepted and ignored.
+    /// What changes of an application; `null` removes. Members that Auth0 defines and this server
+    /// doesn't store are accepted and ignored.
     ClientUpdate {
         #[schema(required = false, min_length = 1, max_length = 255, pattern = r"\S")]
         name: String,

@@ -90,7 +90,8 @@ pub(crate) struct EventSession {
     device: Option<Device>,
     clients: Option<Vec<SessionClient>>,
     cookie: Option<EventCookie>,
-    /// At most 25 entries, with keys and values of at most 255 characters. What is stored of a session that is known replaces it.
+    /// At most 25 entries, with keys and values of at most 255 characters. What is stored of a
+    /// session that is known replaces it.
     metadata: Option<BTreeMap<String, String>>,
 }
 

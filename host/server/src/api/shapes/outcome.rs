@@ -29,10 +29,12 @@ pub(crate) struct Outcome {
     id_token: Option<OutcomeToken>,
     user: OutcomeUser,
     transaction: OutcomeTransaction,
-    /// What becomes of the refresh token that is exchanged; `null` where none is, or the login has failed.
+    /// What becomes of the refresh token that is exchanged; `null` where none is, or the login has
+    /// failed.
     #[schema(required)]
     refresh_token: Option<OutcomeRefreshToken>,
-    /// The second factor that the user has to pass before tokens are issued; `null` where none is required.
+    /// The second factor that the user has to pass before tokens are issued; `null` where none is
+    /// required.
     #[schema(required)]
     multifactor: Option<OutcomeMultifactor>,
     /// What was asked of the SAML response; `null` where nothing was, or nothing is issued.

@@ -163,7 +163,8 @@ impl Registry for PostgresStore {
         bindings: NewBindings,
         now: Timestamp,
     ) -> Result<BindingsReplaced, StoreError> {
-        // What is bound already stays as it is; but who has said what was bound before would be told of their own change.
+        // What is bound already stays as it is; but who has said what was bound before would be
+        // told of their own change.
         self.connections.attempt(bindings.seen.is_none(), |lease| bindings::replace(lease, tenant, trigger, &bindings, now)).await
     }
 

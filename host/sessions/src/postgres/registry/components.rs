@@ -19,7 +19,8 @@ use crate::registry::{BuildError, ComponentInfo, DraftPut, Keeping, StoredAction
 use crate::store::{REMOVED_BYTES, fitting};
 use crate::tokens::ActionUid;
 
-/// A component has many bytes, and the way to the database may be long: more time than a statement has.
+/// A component has many bytes, and the way to the database may be long: more time than a statement
+/// has.
 const WITH_TIME: &str = "; SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
 /// What the database waits at most for a component's bytes to be on their way, see [`WITH_TIME`].
@@ -41,7 +42,8 @@ const LEFT: &str = "SELECT coalesce(sum(octet_length(bytes)), 0)::bigint FROM co
      AND (digest IS DISTINCT FROM $2 OR EXISTS (SELECT 1 FROM versions WHERE versions.tenant = $1 AND versions.digest = $2) \
      OR EXISTS (SELECT 1 FROM actions WHERE actions.tenant = $1 AND actions.draft_digest = $2 AND actions.id <> $3))";
 
-/// Of these, what no draft and no version names. No bytes are touched: removing some hundred megabytes takes longer than a statement may.
+/// Of these, what no draft and no version names. No bytes are touched: removing some hundred
+/// megabytes takes longer than a statement may.
 const FORGET: &str = "UPDATE components SET is_kept = false WHERE tenant = $1 AND digest = ANY($2) AND is_kept \
      AND NOT EXISTS (SELECT 1 FROM actions WHERE actions.tenant = $1 AND actions.draft_digest = components.digest) \
      AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.tenant = $1 AND versions.digest = components.digest)";
@@ -57,14 +59,15 @@ const REMOVE: &str = "WITH gone AS MATERIALIZED (SELECT tenant, digest FROM comp
 const UNBUILT: &str = "SELECT tenant, id, draft_digest FROM actions WHERE draft_status IN ('pending', 'building') \
      AND (build_until IS NULL OR build_until <= $1) ORDER BY draft_updated_at, tenant, id LIMIT $2";
 
-/// How long the bytes of a component may be on their way: a second for each MiB, beside what a call has.
+/// How long the bytes of a component may be on their way: a second for each MiB, beside what a call
+/// has.
 fn transfer_time(bytes: usize) -> Duration {
     const BYTES_A_SECOND: usize = 1 << 20;
     TRANSFER + Duration::from_secs(u64::try_from(bytes / BYTES_A_SECOND).unwrap_or(u64::MAX)).min(MOST)
 }
 
-/// One attempt, in two trips: how many bytes there are says how long they may be on their way. What could be written can be read: it has
-/// the same time.
+/// One attempt, in two trips: how many bytes there are says how long they may be on their way. What
+/// could be written can be read: it has the same time.
 pub(super) async fn component(mut lease: Lease, tenant: &TenantId, digest: &ComponentDigest) -> Result<Option<Bytes>, Trouble> {
     let (size, select) = (lease.prepare(SIZE).await?, lease.prepare(COMPONENT).await?);
     lease.begins();
@@ -84,7 +87,8 @@ pub(super) async fn component(mut lease: Lease, tenant: &TenantId, digest: &Comp
     Ok(component.map(Bytes::from))
 }
 
-/// Forgets those of these components that nothing names any longer. Nobody begins to name one meanwhile: that takes the tenant's turn.
+/// Forgets those of these components that nothing names any longer. Nobody begins to name one
+/// meanwhile: that takes the tenant's turn.
 pub(super) async fn forget(lease: &Lease, tenant: &TenantId, digests: &[&[u8]]) -> Result<(), Trouble> {
     if digests.is_empty() {
         return Ok(());
@@ -94,7 +98,8 @@ pub(super) async fn forget(lease: &Lease, tenant: &TenantId, digests: &[&[u8]]) 
     Ok(())
 }
 
-/// Removes the bytes of components that nothing names, each in a transaction of its own: how many, and whether there are more.
+/// Removes the bytes of components that nothing names, each in a transaction of its own: how many,
+/// and whether there are more.
 pub(in super::super) async fn sweep(connections: &Connections, at_most: usize) -> Result<(u64, bool), StoreError> {
     let found = connections.attempt(true, |lease| async move { not_kept(&lease, at_most).await }).await?;
     let fit = fitting(found.iter().map(|(.., size)| *size), REMOVED_BYTES);

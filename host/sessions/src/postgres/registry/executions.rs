@@ -1,4 +1,5 @@
-//! What became of runs. Nobody waits for them: a crash of the database may take the last ones with it.
+//! What became of runs. Nobody waits for them: a crash of the database may take the last ones with
+//! it.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +19,9 @@ use crate::tokens::ExecutionUid;
 /// The COMMIT doesn't wait for the disk.
 const WITHOUT_WAITING: &str = "; SET LOCAL synchronous_commit = off";
 
-/// One statement: those that are not there yet, positions for them in the order in which they were given, and their rows. Whoever gives
-/// positions to the runs of several tenants holds the tenants' rows in one order.
+/// One statement: those that are not there yet, positions for them in the order in which they were
+/// given, and their rows. Whoever gives positions to the runs of several tenants holds the tenants'
+/// rows in one order.
 const RECORD: &str = "WITH new AS MATERIALIZED (SELECT one.*, \
          row_number() OVER (PARTITION BY tenant ORDER BY place) AS behind, count(*) OVER (PARTITION BY tenant) AS many \
          FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[]) \
@@ -45,7 +47,8 @@ const FORGET_OLD: &str = "WITH old AS MATERIALIZED (SELECT tenant, position FROM
      WHERE started_at < $1 ORDER BY started_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
      DELETE FROM executions USING old WHERE executions.tenant = old.tenant AND executions.position = old.position";
 
-/// Goes from tenant to tenant: one look at the key of each that has not too many, however many runs there are.
+/// Goes from tenant to tenant: one look at the key of each that has not too many, however many runs
+/// there are.
 const FORGET_TOO_MANY: &str = "WITH old AS MATERIALIZED (SELECT oldest.tenant, oldest.position FROM execution_positions, LATERAL ( \
          SELECT tenant, position FROM executions WHERE executions.tenant = execution_positions.tenant \
          AND executions.position <= execution_positions.last - $1 ORDER BY position LIMIT $2 FOR UPDATE SKIP LOCKED) AS oldest LIMIT $2) \

@@ -1,4 +1,5 @@
-//! Word that a flow has changed, from whichever server has changed it: on a connection of its own, for as long as the store is open.
+//! Word that a flow has changed, from whichever server has changed it: on a connection of its own,
+//! for as long as the store is open.
 
 use std::fmt;
 use std::future::{pending, poll_fn};
@@ -25,7 +26,8 @@ const LISTEN: &str = "LISTEN vestibule_flows";
 /// Changes nothing, and is known where the other two are.
 const ASK: &str = "UNLISTEN vestibule_flows";
 
-/// How often a connection that says nothing is asked whether it is there. A server that is gone without a word is found out by nothing else.
+/// How often a connection that says nothing is asked whether it is there. A server that is gone
+/// without a word is found out by nothing else.
 const EACH: Duration = Duration::from_secs(5);
 
 /// The first wait before somebody connects again, and the longest.

@@ -29,7 +29,8 @@ pub(super) async fn policy(lease: &Lease, tenant: &TenantId) -> Result<Option<St
     }
 }
 
-/// Whether a tenant's policy has this revision, where one is given. The tenant's turn has to be the caller's.
+/// Whether a tenant's policy has this revision, where one is given. The tenant's turn has to be the
+/// caller's.
 pub(super) async fn is_policy(lease: &Lease, tenant: &TenantId, revision: Option<PolicyRevision>) -> Result<bool, Trouble> {
     let Some(revision) = revision else { return Ok(true) };
     let select = lease.prepare(REVISION).await?;

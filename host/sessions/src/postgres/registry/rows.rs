@@ -13,7 +13,8 @@ pub(super) const VERSION_COLUMNS: usize = 7;
 /// How many columns a whole Action has.
 pub(super) const WHOLE_COLUMNS: usize = ACTION_COLUMNS + VERSION_COLUMNS + 2;
 
-/// The columns of a whole Action: its own, those of the version that it runs, and what can be told of its secrets.
+/// The columns of a whole Action: its own, those of the version that it runs, and what can be told
+/// of its secrets.
 macro_rules! whole_columns {
     () => {
         concat!(

@@ -91,7 +91,8 @@ pub(super) async fn change(lease: &Lease, tenant: &TenantId, id: &ActionUid, cha
     }
 }
 
-/// One attempt. It takes no turn: it is one row, which no other call locks before it has the tenant's turn.
+/// One attempt. It takes no turn: it is one row, which no other call locks before it has the
+/// tenant's turn.
 pub(super) async fn reseal(
     lease: Lease,
     tenant: &TenantId,

@@ -1,4 +1,5 @@
-//! A change of what a tenant has deployed: it takes the tenant's turn, and counts what changes at its logins.
+//! A change of what a tenant has deployed: it takes the tenant's turn, and counts what changes at
+//! its logins.
 
 use tokio::join;
 use tokio_postgres::Row;
@@ -32,7 +33,8 @@ pub(super) struct Kept {
     pub(super) is_bound: bool,
 }
 
-/// Begins a transaction, takes the tenant's turn, and asks: all in one trip. Where BEGIN fails, that has changed nothing that counts.
+/// Begins a transaction, takes the tenant's turn, and asks: all in one trip. Where BEGIN fails,
+/// that has changed nothing that counts.
 pub(in super::super) async fn begin_with(
     lease: &mut Lease,
     tenant: &TenantId,
@@ -65,7 +67,8 @@ pub(super) async fn begin(lease: &mut Lease, tenant: &TenantId, id: &ActionUid) 
     }
 }
 
-/// Commits. Where what runs at the tenant's logins has changed, that is counted and told: last, for all others wait for it.
+/// Commits. Where what runs at the tenant's logins has changed, that is counted and told: last, for
+/// all others wait for it.
 pub(super) async fn commit(lease: Lease, tenant: &TenantId, has_changed_flow: bool) -> Result<(), Trouble> {
     let tenant = bytes(tenant);
     let count = Write::of(&lease, COUNT, has_changed_flow, vec![&tenant]).await?;

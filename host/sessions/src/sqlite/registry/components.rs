@@ -63,7 +63,8 @@ pub(super) fn unbuilt(
     found.iter().map(|(tenant, action, digest)| columns::unbuilt(tenant, action, digest)).collect()
 }
 
-/// The bytes go that no draft and no version names: nothing finds them any more, and the sweep removes them.
+/// The bytes go that no draft and no version names: nothing finds them any more, and the sweep
+/// removes them.
 pub(super) fn forget_unnamed(connection: &Connection, tenant: &TenantId, digest: &str) -> rusqlite::Result<()> {
     const FORGET: &str = "UPDATE components SET state = 'gone' WHERE tenant = ?1 AND digest = ?2 AND state = 'kept' \
          AND NOT EXISTS (SELECT 1 FROM versions WHERE tenant = ?1 AND digest = ?2) \

@@ -1,4 +1,5 @@
-//! What became of runs. They are in a database of their own, so that nobody who commits a login waits for them.
+//! What became of runs. They are in a database of their own, so that nobody who commits a login
+//! waits for them.
 
 use std::collections::BTreeMap;
 

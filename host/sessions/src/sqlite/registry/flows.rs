@@ -17,8 +17,9 @@ use crate::error::StoreError;
 use crate::registry::{Binding, BindingsReplaced, FlowChanges, NewBindings, SealedSecret, StoredFlow, Trigger};
 use crate::sqlite::Errors;
 
-/// Counts changes of flows for one job, and wakes whoever waits for them. The writer gives a job back when its transaction has ended, and
-/// not before: so whoever is woken finds what has changed, also where nobody waits for the job's answer any more.
+/// Counts changes of flows for one job, and wakes whoever waits for them. The writer gives a job
+/// back when its transaction has ended, and not before: so whoever is woken finds what has changed,
+/// also where nobody waits for the job's answer any more.
 #[derive(Debug)]
 pub(super) struct Flows {
     notice: Arc<Notify>,

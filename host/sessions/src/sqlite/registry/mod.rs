@@ -1,4 +1,5 @@
-//! Deployed Actions in a file; what became of their runs, and the bytes of their components, each in another one beside it.
+//! Deployed Actions in a file; what became of their runs, and the bytes of their components, each
+//! in another one beside it.
 
 mod actions;
 mod calls;

@@ -1,4 +1,5 @@
-//! Bytes of components that nothing names are removed, one component in each transaction of their own file.
+//! Bytes of components that nothing names are removed, one component in each transaction of their
+//! own file.
 
 use std::sync::atomic::Ordering;
 
@@ -12,11 +13,12 @@ use crate::error::StoreError;
 use crate::sqlite::{Errors, SqliteStore};
 use crate::store::{REMOVED_BYTES, fitting};
 
-/// How long an upload may take from its row to its draft. A component of 32 MB takes half a second, and waits for its turn and the disk.
+/// How long an upload may take from its row to its draft. A component of 32 MB takes half a second,
+/// and waits for its turn and the disk.
 const UPLOAD_MILLIS: i64 = 600_000;
 
-/// Removes bytes that have gone, those of uploads that were broken off, and those that the main file doesn't know: how many, and whether
-/// there are more.
+/// Removes bytes that have gone, those of uploads that were broken off, and those that the main
+/// file doesn't know: how many, and whether there are more.
 pub(in crate::sqlite) async fn sweep(store: &SqliteStore, now: Timestamp, at_most: usize) -> Result<(u64, bool), StoreError> {
     let before = millis(now).saturating_sub(UPLOAD_MILLIS);
     let mut found = store.read_for_worker(move |connection, errors| to_remove(connection, errors, before, at_most)).await?;
@@ -44,8 +46,9 @@ async fn remove(store: &SqliteStore, ids: Vec<String>) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Looks at the next ones of the file, which are known unless one of the two files was restored without the other. The main file is asked
-/// after that, and has known them before they were written.
+/// Looks at the next ones of the file, which are known unless one of the two files was restored
+/// without the other. The main file is asked after that, and has known them before they were
+/// written.
 async fn sweep_unknown(store: &SqliteStore, at_most: usize) -> Result<u64, StoreError> {
     let after = store.components_seen.load(Ordering::Relaxed);
     let mut there = store

@@ -182,7 +182,8 @@ pub(super) fn execute(connection: &Connection, statement: &str, parameters: impl
     connection.prepare_cached(statement)?.execute(parameters)
 }
 
-/// Reads by more than one statement, and sees one moment. A transaction that is open already does that by itself.
+/// Reads by more than one statement, and sees one moment. A transaction that is open already does
+/// that by itself.
 pub(super) fn one_view<T>(
     connection: &Connection,
     errors: Errors<'_>,

@@ -1,8 +1,9 @@
-//! A component that comes, and one that is asked for. Its bytes go to a file whose writer no login waits for, and count when they are on
-//! the disk there.
+//! A component that comes, and one that is asked for. Its bytes go to a file whose writer no login
+//! waits for, and count when they are on the disk there.
 //!
-//! The main file has a row for them before that (`arriving`), makes it `kept` in the transaction that makes them a draft, and `gone` in the
-//! one that takes their last name. So a crash leaves no bytes of which the main file knows nothing, and no draft without bytes.
+//! The main file has a row for them before that (`arriving`), makes it `kept` in the transaction
+//! that makes them a draft, and `gone` in the one that takes their last name. So a crash leaves no
+//! bytes of which the main file knows nothing, and no draft without bytes.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -114,15 +115,17 @@ impl Upload {
         self.digest.to_string()
     }
 
-    /// Bytes that are kept already, under this name, become the draft. None where they are not kept any more.
+    /// Bytes that are kept already, under this name, become the draft. None where they are not kept
+    /// any more.
     fn name(&self, connection: &Connection, errors: Errors<'_>, id: &str) -> Result<Option<DraftPut>, StoreError> {
         let Some(found) = self.action(connection, errors)? else { return Ok(Some(DraftPut::Absent)) };
         let is_kept = find_kept(connection, &self.tenant, &self.digest()).map_err(errors.sql())?.is_some_and(|kept| kept == id);
         if is_kept { self.make_draft(connection, errors, found).map(Some) } else { Ok(None) }
     }
 
-    /// Announces bytes under this name, before they are written; or says why they can't be kept. The tenant's other bytes that are on their
-    /// way count here: what a broken-off upload has left counts until it is swept.
+    /// Announces bytes under this name, before they are written; or says why they can't be kept.
+    /// The tenant's other bytes that are on their way count here: what a broken-off upload has left
+    /// counts until it is swept.
     fn begin(&self, connection: &Connection, errors: Errors<'_>, id: &str) -> Result<Option<DraftPut>, StoreError> {
         const ANNOUNCE: &str =
             "INSERT INTO components (tenant, digest, id, size, state, since) VALUES (?1, ?2, ?3, ?4, 'arriving', ?5)";
@@ -166,8 +169,8 @@ impl Upload {
         kept(connection, &self.tenant, &self.action).map_err(errors.sql())
     }
 
-    /// Whether the tenant has room for them, beside its components and these bytes. The draft that they replace doesn't count where nothing
-    /// else names it, and equal bytes count once.
+    /// Whether the tenant has room for them, beside its components and these bytes. The draft that
+    /// they replace doesn't count where nothing else names it, and equal bytes count once.
     fn has_room(&self, connection: &Connection, (row, _): &Found, beside: u64) -> rusqlite::Result<bool> {
         const LEFT: &str = "SELECT coalesce(sum(size), 0) FROM components WHERE tenant = ?1 AND state = 'kept' AND (digest IS NOT ?2 \
              OR EXISTS (SELECT 1 FROM versions WHERE tenant = ?1 AND digest = ?2) \

@@ -1,4 +1,5 @@
-//! Deployments: versions are made once, run again, and one of two who have looked at the same is told so.
+//! Deployments: versions are made once, run again, and one of two who have looked at the same is
+//! told so.
 
 use tokio::task::JoinSet;
 use vestibule_sessions::{

@@ -146,8 +146,8 @@ async fn changes_are_told_of_the_tenants_that_they_are_of(database: &Database) {
     assert_eq!(store.flows_changed(changed.revision).await.unwrap(), end);
 }
 
-/// Each writer changes its tenant's flow and writes down what it has put there; whoever asks reads what has changed, as a server does. In the
-/// end it has seen the last of each.
+/// Each writer changes its tenant's flow and writes down what it has put there; whoever asks reads
+/// what has changed, as a server does. In the end it has seen the last of each.
 async fn nobody_who_asks_misses_a_change_while_others_write(database: &Database) {
     const WRITERS: usize = 6;
     const EACH: usize = 25;

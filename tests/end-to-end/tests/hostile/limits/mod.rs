@@ -1,4 +1,5 @@
-//! Each limit: what is just under it passes, and what is just over it fails with that limit's error.
+//! Each limit: what is just under it passes, and what is just over it fails with that limit's
+//! error.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The shapes of JSON of deployed Actions, for the OpenAPI document alone: `tests/clients` holds them against what is taken and answered.
+//! The shapes of JSON of deployed Actions, for the OpenAPI document alone: `tests/clients` holds
+//! them against what is taken and answered.
 
 #![expect(dead_code, reason = "they are told, and never made")]
 
@@ -23,7 +24,8 @@ pub(crate) enum Refused {
     /// No token, or none for this tenant.
     #[response(status = 401)]
     NoToken(ErrorBody),
-    /// The token's scope is too little; or the capability policy lets no such Action use what it wants.
+    /// The token's scope is too little; or the capability policy lets no such Action use what it
+    /// wants.
     #[response(status = 403)]
     Forbidden(ErrorBody),
     /// There is no such thing.
@@ -32,8 +34,8 @@ pub(crate) enum Refused {
     /// Too many requests.
     #[response(status = 429)]
     TooMany(ErrorBody),
-    /// The store can't be reached or written to, or the server is too busy. See `Retry-After`. With `not_live_yet`, the change is written down, and this
-    /// server doesn't run it yet.
+    /// The store can't be reached or written to, or the server is too busy. See `Retry-After`. With
+    /// `not_live_yet`, the change is written down, and this server doesn't run it yet.
     #[response(status = 503)]
     Unavailable(ErrorBody),
 }
@@ -182,7 +184,8 @@ pub(crate) struct ActionVersion {
     component: ActionComponent,
 }
 
-/// An Action: its settings, its draft (the component that was uploaded last), and the version that logins run.
+/// An Action: its settings, its draft (the component that was uploaded last), and the version that
+/// logins run.
 #[derive(ToSchema)]
 pub(crate) struct Action {
     id: String,
@@ -297,7 +300,8 @@ pub(crate) struct ActionDeploy {
     /// Whether the draft becomes this version's, too.
     #[schema(required = false)]
     update_draft: bool,
-    /// The draft's SHA-256 as the caller knows it: where it is another one by now, nothing is deployed (409 `overtaken`).
+    /// The draft's SHA-256 as the caller knows it: where it is another one by now, nothing is
+    /// deployed (409 `overtaken`).
     #[schema(pattern = "^[0-9a-f]{64}$")]
     sha256: Option<String>,
 }
@@ -363,8 +367,8 @@ pub(crate) struct ActionBindings {
 pub(crate) struct ActionBindingsUpdate {
     #[schema(max_items = 100)]
     bindings: Vec<ActionBindingGiven>,
-    /// The ids of the bindings that these replace, in their order, as the caller has seen them: where they are others by now, nothing is changed
-    /// (409 `overtaken`).
+    /// The ids of the bindings that these replace, in their order, as the caller has seen them:
+    /// where they are others by now, nothing is changed (409 `overtaken`).
     replaces: Option<Vec<String>>,
 }
 

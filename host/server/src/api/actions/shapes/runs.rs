@@ -71,7 +71,8 @@ pub(crate) struct ActionPolicy {
     /// Whether capabilities may be used that no rule names.
     #[schema(required = false)]
     others: PolicyOthers,
-    /// A capability (`event-user.email`) or an interface (`event-user`, `http`), and who may use it: `"anyone"`, or an array of Actions' names.
+    /// A capability (`event-user.email`) or an interface (`event-user`, `http`), and who may use
+    /// it: `"anyone"`, or an array of Actions' names.
     #[schema(required = false)]
     rules: BTreeMap<String, PolicyWho>,
 }

@@ -1,4 +1,5 @@
-//! Any history of Actions, uploads, builds, deployments and bindings, against a model that is maps in memory.
+//! Any history of Actions, uploads, builds, deployments and bindings, against a model that is maps
+//! in memory.
 
 mod plain;
 
