@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -98,6 +99,17 @@ pub(crate) fn request(method: &str, path: &str, host: &str, token: &str, content
         body.len()
     );
     [head.as_bytes(), body].concat()
+}
+
+/// Makes this thread, and those that it starts, run only while no other thread wants the processor:
+/// an attacker has processors of its own, and must not take those of the server that is measured.
+pub(crate) fn run_when_idle() {
+    let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
+    // Where the system has no such command it attacks at the lowest priority, or as any other.
+    let is_idle = Command::new("chrt").args(["--idle", "--pid", "0", &thread]).stdin(Stdio::null()).status();
+    if !is_idle.is_ok_and(|status| status.success()) {
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
+    }
 }
 
 /// The same over this number of connections at one time until the attack ends; how many requests

@@ -79,7 +79,10 @@ fn row(attack: &Attack, turns: u64, time: Duration, is_test: bool) -> f64 {
         alone.add(quiet(2 * turn + 2));
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
-            let attacking = scope.spawn(|| (attack.run)(&world, &stop));
+            let attacking = scope.spawn(|| {
+                client::run_when_idle();
+                (attack.run)(&world, &stop)
+            });
             beside.add(quiet(2 * turn + 3));
             stop.store(true, Ordering::Relaxed);
             requests += attacking.join().expect("the attack ends");
