@@ -30,6 +30,7 @@ mod plumbing;
 mod policy;
 mod precompiled;
 mod profile;
+mod quick;
 mod run;
 mod sandbox;
 mod settings;

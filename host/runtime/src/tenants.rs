@@ -14,11 +14,8 @@ use crate::error::RunError;
 use crate::fair::{Bounds, FairPermit, FairSemaphore, Share};
 use crate::lane::Begin;
 use crate::limits::{HostLimits, TenantLimits};
+use crate::quick::QuickRuns;
 use crate::turns::TenantNumber;
-
-/// A run that takes no longer than this on its caller's thread is in nobody's way: most take a
-/// tenth of it.
-const QUICK: Duration = Duration::from_micros(100);
 
 /// What a tenant's longer runs may take of their callers' threads in one second. With two
 /// processors, one login in two thousand of another tenant meets such a run; with four times as
@@ -42,6 +39,7 @@ pub(crate) struct Tenants {
     sandboxes: Arc<FairSemaphore>,
     limits: TenantLimits,
     since: Instant,
+    quick: QuickRuns,
 }
 
 #[derive(Debug)]
@@ -86,7 +84,7 @@ impl Tenants {
         };
         let sandboxes = FairSemaphore::new(bounds);
         let known = Known { tenants: HashMap::new(), next_number: 0, forget_at: REMEMBERED };
-        Self { known: Mutex::new(known), sandboxes, limits: limits.clone(), since: Instant::now() }
+        Self { known: Mutex::new(known), sandboxes, limits: limits.clone(), since: Instant::now(), quick: QuickRuns::new() }
     }
 
     /// Gives a login its place, at once or when its turn has come: a sandbox goes to the waiting
@@ -136,15 +134,13 @@ impl Tenants {
     /// One of the tenant's Actions has begun like this, and has taken so much of its caller's
     /// thread.
     pub(crate) fn has_taken(&self, tenant: &Tenant, begin: Begin, time: Duration) {
+        let second = self.second();
+        if begin == Begin::InSlowLane || self.quick.record(time, second) {
+            return;
+        }
         // On a busy machine a quick run may seem to be long, when its thread has had no processor.
         // So the first only has the others measured.
-        let time = match begin {
-            _ if time <= QUICK => return,
-            Begin::Here => Duration::from_micros(1),
-            Begin::HereMeasured => time,
-            Begin::InSlowLane => return,
-        };
-        let second = self.second();
+        let time = if begin == Begin::Here { Duration::from_micros(1) } else { time };
         let with_this = |taken: u64| {
             let time = Taken::from(taken).in_second(second) + time;
             Some(Taken { second, microseconds: u32::try_from(time.as_micros()).unwrap_or(u32::MAX) }.into())
@@ -350,7 +346,7 @@ mod tests {
         let admitted = admit(&tenants, &id("acme"), &Handle::current()).await.unwrap();
         let tenant = &admitted.tenant;
         for _ in 0..100_000 {
-            tenants.has_taken(tenant, Begin::Here, QUICK);
+            tenants.has_taken(tenant, Begin::Here, Duration::from_micros(20));
         }
         assert_eq!(tenants.begin(tenant), Begin::Here);
         tenants.has_taken(tenant, Begin::Here, Duration::from_secs(1));
