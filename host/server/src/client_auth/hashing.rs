@@ -24,10 +24,10 @@ const QUEUE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When a client tries again that finds the queue full.
 const AGAIN: Duration = Duration::from_secs(2);
-/// The `nice` value of the threads: they get a quarter of a processor that a thread of logins keeps
+/// The `nice` value of the threads: they get a tenth of a processor that a thread of logins keeps
 /// busy.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// The threads. They end when this is dropped.
 pub(super) struct Hashing(Arc<Shared>);
