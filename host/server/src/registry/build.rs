@@ -20,6 +20,7 @@ use vestibule_sessions::{ActionName, ActionUid, BuildError, BuildStatus, Compone
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::registry::counting::{self, Counting, NotCounted};
 use crate::workers::Worker;
 
 /// How long a build's lease is beside the time that compiling may take: for reading the component,
@@ -54,9 +55,6 @@ const OUT_OF_SHORT: Duration = Duration::from_secs(300);
 /// later than after this.
 const RESTS: u32 = 3;
 const LONGEST_REST: Duration = Duration::from_secs(120);
-/// Components whose functions are counted at one time: it takes a tenth of a second for the
-/// largest.
-const COUNTED: usize = 2;
 /// Tenants that are remembered as resting before those that have rested are forgotten.
 const REMEMBERED: usize = 1_024;
 
@@ -67,7 +65,7 @@ pub(crate) struct Builds {
     short: Semaphore,
     /// A permit for each component of the long lane that is compiled at one time.
     long: Semaphore,
-    counting: Arc<Semaphore>,
+    counting: Counting,
     resting: Mutex<HashMap<TenantId, Rest>>,
     /// Whoever uploads much waits behind themselves.
     of_tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
@@ -79,7 +77,7 @@ impl Builds {
         Self {
             short: Semaphore::new(1),
             long: Semaphore::new(compiles.max(1)),
-            counting: Arc::new(Semaphore::new(COUNTED)),
+            counting: Counting::new(),
             resting: Mutex::default(),
             of_tenants: Mutex::default(),
             running: Mutex::default(),
@@ -142,14 +140,15 @@ impl Builds {
 /// When it could never be built.
 pub(crate) async fn check(app: &App, name: &ActionName, bytes: Bytes) -> Result<(ComponentDigest, Bytes), ApiError> {
     let (registry, name) = (app.registry(), name.as_str().to_owned());
-    let (counting, loader) = (Arc::clone(&registry.builds.counting), registry.loader.clone());
-    // It is never closed. It goes with the thread: a caller that hangs up begins no second one.
-    let turn = counting.acquire_owned().await;
-    let checking = move || {
-        let _turn = turn;
-        loader.check(&name, &bytes).map(|_| (ComponentDigest::of(&bytes), bytes))
-    };
-    let checked = tokio::task::spawn_blocking(checking).await.map_err(|error| ApiError::internal(&error))?;
+    let loader = registry.loader.clone();
+    let checking = move || loader.check(&name, &bytes).map(|_| (ComponentDigest::of(&bytes), bytes));
+    let checked = registry.builds.counting.run(checking).await.map_err(|error| match error {
+        NotCounted::Busy(_) => {
+            let message = "too many components are being uploaded to this server; try again later";
+            ApiError::unavailable("uploads_busy", message, counting::PATIENCE)
+        }
+        NotCounted::Failed(error) => ApiError::internal(&error),
+    })?;
     checked.map_err(|error| ApiError::bad_request(error.kind(), error.to_string().chars().take(MESSAGE).collect::<String>()))
 }
 
@@ -248,16 +247,21 @@ async fn count(
     tenant: &TenantId,
     digest: &ComponentDigest,
 ) -> Result<Option<CompileLane>, StoreError> {
-    // It is never closed.
-    let _counting = app.registry().builds.counting.acquire().await;
     let Some(bytes) = app.store().component(tenant, digest).await? else {
         missing(app, action, tenant, digest).await?;
         return Ok(None);
     };
     let (loader, name) = (app.registry().loader.clone(), action.name.as_str().to_owned());
-    let counted = tokio::task::spawn_blocking(move || loader.lane(&name, &bytes)).await;
-    // What is over a limit is refused in its build, which is short then.
-    Ok(Some(counted.ok().and_then(Result::ok).unwrap_or(CompileLane::Short)))
+    match app.registry().builds.counting.run(move || loader.lane(&name, &bytes)).await {
+        Ok(Ok(lane)) => Ok(Some(lane)),
+        // What exceeds a limit is refused in its build, which is short then.
+        Ok(Err(_)) => Ok(Some(CompileLane::Short)),
+        // Its size is not known: it must not hold up the short lane.
+        Err(error) => {
+            tracing::warn!(%tenant, action = %action.name, %error, "a component was not counted; it is built in the long lane");
+            Ok(Some(CompileLane::Long))
+        }
+    }
 }
 
 /// Ends the build of a draft whose bytes are missing. Without a result it would be begun again for

@@ -4,6 +4,7 @@
 
 pub(crate) mod build;
 mod components;
+mod counting;
 pub(crate) mod deploy;
 mod flow;
 mod live;
