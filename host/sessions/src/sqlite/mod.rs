@@ -227,8 +227,11 @@ mod tests {
         assert_eq!(store.write_ends(None, Timestamp::from_millis(1), 10).await.unwrap(), None);
         assert_eq!(store.sealed_secrets("key", 10).await.unwrap(), []);
         assert_eq!(store.component(&"acme".parse().unwrap(), &ComponentDigest::of(b"none")).await.unwrap(), None);
-        for list in listing {
+        // Each takes one, in an order of their own.
+        for _ in 0..lists {
             go.send(()).unwrap();
+        }
+        for list in listing {
             list.await.unwrap().unwrap();
         }
         store.close().await;
