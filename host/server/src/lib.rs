@@ -18,6 +18,7 @@ mod exposition;
 pub mod keys;
 mod login;
 mod logout;
+mod low_priority;
 mod metrics;
 mod observe;
 mod post;

@@ -219,6 +219,29 @@ async fn a_database_that_stands_still_is_told_and_used_again() {
     running.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_takes_too_long_is_ended_with_an_error_of_its_own() {
+    let cluster = std::sync::Arc::new(Cluster::start());
+    let url = cluster.new_database().await;
+    let running = start_with(&on_postgres(&cluster, &url)).await;
+    running.login(&event("sess_1", "txn_1")).await;
+    let list = || running.answer(running.request(Method::GET, "/api/v2/logs"));
+    assert_eq!(list().await.0, 200);
+    let holder = std::sync::Arc::clone(&cluster);
+    let holding = tokio::spawn(async move {
+        let hold = "BEGIN; LOCK TABLE log IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(6); COMMIT";
+        holder.execute("test_0", hold).await;
+    });
+    let wait = "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'log'::regclass \
+                AND mode = 'AccessExclusiveLock' AND granted) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
+    cluster.execute("test_0", wait).await;
+    let (status, body) = list().await;
+    assert_eq!((status, &body["errorCode"]), (503, &json!("list_too_slow")), "{body}");
+    holding.await.unwrap();
+    assert_eq!(list().await.0, 200, "the next list is read");
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn metrics_say_how_near_the_database_is_to_its_limits() {
     let cluster = Cluster::start();

@@ -13,6 +13,7 @@ use vestibule::model::TenantId;
 use zeroize::Zeroizing;
 
 use super::NotChecked;
+use crate::low_priority;
 
 /// Secrets that are hashed at one time: each takes 19 MiB and tens of milliseconds of a processor.
 const THREADS: usize = 2;
@@ -24,10 +25,6 @@ const QUEUE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When a client tries again that finds the queue full.
 const AGAIN: Duration = Duration::from_secs(2);
-/// The `nice` value of the threads: they get a tenth of a processor that a thread of logins keeps
-/// busy.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
 
 /// The threads. They end when this is dropped.
 pub(super) struct Hashing(Arc<Shared>);
@@ -59,7 +56,7 @@ impl Hashing {
         let hashing = Self(Arc::default());
         for number in 0..THREADS {
             let shared = Arc::clone(&hashing.0);
-            std::thread::Builder::new().name(format!("hashing-{number}")).spawn(move || shared.work())?;
+            low_priority::spawn(format!("hashing-{number}"), move || shared.work())?;
         }
         Ok(hashing)
     }
@@ -101,11 +98,6 @@ impl Shared {
     }
 
     fn work(&self) {
-        #[cfg(target_os = "linux")]
-        {
-            // A thread whose priority can't be lowered does the same work.
-            let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
-        }
         while let Some((tenant, Job { hash, secret, answer })) = self.next() {
             // A panic costs this answer, and not the thread.
             if let Ok(is_right) = catch_unwind(AssertUnwindSafe(|| is_right(&hash, &secret))) {

@@ -147,7 +147,7 @@ pub(crate) async fn check(app: &App, name: &ActionName, bytes: Bytes) -> Result<
             let message = "too many components are being uploaded to this server; try again later";
             ApiError::unavailable("uploads_busy", message, counting::PATIENCE)
         }
-        NotCounted::Failed(error) => ApiError::internal(&error),
+        error @ (NotCounted::Panicked | NotCounted::NoThread(_)) => ApiError::internal(&error),
     })?;
     checked.map_err(|error| ApiError::bad_request(error.kind(), error.to_string().chars().take(MESSAGE).collect::<String>()))
 }

@@ -1,13 +1,14 @@
-//! Reading components on the server's blocking threads: few at one time, since the largest takes a
-//! core for a tenth of a second.
+//! Reading components on threads of low priority: few at one time, since the largest takes a core
+//! for a tenth of a second.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
+
+use crate::low_priority;
 
 /// Components that are read at one time.
 const AT_ONCE: usize = 2;
@@ -28,8 +29,11 @@ pub(super) enum NotCounted {
     #[error("the components before it were not read within {} s", .0.as_secs())]
     Busy(Duration),
     /// Reading it panicked.
-    #[error("reading the component failed")]
-    Failed(#[from] JoinError),
+    #[error("reading the component panicked")]
+    Panicked,
+    /// The operating system started no thread for it.
+    #[error("no thread could be started to read the component")]
+    NoThread(#[source] std::io::Error),
 }
 
 impl Counting {
@@ -41,20 +45,25 @@ impl Counting {
         Self { permits: Arc::new(Semaphore::new(AT_ONCE)), patience }
     }
 
-    /// Runs `read` on a blocking thread. The permit goes with the thread: a caller that hangs up
+    /// Runs `read` on a thread of its own. The permit goes with the thread: a caller that hangs up
     /// begins no further one.
     ///
     /// # Errors
-    /// When no permit came in time, or `read` panicked.
+    /// When no permit came in time, no thread could be started, or `read` panicked.
     pub(super) async fn run<T: Send + 'static>(&self, read: impl FnOnce() -> T + Send + 'static) -> Result<T, NotCounted> {
         let permit = timeout(self.patience, Arc::clone(&self.permits).acquire_owned());
         let Ok(permit) = permit.await else { return Err(NotCounted::Busy(self.patience)) };
+        let (sender, receiver) = oneshot::channel();
         let reading = move || {
-            // The semaphore is never closed: this is a permit.
-            let _permit = permit;
-            read()
+            // Whether `read` returns or panics, the permit is back before the caller's answer.
+            let held = permit;
+            let answer = read();
+            drop(held);
+            // A caller that has gone needs no answer.
+            let _ = sender.send(answer);
         };
-        Ok(spawn_blocking(reading).await?)
+        low_priority::spawn("reading".to_owned(), reading).map_err(NotCounted::NoThread)?;
+        receiver.await.map_err(|_| NotCounted::Panicked)
     }
 }
 
@@ -86,6 +95,16 @@ mod tests {
         for (running, release) in held {
             drop(release);
             running.await.unwrap().unwrap();
+        }
+        counting.run(|| ()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_and_returns_the_permit() {
+        let counting = Counting::with_patience(Duration::from_millis(20));
+        for _ in 0..=AT_ONCE {
+            let read = || panic!("as planned");
+            assert!(matches!(counting.run::<()>(read).await, Err(NotCounted::Panicked)));
         }
         counting.run(|| ()).await.unwrap();
     }

@@ -1,4 +1,6 @@
-//! Opening a database: its schema, and whoever else opens it.
+//! Opening a database: its schema, and the other processes that open it.
+
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use vestibule_sessions::StoreError;
@@ -38,6 +40,28 @@ async fn a_schema_of_a_newer_program_is_refused(database: &Database) {
     database.execute(newer).await;
     let error = database.try_open().await.expect_err("it is newer");
     assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 4, .. }), "{error}");
+}
+
+/// The migrator asks for its locks again and again, a second each: what comes behind it in the
+/// table's queue waits no longer than that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_waits_for_a_long_lock_of_another() {
+    const HELD: &str = "SELECT FROM pg_locks WHERE relation = 'sessions'::regclass AND mode = 'AccessExclusiveLock' AND granted";
+    let database = Arc::new(Database::postgres().await);
+    database.open().await.close().await;
+    database.forget_bytes().await;
+    let holder = Arc::clone(&database);
+    let holding = tokio::spawn(async move {
+        let hold = "BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3); COMMIT";
+        holder.execute(hold).await;
+    });
+    let wait = format!("DO $$ BEGIN WHILE NOT EXISTS ({HELD}) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$");
+    database.execute(&wait).await;
+    let store = database.try_open().await.expect("it is migrated when the lock is free");
+    holding.await.unwrap();
+    assert_eq!(commit(&*store, login("s1", at(1))).await.unwrap().revision, 1);
+    database.execute("DO $$ BEGIN IF NOT EXISTS (SELECT FROM byte_changes) THEN RAISE 'nothing counts'; END IF; END $$").await;
+    store.close().await;
 }
 
 async fn a_migration_that_was_another_is_refused(database: &Database) {
