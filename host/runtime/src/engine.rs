@@ -22,7 +22,7 @@ const MEMORY_GUARD: u64 = 32 << 20;
 /// Bytes of a memory, from its start, that are overwritten when its sandbox is dropped; what is
 /// beyond is given back to the kernel (`MADV_DONTNEED`). The memory of an Action that
 /// `vestibule build` has linked (its stack first, then its data) is not larger, so its reset makes
-/// no system call. The README's ladder has the cost.
+/// no system call. BENCHMARKS.md has the cost.
 const OVERWRITTEN: usize = 192 << 10;
 
 /// The same of a table. One of 8,192 functions is not larger.

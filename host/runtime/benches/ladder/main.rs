@@ -1,6 +1,6 @@
 //! What one isolated run of an Action costs, rung by rung, side by side in one run of this program.
 //!
-//! `cargo bench -p vestibule --bench ladder` prints the table that stands in this crate's README.
+//! `cargo bench -p vestibule --bench ladder` prints the table that is in BENCHMARKS.md.
 //! Rungs are taken in turns, so that a machine whose speed drifts is the same machine for each; a
 //! row is the median of its turns.
 

@@ -125,7 +125,7 @@ limits! {
         /// run maps nothing. Each reserves 4 GiB of address space, and keeps up to 192 KiB in
         /// memory.
         warm_memories: number = 4_096, at most 8_192;
-            "memories that are kept as their last Actions found them, beside those of the sandboxes", "the one that has waited longest is mapped anew";
+            "memories that are kept as their last Actions found them, beside those of the sandboxes", "the least recently used one is mapped again";
         /// Threads for Actions that compute for longer than a moment; none is as many as there are
         /// processors.
         slow_threads: number = 0, at most 256;
@@ -212,10 +212,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_has_the_table_of_limits() {
-        let readme = include_str!("../../README.md");
+    fn limits_md_has_the_table_of_limits() {
+        let page = include_str!("../../../../LIMITS.md");
         let rows: Vec<String> = all().iter().map(Limit::row).collect();
-        assert!(readme.contains(&rows.join("\n")), "host/runtime/README.md has to have this table:\n{}", rows.join("\n"));
+        assert!(page.contains(&rows.join("\n")), "LIMITS.md has to have this table:\n{}", rows.join("\n"));
     }
 
     #[test]
