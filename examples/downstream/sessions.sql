@@ -1,4 +1,5 @@
--- Which sessions of an organization (`:organization`) were alive on a day, and which have been revoked? The day is UTC's: `:day`, or yesterday.
+-- Which sessions of an organization (`:organization`) were alive on a day, and which have been
+-- revoked? The day is UTC's: `:day`, or yesterday.
 WITH asked AS (SELECT date(coalesce(:day, date('now', '-1 day'))) AS day)
 SELECT
     session_id,

@@ -36,7 +36,7 @@ pub trait PostLogin {
 #[macro_export]
 macro_rules! export {
     ($action:ty) => {
-        // A second call is told by the compiler, and not by the linker in its own words.
+        // A second call is an error of the compiler, and not of the linker in its own words.
         #[doc(hidden)]
         mod __a_crate_exports_one_action {}
 

@@ -14,7 +14,7 @@
 //! `println!` and `eprintln!` end there too, as `info` and `error`. With the SDK's feature `log` so
 //! do the macros of the crate `log`, with its feature `tracing` those of `tracing`: also from
 //! crates that the Action uses. Such an Action imports `log.write` whether it logs or not, since
-//! nobody can tell from outside.
+//! it can't be seen from outside.
 
 use std::fmt::Display;
 
@@ -33,7 +33,7 @@ pub fn info(message: impl Display) {
     write(Level::Info, message);
 }
 
-/// For somebody who looks for a fault.
+/// For debugging.
 pub fn debug(message: impl Display) {
     write(Level::Debug, message);
 }
@@ -67,7 +67,7 @@ macro_rules! __info {
     ($($argument:tt)*) => { $crate::log::info(::core::format_args!($($argument)*)) };
 }
 
-/// For somebody who looks for a fault: formats as `println!` does.
+/// For debugging: formats as `println!` does.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __debug {

@@ -38,7 +38,7 @@ thread_local! {
 }
 
 /// Gives the current run to a function.
-#[allow(clippy::panic, reason = "a test that calls the SDK outside of a run is wrong, and this is how tests are told")]
+#[allow(clippy::panic, reason = "a test that calls the SDK outside of a run is wrong, and a panic is how a test fails")]
 pub(crate) fn with<T>(ask: impl FnOnce(&mut Run) -> T) -> T {
     RUN.with_borrow_mut(|run| match run {
         Some(run) => ask(run),
@@ -46,8 +46,8 @@ pub(crate) fn with<T>(ask: impl FnOnce(&mut Run) -> T) -> T {
     })
 }
 
-/// Adds a line to the current run's log. Outside of a run there is none: other crates of a test's
-/// process may log at any time.
+/// Adds a line to the current run's log. Outside of a run it does nothing: other crates of a
+/// test's process may log at any time.
 pub(crate) fn log(line: LogLine) {
     RUN.with_borrow_mut(|run| {
         if let Some(run) = run {

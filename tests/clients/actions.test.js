@@ -1,6 +1,7 @@
 // Auth0's published node client against a running server: its calls for Actions.
 //
-// Where Auth0 takes source code, a component is uploaded: the client has no call for it, so that `fetch` does it.
+// Where Auth0 takes source code, a component is uploaded: the client has no call for it, so that
+// `fetch` does it.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

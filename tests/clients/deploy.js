@@ -1,6 +1,7 @@
 // auth0-deploy-cli exports a tenant, imports what it has exported, and exports the same again.
 //
-// This is a program of its own and no test of node's runner: the hooks of that runner crash Node 20 with the timers that the tool makes.
+// This is a program of its own and no test of node's runner: the hooks of that runner crash Node 20
+// with the timers that the tool makes.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";

@@ -1,6 +1,7 @@
 // Auth0's published node client against a running server, which it takes for Auth0.
 //
-// `cargo test --workspace --test clients` starts the server, with TLS, and says in the environment where it is.
+// `cargo test --workspace --test clients` starts the server, with TLS, and says in the environment
+// where it is.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,5 @@
-;; Calls a component in it, which would call back while it is still waiting: that call is forbidden already.
+;; Calls a component in it, which would call back while it is still waiting: that call is forbidden
+;; already.
 (component
   ;;+ memory
   (component $Child

@@ -1,5 +1,6 @@
-;; Calls itself without end, and at each level the host: with so little stack left, in the end, that the host's function begins where the
-;; guest's stack ends. One of the two functions makes the host call back, for room for a text.
+;; Calls itself without end, and at each level the host: with so little stack left, in the end, that
+;; the host's function begins where the guest's stack ends. One of the two functions makes the host
+;; call back, for room for a text.
 (component
   (core module $Memory
     (memory (export "memory") 4)

@@ -1,4 +1,5 @@
-;; Three components in it: one has a resource, one lends a handle of it, and one keeps what it was lent when its call returns.
+;; Three components in it: one has a resource, one lends a handle of it, and one keeps what it was
+;; lent when its call returns.
 (component
   (component $Owner
     (type $thing' (resource (rep i32)))

@@ -1,5 +1,6 @@
-;; Fills its memory with marks, grown pages included, and waits for as many nanoseconds as the user has logged in often. At a first
-;; login it looks for marks instead, and returns an error where it finds one.
+;; Fills its memory with marks, grown pages included, and waits for as many nanoseconds as the user
+;; has logged in often. At a first login it looks for marks instead, and returns an error where it
+;; finds one.
 (component
   ;;+ memory
   ;;+ count

@@ -1,4 +1,5 @@
-;; Sets a claim of as many arrays, each in the next, as the user has logged in often, and returns what the rule says.
+;; Sets a claim of as many arrays, each in the next, as the user has logged in often, and returns
+;; what the rule says.
 (component
   ;;+ memory
   ;;+ count

@@ -1,4 +1,5 @@
-;; Waits for no time at all, until a time that is over, and asks whether a wait of minus one nanosecond is over, which is one of 584 years.
+;; Waits for no time at all, until a time that is over, and asks whether a wait of minus one
+;; nanosecond is over, which is one of 584 years.
 (component
   ;;+ memory
   ;;+ poll

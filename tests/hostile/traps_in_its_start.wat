@@ -1,4 +1,5 @@
-;; Fills its memory, its table and a global with marks while it is instantiated, and breaks off before it is.
+;; Fills its memory, its table and a global with marks while it is instantiated, and breaks off
+;; before it is.
 (component
   (core module $Memory
     (memory (export "memory") 32)

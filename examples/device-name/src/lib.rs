@@ -39,7 +39,7 @@ impl PostLogin for DeviceName {
     }
 }
 
-/// "Firefox on Linux"; a `User-Agent` that nobody knows as it is, shortened.
+/// "Firefox on Linux"; an unknown `User-Agent` as it is, shortened.
 fn name(user_agent: &str) -> String {
     let find = |names: &[(&str, &'static str)]| names.iter().find(|(part, _)| user_agent.contains(part)).map(|(_, name)| *name);
     match (find(&BROWSERS), find(&SYSTEMS)) {

@@ -16,7 +16,7 @@ const INSERT: &str = "INSERT INTO log (id, entry) VALUES (?1 ->> '$.log_id', ?1)
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let database = arguments.next().context("give a database, which is made where there is none")?;
+    let database = arguments.next().context("give the path of a database; a missing one is made")?;
     let file = PathBuf::from(arguments.next().context("give the stream's file")?);
 
     let mut database = Connection::open(&database).with_context(|| format!("can't open {database}"))?;

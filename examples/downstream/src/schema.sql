@@ -11,8 +11,9 @@ CREATE TABLE IF NOT EXISTS log (
 
 CREATE INDEX IF NOT EXISTS log_by_session ON log (session_id, type, date);
 
--- Sessions: from their first login (`s`) to their end (`slo`), and which applications have heard of that (`sslo`) or have not yet (`fslo`).
--- A login without an organization may go on with a session that has one: then it is in the session's metadata, where the tenant's log has it.
+-- Sessions: from their first login (`s`) to their end (`slo`), and which applications have heard of
+-- that (`sslo`) or have not yet (`fslo`). A login without an organization may go on with a session
+-- that has one: then it is in the session's metadata, where the tenant's log has it.
 CREATE VIEW IF NOT EXISTS sessions AS
 SELECT
     session_id,

@@ -78,7 +78,7 @@ async fn sessions_of_an_organization_are_found_in_what_a_server_has_written() {
     let expected = [("sess_alive", "alive"), ("sess_revoked", "revoked"), ("sess_left", "rp-logout")];
     assert_eq!(ask(&database, "org_acme", day), pairs(&expected));
     assert_eq!(ask(&database, "org_other", day), pairs(&[("sess_other", "revoked")]));
-    assert_eq!(ask(&database, "org_acme", "2000-01-01"), [], "nobody was there yet");
+    assert_eq!(ask(&database, "org_acme", "2000-01-01"), [], "no session had begun yet");
     assert_eq!(ask(&database, "org_acme", "2100-01-01"), pairs(&expected[..1]), "those that have ended are not alive later");
     running.stop().await;
 }
@@ -100,7 +100,7 @@ fn the_readme_shows_what_is_answered_over_the_lines_that_lie_beside_it() {
 }
 
 #[test]
-fn a_line_that_is_being_written_is_left_for_the_next_time_and_one_that_is_no_entry_is_told() {
+fn an_incomplete_line_is_left_and_an_invalid_one_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (database, file) = (folder.path().join("downstream.db"), folder.path().join("acme.jsonl"));
     let line = |id: u32| json!({ "log_id": format!("log_{id:020}"), "type": "s" }).to_string();

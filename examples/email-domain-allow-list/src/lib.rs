@@ -13,7 +13,7 @@ impl PostLogin for EmailDomainAllowList {
         let domain = email.as_ref().and_then(|email| email.address.rsplit_once('@')).map(|(_, domain)| normal(domain));
         let is_listed = domain.is_some_and(|domain| domains.split(',').any(|listed| includes(&normal(listed), &domain)));
         if !is_listed {
-            // The list itself is nobody's business.
+            // The list itself stays private.
             api.access().deny("Please log in with a verified address of your organization.")?;
         }
         Ok(())
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_list_nobody_may_pass() {
+    fn without_a_list_every_login_is_denied() {
         let login = Login::new().with(json!({ "user": { "email": "a@example.com", "email_verified": true } }));
         assert!(login.run::<EmailDomainAllowList>().denied().is_some());
     }

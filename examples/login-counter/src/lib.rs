@@ -6,7 +6,7 @@ struct LoginCounter;
 
 impl PostLogin for LoginCounter {
     fn on_execute_post_login(event: &Event, api: &Api) -> Result {
-        // A refresh token is exchanged every few minutes while an application is open: nobody has
+        // A refresh token is exchanged every few minutes while an application is open: no user has
         // logged in.
         if event.transaction().protocol().as_deref() == Some("oauth2-refresh-token") {
             return Ok(());

@@ -10,7 +10,7 @@ struct NetworkGate;
 impl PostLogin for NetworkGate {
     fn on_execute_post_login(event: &Event, api: &Api) -> Result {
         if let Some(why) = refusal(event)? {
-            // Why is for the tenant's log: whoever tries from outside need not learn it.
+            // The reason is for the tenant's log: a stranger need not learn it.
             log::warn!("{why}");
             api.access().deny("A login is not possible from where you are.")?;
         }

@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_is_told_of_the_organization() {
+    fn the_api_learns_the_organization() {
         let outcome = login_to("acme").run::<OrganizationGate>();
         let token = outcome.access_token.expect("an allowed login has an access token");
         assert_eq!(token.claims[CLAIM].value, "acme");

@@ -14,7 +14,7 @@ impl PostLogin for SessionLifetimeByTier {
         let Some(organization) = event.organization() else { return Ok(()) };
         let tier = organization.metadata.get("tier").unwrap_or("free");
         let Some((_, lifetime, idle)) = TIERS.iter().find(|(name, ..)| *name == tier) else {
-            return Err(Error::new(format!("the organization's tier {tier:?} is none of free, team and enterprise")));
+            return Err(Error::new(format!("the organization's tier {tier:?} isn't one of free, team and enterprise")));
         };
         let now = vestibule_sdk::now();
         api.session().set_expires_at(now.plus(duration(event, tier, lifetime)?))?;
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn an_unknown_tier_and_a_wrong_duration_fail_the_login() {
         let failure = |login: Login| login.run::<SessionLifetimeByTier>().failed().map(ToString::to_string).unwrap_or_default();
-        assert!(failure(login_to("gold")).contains("\"gold\" is none of free, team and enterprise"));
+        assert!(failure(login_to("gold")).contains("\"gold\" isn't one of free, team and enterprise"));
         assert!(failure(login_to("free").configuration("free", "soon")).starts_with("configuration `free`: "));
     }
 }

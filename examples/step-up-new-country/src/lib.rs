@@ -6,7 +6,8 @@ use vestibule_sdk::{Api, Event, PostLogin, Provider, Result, log};
 /// The entry of session metadata that countries are remembered in, separated by commas, the newest
 /// last.
 const COUNTRIES: &str = "countries";
-/// So many country codes of two letters, with commas, fit into a value of 255 characters.
+/// The number of country codes of two letters that, with commas, fit into a value of 255
+/// characters.
 const MOST: usize = 85;
 
 struct StepUpNewCountry;

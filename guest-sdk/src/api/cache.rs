@@ -44,7 +44,7 @@ impl Cache {
         self.keep(key, value, Some(Lifetime::Until(at)))
     }
 
-    /// Removes a value; nothing happens where there is none.
+    /// Removes a value; a missing one is no error.
     ///
     /// # Errors
     /// When no value can have such a key.

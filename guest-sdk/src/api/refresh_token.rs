@@ -18,7 +18,7 @@ impl RefreshToken {
         effect!(refresh_token::set_metadata(key, value), |login| login.set_refresh_token_metadata(key, value))
     }
 
-    /// Removes one entry; nothing happens where there is none.
+    /// Removes one entry; a missing one is no error.
     ///
     /// # Errors
     /// When no refresh token is exchanged, or no entry can have such a key.

@@ -139,7 +139,7 @@ impl SamlResponse {
         ask!(saml_response::set_create_upn_claim(value), |login| login.set_saml_flag(SamlFlag::CreateUpnClaim, value));
     }
 
-    /// Whether claims that aren't mapped to the common profile are told.
+    /// Whether claims that aren't mapped to the common profile are included.
     pub fn set_passthrough_claims_with_no_mapping(&self, value: bool) {
         ask!(saml_response::set_passthrough_claims_with_no_mapping(value), |login| login
             .set_saml_flag(SamlFlag::PassthroughClaimsWithNoMapping, value));
@@ -151,7 +151,7 @@ impl SamlResponse {
             .set_saml_flag(SamlFlag::MapUnknownClaimsAsIs, value));
     }
 
-    /// Whether the user's identities are told.
+    /// Whether the user's identities are included.
     pub fn set_map_identities(&self, value: bool) {
         ask!(saml_response::set_map_identities(value), |login| login.set_saml_flag(SamlFlag::MapIdentities, value));
     }

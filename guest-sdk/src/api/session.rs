@@ -19,7 +19,7 @@ impl Session {
         effect!(session::set_metadata(key, value), |login| login.set_session_metadata(key, value))
     }
 
-    /// Removes one entry; nothing happens where there is none.
+    /// Removes one entry; a missing one is no error.
     ///
     /// # Errors
     /// When there is no session, or no entry can have such a key.

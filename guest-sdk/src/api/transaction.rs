@@ -19,7 +19,7 @@ impl Transaction {
         effect!(transaction::set_metadata(key, Some(&value.cross())), |login| login.set_transaction_metadata(key, Some(value)))
     }
 
-    /// Removes one entry; nothing happens where there is none.
+    /// Removes one entry; a missing one is no error.
     ///
     /// # Errors
     /// When there is no transaction, or no entry can have such a key.

@@ -6,7 +6,7 @@ use vestibule_model::event::{DeviceValue, RefreshTokenFacts};
 
 use crate::door::read;
 
-/// The refresh token that is exchanged. Where there is none, all of it is empty.
+/// The refresh token that is exchanged. In a login without one, all of it is empty.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshToken(pub(super) ());
 

@@ -5,13 +5,13 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The URL is none that a request can go to.
+    /// The URL is invalid for a request.
     #[error("a request can't go to this URL: {reason}")]
     InvalidUrl {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The method is none.
+    /// The method is invalid.
     #[error("there is no such method: {method}")]
     InvalidMethod {
         /// Which method.
@@ -69,7 +69,7 @@ pub enum Error {
     RequestTooLarge {
         /// Where it was to go.
         origin: String,
-        /// The bytes that are allowed, where that is told.
+        /// The bytes that are allowed, where the host reports them.
         allowed: Option<u64>,
     },
     /// The response is larger than allowed.
@@ -77,7 +77,7 @@ pub enum Error {
     ResponseTooLarge {
         /// Where it went.
         origin: String,
-        /// The bytes that are allowed, where that is told.
+        /// The bytes that are allowed, where the host reports them.
         allowed: Option<u64>,
     },
     /// What came back is no HTTP, or not all of it.

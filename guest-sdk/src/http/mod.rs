@@ -35,6 +35,7 @@
 //! - In a native test, the answers come from the test:
 //!   [`testing::Login::answers`](crate::testing::Login::answers).
 
+mod builder;
 mod error;
 mod request;
 mod response;
@@ -42,8 +43,9 @@ mod url;
 #[cfg(target_arch = "wasm32")]
 mod wasi;
 
+pub use builder::RequestBuilder;
 pub use error::Error;
-pub use request::{Request, RequestBuilder};
+pub use request::Request;
 pub use response::Response;
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_of_another_form_is_told_without_what_it_says() {
+    fn an_invalid_body_is_an_error_without_its_content() {
         let error = Response::new(200, r#"{"score": "secret"}"#).json::<std::collections::BTreeMap<String, u32>>().unwrap_err();
         assert_eq!(error.to_string(), "this is no such JSON: the body has another form, at line 1 column 18");
         assert!(matches!(Response::new(200, "<html>").json::<u32>(), Err(Error::Json { reason }) if reason.contains("no JSON")));

@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_request_can_go_to_is_told_and_not_repeated() {
+    fn an_invalid_url_is_an_error_that_does_not_repeat_it() {
         for url in [
             "",
             "api.example.com",

@@ -40,7 +40,7 @@ fn outgoing(request: &Request, url: &Url<'_>) -> Result<OutgoingRequest, Error> 
     }
     let outgoing = OutgoingRequest::new(fields);
     let scheme = if url.encrypted { Scheme::Https } else { Scheme::Http };
-    let invalid = |()| Error::InvalidUrl { reason: "its host, port or path is none" };
+    let invalid = |()| Error::InvalidUrl { reason: "its host, port or path is invalid" };
     outgoing.set_scheme(Some(&scheme)).map_err(invalid)?;
     outgoing.set_authority(Some(url.authority)).map_err(invalid)?;
     outgoing.set_path_with_query(Some(&url.path_with_query)).map_err(invalid)?;
@@ -88,7 +88,7 @@ fn wait(future: &FutureIncomingResponse) -> Result<IncomingResponse, ErrorCode> 
     future.subscribe().block();
     match future.get() {
         Some(Ok(answer)) => answer,
-        // It is ready, and nobody else has taken it.
+        // It is ready, and was not taken before.
         Some(Err(())) | None => Err(ErrorCode::InternalError(None)),
     }
 }
@@ -129,7 +129,7 @@ fn told(code: ErrorCode, url: &Url<'_>) -> Error {
         | ErrorCode::ConnectionTerminated
         | ErrorCode::DestinationUnavailable
         | ErrorCode::DestinationIpUnroutable => Error::Connect { origin },
-        ErrorCode::HttpRequestUriInvalid => Error::InvalidUrl { reason: "its host or port is none" },
+        ErrorCode::HttpRequestUriInvalid => Error::InvalidUrl { reason: "its host or port is invalid" },
         _ => Error::Protocol { origin },
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn ensure(folder: &Path) -> Result<(), BuildError> {
     }
     eprintln!("      Adding target {TARGET} (rustup target add {TARGET})");
     let failed = |reason: String| BuildError::Target { reason };
-    // The toolchain that builds is the one that rustup is told of: the one of this process, or the
+    // The toolchain that builds is the one that rustup selects: the one of this process, or the
     // folder's own.
     let mut command = Command::new("rustup");
     let command = command.args(["target", "add", TARGET]).current_dir(folder).stdout(Stdio::null());

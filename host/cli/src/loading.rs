@@ -38,7 +38,12 @@ impl Caching {
         let compiler = Compiler::this_program(WORKER).context("can't find this program, to compile in a process of its own")?;
         // A machine without a cache folder compiles each time.
         let cache = if self.no_cache { None } else { cache_home(|name| env::var_os(name)).and_then(|home| cache(&home).ok()) };
-        Ok(Loading { loader: Loader::new(runtime.clone(), Some(compiler), cache), tenant: TENANT.parse::<TenantId>()? })
+        let loader = runtime.loader().compiler(compiler);
+        let loader = match cache {
+            Some(cache) => loader.cache(cache),
+            None => loader,
+        };
+        Ok(Loading { loader, tenant: TENANT.parse::<TenantId>()? })
     }
 }
 

@@ -30,7 +30,7 @@ impl ComponentDigest {
 }
 
 impl From<[u8; 32]> for ComponentDigest {
-    /// The digest that somebody has computed while the bytes went by.
+    /// A digest that the caller has computed while the bytes passed.
     fn from(digest: [u8; 32]) -> Self {
         Self(digest)
     }

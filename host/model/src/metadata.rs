@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::{InvalidKey, LimitExceeded, MetadataError, ValueTooLong};
 use crate::login::limits;
 
-/// A size as errors carry it; beyond four billion the exact number tells nobody anything.
+/// A size as errors carry it; saturates to `u32`.
 pub(crate) fn size(given: usize) -> u32 {
     u32::try_from(given).unwrap_or(u32::MAX)
 }

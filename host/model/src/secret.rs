@@ -45,7 +45,7 @@ impl Secret {
         Self(Zeroizing::new(value))
     }
 
-    /// The value itself: for the Action that it belongs to, and for nobody else.
+    /// The value itself: for the Action that it belongs to, and for no other.
     pub fn expose(&self) -> &str {
         &self.0
     }

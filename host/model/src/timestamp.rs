@@ -23,7 +23,7 @@ pub struct Timestamp(u64);
 pub struct TimestampError;
 
 impl Timestamp {
-    /// So many milliseconds after the Unix epoch; at most the year 9999.
+    /// Milliseconds after the Unix epoch; at most the year 9999.
     pub const fn from_millis(milliseconds: u64) -> Self {
         Self(if milliseconds > LAST { LAST } else { milliseconds })
     }
@@ -38,7 +38,7 @@ impl Timestamp {
         SystemTime::now().into()
     }
 
-    /// So much later; at most the year 9999.
+    /// The time after this duration; at most the year 9999.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

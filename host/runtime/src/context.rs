@@ -13,7 +13,8 @@ use vestibule_model::Timestamp;
 pub struct Context {
     /// The time of the login: what rules compare with, and what Actions see as the time of day.
     pub now: Timestamp,
-    /// What the random numbers of the run's Actions are made from. Whoever knows it knows them.
+    /// What the random numbers of the run's Actions are made from. A reader of the seed can compute
+    /// them.
     pub seed: [u8; 32],
 }
 

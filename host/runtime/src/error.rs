@@ -6,9 +6,8 @@ use std::time::Duration;
 use thiserror::Error;
 use vestibule_model::{ComponentDigest, IdError, TenantId, one_line};
 
-use crate::engine::MEMORY_RESERVED;
-use crate::inspect::Capability;
-use crate::limits::{LimitTooHigh, amount};
+use crate::contract::Capability;
+use crate::limits::{LimitTooHigh, MEMORY_RESERVED, amount};
 
 /// Why a runtime can't be made.
 #[derive(Debug, Error)]
@@ -227,7 +226,7 @@ pub enum LoadError {
         digest: ComponentDigest,
     },
     /// What was fetched is another component than was deployed.
-    #[error("what the registry has as the component {digest} of {name} is {found}; somebody or something has changed it")]
+    #[error("digest mismatch for {name}: expected {digest}, the registry returned {found}; its bytes were changed")]
     OtherComponent {
         /// Which Action.
         name: String,
@@ -252,8 +251,7 @@ pub enum LoadError {
         /// What the operating system says.
         reason: String,
     },
-    /// Whoever waited for its code waited too long. It is loaded all the same, for whoever comes
-    /// next.
+    /// Its code was not loaded in time. The load continues, for the next login.
     #[error("{name} is still being loaded after {}; try again", amount::time(*waited))]
     StillLoading {
         /// Which Action.
@@ -339,8 +337,7 @@ pub enum RunError {
         /// What is allowed.
         allowed: usize,
     },
-    /// So many logins run and wait already that this one would wait too long. Nothing of it has
-    /// run.
+    /// Too many logins run and wait already: this one would wait too long. Nothing of it has run.
     #[error("too busy to run a login of tenant {tenant} (limit `{limit}`); try again in {} ms", retry_after.as_millis())]
     TooBusy {
         /// Whose login it is.

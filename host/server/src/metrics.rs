@@ -337,7 +337,7 @@ impl Metrics {
     /// All of them as text.
     pub(crate) fn text(&self, app: &App, format: Format) -> Result<Bytes, std::fmt::Error> {
         self.exposition.text(format, || {
-            self.deployed.shelf(&app.registry().shelf().stats());
+            self.deployed.action_cache(&app.registry().action_cache().stats());
             self.workers.measure(&app.store().threads());
             self.host_panics.set(i64::try_from(app.runtime().host_panics()).unwrap_or(i64::MAX));
             self.store.set(app.store().connections(), app.store().timed_out());

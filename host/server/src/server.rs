@@ -248,7 +248,11 @@ fn private_folder(state: &Dir, name: &str) -> Result<Dir, String> {
 fn loader(runtime: &Runtime, state: &Dir, compiler: Option<Compiler>, room: u64) -> Result<Loader, String> {
     let key = CacheKey::kept_in(state, "compiled.key").map_err(|error| error.to_string())?;
     let cache = CompilationCache::new(private_folder(state, "compiled")?, key).room(room);
-    Ok(Loader::new(runtime.clone(), compiler, Some(cache)))
+    let loader = runtime.loader().cache(cache);
+    Ok(match compiler {
+        Some(compiler) => loader.compiler(compiler),
+        None => loader,
+    })
 }
 
 async fn tenants(

@@ -1,4 +1,5 @@
-// A certificate for this machine's own name, and the authority that it comes from. Everything in these tests speaks TLS by it.
+// A certificate for this machine's own name, and the authority that it comes from. Everything in
+// these tests speaks TLS by it.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

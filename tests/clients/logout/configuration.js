@@ -1,4 +1,5 @@
-// What Vestibule is told: `vestibule.toml`. All names of its keys and scopes that these tests know stand here.
+// What Vestibule is told: `vestibule.toml`. All names of its keys and scopes that these tests know
+// stand here.
 
 /** The client that the platform is, and what it may do. */
 export const PLATFORM = "platform";

@@ -1,4 +1,5 @@
-// An application on `express-openid-connect`, as its documentation has it: nothing of the logout is ours.
+// An application on `express-openid-connect`, as its documentation has it: nothing of the logout is
+// ours.
 
 import express from "express";
 import openid from "express-openid-connect";

@@ -1,5 +1,5 @@
-// An HTTPS server at a port of the system's choice. The port is known before there is anything to serve, because those who meet here know each
-// other by their addresses.
+// An HTTPS server at a port of the system's choice. The port is known before there is anything to
+// serve, because those who meet here know each other by their addresses.
 
 import { once } from "node:events";
 import { createServer } from "node:https";

@@ -68,7 +68,8 @@ test("an application that took no part hears nothing, and the user stays logged 
   await heard(world.board, sid);
   assert.equal(await one.user(world.board), null);
   assert.equal((await other.user(world.board)).sid, stays);
-  // A session of both, ended after it: what comes for that one would have come after what must not come.
+  // A session of both, ended after it: what comes for that one would have come after what must not
+  // come.
   const { session } = await loggedIn();
   await world.vestibule.management.sessions.delete(session);
   await heard(world.shop, session);

@@ -1,5 +1,6 @@
-// An application on `openid-client`. That library logs users in and leaves logout tokens to the application, which checks them here with `jose`, as
-// strictly as the specification lets it (OpenID Connect Back-Channel Logout 1.0, section 2.6).
+// An application on `openid-client`. That library logs users in and leaves logout tokens to the
+// application, which checks them here with `jose`, as strictly as the specification lets it (OpenID
+// Connect Back-Channel Logout 1.0, section 2.6).
 
 import { randomUUID } from "node:crypto";
 import { createRemoteJWKSet, jwtVerify } from "jose";

@@ -1,4 +1,5 @@
-// The platform: an OpenID provider that asks Vestibule at every login, and calls a session by the same id in both directions, as `sid`.
+// The platform: an OpenID provider that asks Vestibule at every login, and calls a session by the
+// same id in both directions, as `sid`.
 
 import { generateKeyPair, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
@@ -33,7 +34,8 @@ export function provide({ at, key, applications, postLogin }) {
     interactions: { url: (_, interaction) => `/login/${interaction.uid}` },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 600, IdToken: 600, Interaction: 600, Session: 600 },
-    // Every authorization comes by here once the user is known, whether by a fresh login or by a session that goes on.
+    // Every authorization comes by here once the user is known, whether by a fresh login or by a
+    // session that goes on.
     async loadExistingGrant({ oidc }) {
       const { session, client, provider } = oidc;
       const outcome = await postLogin({ session: session.uid, client: client.clientId, user: session.accountId });

@@ -1,4 +1,5 @@
-// A place that logout tokens are sent to, and nothing else: it answers what a test says, and keeps what has come.
+// A place that logout tokens are sent to, and nothing else: it answers what a test says, and keeps
+// what has come.
 
 import { form, listen } from "./listener.js";
 

@@ -1,4 +1,5 @@
-// Runs the tests, with a certificate that all of them trust: node reads what it trusts once, when it starts.
+// Runs the tests, with a certificate that all of them trust: node reads what it trusts once, when
+// it starts.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// The logout token, claim by claim, against OpenID Connect Back-Channel Logout 1.0, sections 2.4 and 2.5. It is read with `jose`, by the keys that
-// the platform publishes.
+// The logout token, claim by claim, against OpenID Connect Back-Channel Logout 1.0, sections 2.4
+// and 2.5. It is read with `jose`, by the keys that the platform publishes.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";

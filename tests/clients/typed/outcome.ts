@@ -1,4 +1,5 @@
-// Reads every member of outcomes by the types that are generated from the OpenAPI document. It doesn't compile where the document lacks one.
+// Reads every member of outcomes by the types that are generated from the OpenAPI document. It
+// doesn't compile where the document lacks one.
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 

@@ -23,7 +23,7 @@ const LOGINS: usize = 200_000;
 const TENANTS: usize = 8;
 /// Logins that are under way at one time.
 const AT_ONE_TIME: usize = 64;
-/// In the first tenth of all logins the host warms up, with so many times as many logins at one
+/// In the first tenth of all logins the host warms up, with this multiple of logins at one
 /// time: a pool's slot takes memory when it is first used, so each is to have been used then.
 const TENTHS: usize = 10;
 const WARM_UP: usize = 3;

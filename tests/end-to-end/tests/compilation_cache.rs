@@ -21,7 +21,7 @@ fn cache(folder: &Path, key: [u8; 32]) -> CompilationCache {
 
 fn loader_of(runtime: Runtime, folder: &Path, key: [u8; 32]) -> Loader {
     let compiler = Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), []);
-    Loader::new(runtime, Some(compiler), Some(cache(folder, key)))
+    runtime.loader().compiler(compiler).cache(cache(folder, key))
 }
 
 fn loader(folder: &Path) -> Loader {
@@ -53,8 +53,8 @@ fn written(folder: &Path, tenant: &str) -> (PathBuf, Vec<u8>) {
     (file.clone(), std::fs::read(file).unwrap())
 }
 
-/// Puts something else into the place of a cached file: it is told and not loaded, and then all is
-/// as before.
+/// Puts something else into the place of a cached file: it is reported and not loaded, and then all
+/// is as before.
 fn assert_is_not_loaded(attack: impl FnOnce(&Path, &Path, &[u8])) -> CacheFault {
     let folder = tempfile::tempdir().unwrap();
     let (file, bytes) = written(folder.path(), "acme");

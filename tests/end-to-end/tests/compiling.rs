@@ -27,7 +27,7 @@ fn tenant() -> TenantId {
 /// A loader on a host with these limits.
 fn loader(host_limits: HostLimits) -> Loader {
     let runtime = Runtime::new(Settings { host_limits, count_fuel: true, ..Settings::default() }).unwrap();
-    Loader::new(runtime, Some(compiler()), None)
+    runtime.loader().compiler(compiler())
 }
 
 fn refused(loader: &Loader, component: &[u8]) -> LoadError {
@@ -53,7 +53,7 @@ fn peak() -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
 }
 
-/// A function whose body is so many of these.
+/// A function whose body repeats this instruction.
 fn huge_function(operation: &str, count: usize) -> Vec<u8> {
     component_of(&format!("(memory 1) (func (param i32) (local i32 i64) {})", operation.repeat(count)))
 }
@@ -62,7 +62,7 @@ fn huge_function(operation: &str, count: usize) -> Vec<u8> {
 async fn what_a_process_has_compiled_runs_as_what_was_compiled_here() {
     let runtime = runtime();
     let here = load(&runtime, ACTION);
-    let there = Loader::new(runtime.clone(), Some(compiler()), None).load(&tenant(), "guest", ACTION).unwrap();
+    let there = runtime.loader().compiler(compiler()).load(&tenant(), "guest", ACTION).unwrap();
     assert_eq!((there.from, there.faults), (Source::Compiled, vec![]));
     assert_eq!((there.action.id(), there.action.capabilities()), (here.id(), here.capabilities()));
     for event in ["organization-login", "login-without-organization"] {
@@ -83,7 +83,7 @@ fn what_is_no_action_is_refused_as_it_is_without_a_process() {
     let tables = "(core instance (instantiate $m))".repeat(9);
     let tables = wat::parse_str(format!("(component (core module $m (table 1 funcref)) {tables})")).unwrap();
     assert!(matches!(refused(&loader, &tables), LoadError::OverLimit { limit: "tables", .. }));
-    let here = Loader::new(runtime(), None, None);
+    let here = runtime().loader();
     assert_eq!(refused(&here, &ACTION[..1_000]).to_string(), refused(&loader, &ACTION[..1_000]).to_string());
     assert_next_is_loaded(&loader);
 }
@@ -106,7 +106,7 @@ fn block_locals_just_fit_and_one_more_is_not_compiled() {
 }
 
 #[test]
-fn compile_time_just_over_is_told_and_the_next_is_loaded() {
+fn compile_time_just_over_is_an_error_and_the_next_is_loaded() {
     let loader = loader(HostLimits { compile_time: Duration::from_secs(2), compile_memory: 3 << 30, ..host_limits() });
     let error = refused(&loader, &huge_function(SLOW, 400_000));
     assert!(matches!(error, LoadError::CompileTime { .. }), "{error}");
@@ -119,7 +119,7 @@ fn compile_time_just_over_is_told_and_the_next_is_loaded() {
 const SLOW: &str = "(i32.store (i32.load (local.get 0)) (i32.add (local.get 1) (i32.load (local.get 1))))";
 
 #[test]
-fn compile_memory_just_over_is_told_the_host_stays_as_it_is_and_the_next_is_loaded() {
+fn compile_memory_just_over_is_an_error_and_the_next_is_loaded() {
     let allowed = 256 << 20;
     let loader = loader(HostLimits { compile_memory: allowed, ..host_limits() });
     let component = huge_function(SLOW, 400_000);
@@ -179,7 +179,7 @@ fn a_bomb_for_the_compiler_is_an_error_for_its_author_and_the_host_stays_as_it_i
     assert_next_is_loaded(&loader);
 }
 
-/// So many components, each within the one before: by hand, since a text of it would be a bomb for
+/// Nested components, each within the one before: by hand, since a text of it would be a bomb for
 /// the test's own parser.
 fn nested_components(depth: usize) -> Vec<u8> {
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -218,7 +218,7 @@ fn the_process_that_compiles_reaches_no_file_no_socket_and_no_program() {
 
 #[test]
 fn a_compiler_that_is_another_program_is_a_clear_error() {
-    let loader = Loader::new(runtime(), Some(Compiler::new("/bin/false", [OsString::from("x")])), None);
+    let loader = runtime().loader().compiler(Compiler::new("/bin/false", [OsString::from("x")]));
     let error = refused(&loader, ACTION);
     assert!(error.to_string().contains("the compiler failed: exit status: 1"), "{error}");
 }

@@ -89,7 +89,7 @@ fn methods(capability: &Capability) -> Vec<String> {
 }
 
 #[test]
-fn whoever_comes_from_auth0_finds_every_function_on_their_page() {
+fn the_page_for_auth0_authors_names_every_function() {
     let page = std::fs::read_to_string(root().join("guest-sdk/FROM-AUTH0.md")).expect("the page is there");
     for (capability, _) in contract() {
         let mut links = methods(&capability).into_iter().map(|path| format!("(crate::{path})"));

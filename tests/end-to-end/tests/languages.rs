@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use vestibule::{Binding, Compiler, Loader};
+use vestibule::{Binding, Compiler};
 use vestibule_test_artifacts::ORGANIZATION_SESSION_METADATA;
 use vestibule_tests::{comparable, example_event, load, root, run, runtime};
 
@@ -28,7 +28,7 @@ async fn the_action_in_python_has_the_outcome_of_the_one_in_rust() {
     // As a host loads it, with the limits that a host has: it is the largest component that there
     // is.
     let compiler = Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), []);
-    let loader = Loader::new(runtime.clone(), Some(compiler), None);
+    let loader = runtime.loader().compiler(compiler);
     let in_python = loader.load(&"acme".parse().unwrap(), "guest", &python_action()).unwrap().action;
     let in_rust = load(&runtime, ORGANIZATION_SESSION_METADATA);
     for event in ["organization-login", "organization-without-display-name", "login-without-organization", "reused-session"] {

@@ -15,7 +15,7 @@ fn refused_text(text: &str) -> LoadError {
 }
 
 #[test]
-fn what_is_no_component_is_told_what_it_is() {
+fn what_is_no_component_is_named_in_the_error() {
     assert!(matches!(refused(b""), LoadError::NotWasm { .. }));
     assert!(matches!(refused(b"#!/bin/sh\n"), LoadError::NotWasm { .. }));
     let error = refused_text("(module)");
@@ -37,7 +37,7 @@ fn a_truncated_or_damaged_component_is_invalid() {
 }
 
 #[test]
-fn a_component_for_another_world_is_told_which_export_it_lacks() {
+fn a_component_of_another_world_fails_with_the_missing_export() {
     let error = refused_text("(component)");
     assert!(matches!(error, LoadError::MissingExport { export: "on-execute-post-login", .. }));
     assert!(error.to_string().contains("export!"), "{error}");
@@ -68,7 +68,7 @@ fn an_unknown_import_is_named() {
 }
 
 #[test]
-fn a_component_for_another_version_of_the_contract_is_told_both() {
+fn a_component_of_another_version_fails_with_both_versions() {
     let error = refused_text(r#"(component (import "vestibule:actions/session@0.9.0" (instance (export "x" (func)))))"#);
     assert!(error.to_string().contains("built for vestibule:actions 0.9.0, and this host serves 0.1.0"), "{error}");
 }

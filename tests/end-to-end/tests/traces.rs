@@ -1,4 +1,4 @@
-//! What an author is told of where their Action failed and where it spends its fuel: with symbols
+//! What an author learns of where their Action failed and where it spends its fuel: with symbols
 //! at once, without them by `Symbols`.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
@@ -64,7 +64,7 @@ async fn a_trap_tells_the_authors_function() {
 async fn a_limit_tells_the_authors_function_and_never_the_line_of_the_macro() {
     let report = report(&authors_runtime(), artifacts::with_symbols::LOOPS_FOR_EVER, &[]).await;
     assert!(report.trace[0].to_string().contains("on_execute_post_login"), "{:?}", report.trace);
-    // Where the loop begins the compiler knows no line; the line of `export!` is nobody's fault.
+    // Where the loop begins the compiler knows no line; the line of `export!` would mislead.
     let source = include_str!("../../guests/examples/loops_for_ever.rs");
     let is_export = |line: u32| source.lines().nth(line as usize - 1).is_some_and(|text| text.contains("export!"));
     assert!(!report.place.is_some_and(|place| is_export(place.line)), "{:?}", report.trace);

@@ -109,12 +109,13 @@ pub fn metadata_operations(input: &[u8]) -> Reached {
     reached
 }
 
-/// What the platform is told adds up: the metadata after the flow, and the changes that lead there.
+/// What the platform receives adds up: the metadata after the flow, and the changes that lead
+/// there.
 fn check_outcome(login: &Login, before: Model, after: &Model, actions: usize) {
     let id = |number: usize| ActionId::new(&format!("action-{number}"), "1.0.0").expect("an Action's name");
     let outcome = Outcome::new(login, (0..actions).map(|number| ActionReport::not_run(id(number))).collect(), None);
     let told = outcome.session.metadata.iter().map(|(key, value)| (key.to_string(), value.to_owned())).collect();
-    assert_eq!(after.clone().unwrap_or_default(), told, "the metadata that the platform is told");
+    assert_eq!(after.clone().unwrap_or_default(), told, "the metadata that the platform receives");
     let mut changed = if outcome.session.metadata_evicted { BTreeMap::new() } else { before.unwrap_or_default() };
     for (key, change) in &outcome.session.metadata_changes {
         match &change.value {
@@ -122,7 +123,7 @@ fn check_outcome(login: &Login, before: Model, after: &Model, actions: usize) {
             None => changed.remove(key.as_str()),
         };
     }
-    assert_eq!(changed, told, "what was before, with the changes that the platform is told");
+    assert_eq!(changed, told, "what was before, with the changes that the platform receives");
 }
 
 /// What the session has before the login: nothing of it, or up to 25 entries.

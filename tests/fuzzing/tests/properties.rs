@@ -44,7 +44,7 @@ impl Campaign {
         Self { name, property, corpus, tally: Tally::default() }
     }
 
-    /// Runs the corpus, and then so many inputs; or inputs for as long as the environment says.
+    /// Runs the corpus, and then a number of inputs; or inputs for as long as the environment says.
     fn run(mut self, inputs: u64) {
         for input in self.corpus.clone() {
             self.execute(&input);

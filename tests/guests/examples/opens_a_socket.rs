@@ -1,4 +1,4 @@
-//! Wants to talk to somebody.
+//! Wants to open a connection.
 
 use std::io::Read;
 use std::net::TcpStream;

@@ -26,7 +26,7 @@ mod requests;
 #[path = "../serve/server.rs"]
 #[allow(dead_code, reason = "other benches look into its folder")]
 mod server;
-#[path = "../../../runtime/benches/shelf/zipf.rs"]
+#[path = "../../../runtime/benches/action_cache/zipf.rs"]
 mod zipf;
 
 use std::sync::Arc;

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_told_with_its_place_and_without_its_value() {
+    fn a_wrong_type_is_an_error_with_its_path_and_no_value() {
         let (path, line, what) = wrong(&EVENT.replace("\"alice@example.com\"", "[\"alice@example.com\"]"));
         assert_eq!((path.as_str(), line), ("event.user.email", 22));
         assert_eq!(what, "an array stands where a string should");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_member_and_broken_json_are_told() {
+    fn a_missing_member_and_broken_json_are_errors() {
         assert_eq!(wrong(&EVENT.replace("\"tenant\"", "\"landlord\"")).2, "missing field `tenant`");
         assert_eq!(wrong("{").0, "event");
         assert_eq!(wrong(&format!("{EVENT} 1")).2, "trailing characters");

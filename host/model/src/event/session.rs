@@ -75,8 +75,8 @@ impl Session {
         }
     }
 
-    /// Says when things happened to it: what whoever keeps the session knows better than whoever
-    /// sent the event.
+    /// Sets when things happened to it, which the session's store knows better than the sender of
+    /// the event.
     pub fn set_times(&mut self, times: SessionTimes) {
         let SessionTimes { created_at, updated_at, authenticated_at, last_interacted_at, idle_expires_at, expires_at } = times;
         self.created_at = created_at;

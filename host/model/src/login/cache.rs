@@ -23,7 +23,7 @@ pub struct CacheEntry {
 /// How long a value is kept. More than 24 hours are 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// So many milliseconds from the login.
+    /// Milliseconds from the login.
     Milliseconds(u64),
     /// Until then.
     Until(Timestamp),
@@ -87,8 +87,7 @@ fn check_key(key: &str) -> Result<(), CacheError> {
 }
 
 impl Login {
-    /// The same login with what the tenant's cache holds. A login that is told nothing has an empty
-    /// cache.
+    /// The same login with what the tenant's cache holds. Without this call, its cache is empty.
     #[must_use]
     pub fn with_cache(mut self, entries: Arc<CacheEntries>) -> Self {
         self.cache = entries;
@@ -137,7 +136,7 @@ impl Login {
         Ok(entry)
     }
 
-    /// `cache.delete`: removes a value; nothing happens where there is none.
+    /// `cache.delete`: removes a value; a missing one is no error.
     ///
     /// # Errors
     /// When no value can have such a key.

@@ -1,5 +1,5 @@
 //! How much each effect may ask for. Auth0's numbers where Auth0 documents one; ours are marked.
-//! They are part of the contract: nobody can change them.
+//! They are part of the contract: no host can change them.
 
 /// One limit of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ impl Login {
         self.changes.refresh_token.metadata.set(token.metadata(), key, value, self.action)
     }
 
-    /// `refresh-token.delete-metadata`: removes one entry; nothing happens where there is none.
+    /// `refresh-token.delete-metadata`: removes one entry; a missing one is no error.
     ///
     /// # Errors
     /// When no refresh token is exchanged, or no entry can have such a key.

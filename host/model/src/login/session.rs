@@ -48,7 +48,7 @@ impl Login {
         self.changes.session.metadata.set(&session.metadata, key, value, self.action)
     }
 
-    /// `session.delete-metadata`: removes one entry; nothing happens where there is none.
+    /// `session.delete-metadata`: removes one entry; a missing one is no error.
     ///
     /// # Errors
     /// When there is no session, or no entry can have such a key.
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_26th_entry_is_refused_whoever_wrote_the_others() {
+    fn the_26th_entry_is_refused_for_every_writer() {
         let mut login = login();
         for number in 0..24 {
             login.set_session_metadata(&format!("k{number}"), "v").unwrap();

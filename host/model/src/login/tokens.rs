@@ -11,7 +11,7 @@ use crate::metadata::{at_most, size};
 
 /// Claims that make a token what it is (RFC 7519, RFC 9068, OpenID Connect Core 1.0 and its logout
 /// specifications, RFC 8693, 7800): an Action that could set one could issue itself a token for
-/// somebody else. Sorted, for a binary search.
+/// another user. Sorted, for a binary search.
 const RESERVED: [&str; 28] = [
     "acr",
     "act",

@@ -1,4 +1,4 @@
-//! What a flow has come to: what the platform does now, and what is told of each Action.
+//! The outcome of a flow: what the platform does now, and a report of each Action.
 
 mod conclude;
 mod place;
@@ -78,7 +78,7 @@ pub struct Outcome {
     pub saml_response: Option<SamlOutcome>,
     /// What is kept for other logins.
     pub cache: CacheOutcome,
-    /// What is told of each Action, in the order of the flow.
+    /// A report of each Action, in the order of the flow.
     pub actions: Vec<ActionReport>,
 }
 

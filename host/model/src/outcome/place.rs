@@ -11,7 +11,7 @@ const LONGEST_FILE: usize = 1_024;
 /// A place in an Action's source. As text it is `FILE:LINE:COLUMN`, as compilers write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file, as the compiler was told of it.
+    /// The file, as its path was given to the compiler.
     pub file: String,
     /// The line, from one.
     pub line: u32,
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_actions_own_frames_are_told_from_others() {
+    fn the_actions_own_frames_are_recognised() {
         let frame = |file: &str| Frame { index: 1, offset: 2, function: None, place: Some(place(file)) };
         assert!(frame("examples/device-name/src/lib.rs").is_own());
         assert!(frame("/home/author/gate/src/lib.rs").is_own());

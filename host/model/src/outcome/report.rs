@@ -1,4 +1,4 @@
-//! What is told of each Action of a flow: for its author, the tenant and the operator. Never a
+//! The report of each Action of a flow: for its author, the tenant and the operator. Never a
 //! secret or the event's own values.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub enum Level {
     Warn,
     /// What went on. What an Action writes to standard output is of this level.
     Info,
-    /// For somebody who looks for a fault.
+    /// For debugging.
     Debug,
     /// Every step.
     Trace,
@@ -110,7 +110,7 @@ pub enum Failure {
     #[error("the host has no sandbox free; try again, or raise `sandboxes` in the runtime's settings")]
     Busy,
     /// Its code could not be loaded, so it has not run: its host's fault, and not its own. The
-    /// host's operator is told more.
+    /// host's operator finds more in the log.
     #[error("it could not be loaded: {reason}")]
     NotLoaded {
         /// What its author may know of it.
@@ -264,7 +264,7 @@ impl LimitBroken {
     }
 }
 
-/// What is told of one Action.
+/// The report of one Action.
 #[derive(Clone, Debug)]
 pub struct ActionReport {
     /// Which Action.

@@ -1,4 +1,4 @@
-//! What is told of each HTTP request that an Action has made: where to and how it ended. Never a
+//! The report of each HTTP request that an Action has made: where to and how it ended. Never a
 //! path, a query, a header or a body: these may be personal or secret.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-/// What is told of one request.
+/// The report of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestReport {
     /// Its method.
@@ -42,7 +42,7 @@ impl Serialize for RequestReport {
     }
 }
 
-/// Why a request failed. The Action is told its kind, and can go on; the rest is for its author and
+/// Why a request failed. The Action learns its kind, and can go on; the rest is for its author and
 /// the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

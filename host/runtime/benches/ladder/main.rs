@@ -108,7 +108,7 @@ fn whole(runtime: Runtime, event: Arc<Event>) -> impl Fn(&tokio::runtime::Runtim
     }
 }
 
-/// Runs a rung on so many threads for one turn.
+/// Runs a rung on this number of threads for one round.
 fn runs_per_second(rungs: &Arc<Vec<Rung>>, rung: usize, threads: usize, turn: Duration) -> f64 {
     let barrier = Arc::new(Barrier::new(threads));
     let handles: Vec<_> = (0..threads)

@@ -158,8 +158,8 @@ fn login_times(platform: &tokio::runtime::Runtime, host: &Runtime, tenant: &Tena
     logins.into_iter().map(|login| platform.block_on(login).expect("no login panics")).collect()
 }
 
-/// Keeps the other tenant's logins going, each begun again as soon as it has ended or was told that
-/// it is too busy.
+/// Keeps the other tenant's logins going, each begun again as soon as it has ended or was
+/// refused with `TooBusy`.
 fn start(
     platform: &tokio::runtime::Runtime,
     host: &Runtime,

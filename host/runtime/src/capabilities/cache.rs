@@ -2,7 +2,7 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::cache::{CacheEntry, CacheError, Host, Lifetime};
+use crate::contract::bindings::vestibule::actions::cache::{CacheEntry, CacheError, Host, Lifetime};
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

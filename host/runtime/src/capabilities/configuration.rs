@@ -2,12 +2,12 @@
 
 use vestibule_model::Secret;
 
-use crate::bindings::vestibule::actions::configuration::Host;
+use crate::contract::bindings::vestibule::actions::configuration::Host;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {
     fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
         self.call()?;
-        Ok(self.binding.configuration.get(&name).map(Secret::expose).map(str::to_owned))
+        Ok(self.configuration.get(&name).map(Secret::expose).map(str::to_owned))
     }
 }

@@ -1,6 +1,6 @@
 //! `event-authorization`: what the user may do.
 
-use crate::bindings::vestibule::actions::event_authorization::Host;
+use crate::contract::bindings::vestibule::actions::event_authorization::Host;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

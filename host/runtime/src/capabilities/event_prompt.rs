@@ -1,6 +1,6 @@
 //! `event-prompt`: the form that the user has filled in.
 
-use crate::bindings::vestibule::actions::event_prompt::Host;
+use crate::contract::bindings::vestibule::actions::event_prompt::Host;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

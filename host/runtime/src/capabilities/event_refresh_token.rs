@@ -2,8 +2,8 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::event_refresh_token::{Host, RefreshToken};
-use crate::bindings::vestibule::actions::types::DeviceValue;
+use crate::contract::bindings::vestibule::actions::event_refresh_token::{Host, RefreshToken};
+use crate::contract::bindings::vestibule::actions::types::DeviceValue;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

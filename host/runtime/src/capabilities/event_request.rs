@@ -2,7 +2,7 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::event_request::{Coordinates, Country, Host, Place};
+use crate::contract::bindings::vestibule::actions::event_request::{Coordinates, Country, Host, Place};
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

@@ -1,6 +1,6 @@
 //! `event-resource-server`: the API that the access token is for.
 
-use crate::bindings::vestibule::actions::event_resource_server::Host;
+use crate::contract::bindings::vestibule::actions::event_resource_server::Host;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

@@ -1,6 +1,6 @@
 //! `event-security-context`: fingerprints of the connection.
 
-use crate::bindings::vestibule::actions::event_security_context::Host;
+use crate::contract::bindings::vestibule::actions::event_security_context::Host;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

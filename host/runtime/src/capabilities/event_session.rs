@@ -2,8 +2,8 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::event_session::{Host, SessionTimes};
-use crate::bindings::vestibule::actions::types::{CookieMode, DeviceValue};
+use crate::contract::bindings::vestibule::actions::event_session::{Host, SessionTimes};
+use crate::contract::bindings::vestibule::actions::types::{CookieMode, DeviceValue};
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

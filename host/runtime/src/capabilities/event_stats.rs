@@ -1,6 +1,6 @@
 //! `event-stats`: counters of this user.
 
-use crate::bindings::vestibule::actions::event_stats::Host;
+use crate::contract::bindings::vestibule::actions::event_stats::Host;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

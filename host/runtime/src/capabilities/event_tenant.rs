@@ -1,6 +1,6 @@
 //! `event-tenant`: the tenant that this Action belongs to.
 
-use crate::bindings::vestibule::actions::event_tenant::Host;
+use crate::contract::bindings::vestibule::actions::event_tenant::Host;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

@@ -2,8 +2,8 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::event_transaction::Host;
-use crate::bindings::vestibule::actions::types::TransactionValue;
+use crate::contract::bindings::vestibule::actions::event_transaction::Host;
+use crate::contract::bindings::vestibule::actions::types::TransactionValue;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

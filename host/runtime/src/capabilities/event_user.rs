@@ -2,7 +2,7 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::event_user::{
+use crate::contract::bindings::vestibule::actions::event_user::{
     EmailAddress, EnrolledFactor, Host, Identity, IdentityProfile, PhoneNumber, ProfileNames,
 };
 use crate::sandbox::Sandbox;

@@ -2,7 +2,7 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::groups::{Group, Host};
+use crate::contract::bindings::vestibule::actions::groups::{Group, Host};
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

@@ -2,8 +2,8 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::id_token::Host;
-use crate::bindings::vestibule::actions::types::TokenError;
+use crate::contract::bindings::vestibule::actions::id_token::Host;
+use crate::contract::bindings::vestibule::actions::types::TokenError;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

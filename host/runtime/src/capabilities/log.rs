@@ -2,7 +2,7 @@
 
 use vestibule_model::outcome;
 
-use crate::bindings::vestibule::actions::log::{Host, Level};
+use crate::contract::bindings::vestibule::actions::log::{Host, Level};
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

@@ -1,7 +1,7 @@
 //! The host's side of the contract: one file for each interface, all of one shape. A function
 //! counts its call, asks the login, and converts; every rule is in [`vestibule_model::Login`].
 //!
-//! A new interface takes a file here, and its lines in [`phrases`].
+//! A new interface takes a file here, and its lines in [`phrases`](crate::contract::phrases).
 
 mod access;
 mod access_token;
@@ -26,7 +26,6 @@ mod groups;
 mod id_token;
 mod log;
 mod multifactor;
-pub(crate) mod phrases;
 mod refresh_token;
 mod roles;
 mod saml_response;
@@ -39,17 +38,12 @@ mod validation;
 use vestibule_model::json::Object;
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::bindings::PostLogin;
+use crate::contract::bindings::PostLogin;
 use crate::sandbox::Sandbox;
 
 /// Links all of the contract. What a component doesn't import costs it nothing.
 pub(crate) fn add_to_linker(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     PostLogin::add_to_linker::<_, HasSelf<_>>(linker, |sandbox| sandbox)
-}
-
-/// Whether the contract has such a function.
-pub(crate) fn is_offered(interface: &str, function: &str) -> bool {
-    phrases::phrase(interface, function).is_some()
 }
 
 /// A JSON object as it crosses the contract: as text.
@@ -62,4 +56,4 @@ fn texts(objects: &[Object]) -> Vec<String> {
     objects.iter().map(text).collect()
 }
 
-impl crate::bindings::vestibule::actions::types::Host for Sandbox {}
+impl crate::contract::bindings::vestibule::actions::types::Host for Sandbox {}

@@ -2,7 +2,7 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::multifactor::{Host, Provider};
+use crate::contract::bindings::vestibule::actions::multifactor::{Host, Provider};
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

@@ -2,8 +2,8 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::refresh_token::{Host, RefreshTokenError};
-use crate::bindings::vestibule::actions::types::MetadataError;
+use crate::contract::bindings::vestibule::actions::refresh_token::{Host, RefreshTokenError};
+use crate::contract::bindings::vestibule::actions::types::MetadataError;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

@@ -2,7 +2,7 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::roles::{Host, Role};
+use crate::contract::bindings::vestibule::actions::roles::{Host, Role};
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

@@ -3,7 +3,7 @@
 use vestibule_model::contract::Cross;
 use vestibule_model::{SamlCertificate, SamlFlag, SamlText};
 
-use crate::bindings::vestibule::actions::saml_response::{
+use crate::contract::bindings::vestibule::actions::saml_response::{
     DigestAlgorithm, EncryptionAlgorithm, Host, SamlError, SignatureAlgorithm,
 };
 use crate::sandbox::Sandbox;

@@ -2,12 +2,12 @@
 
 use vestibule_model::Secret;
 
-use crate::bindings::vestibule::actions::secrets::Host;
+use crate::contract::bindings::vestibule::actions::secrets::Host;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {
     fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
         self.call()?;
-        Ok(self.binding.secrets.get(&name).map(Secret::expose).map(str::to_owned))
+        Ok(self.secrets.get(&name).map(Secret::expose).map(str::to_owned))
     }
 }

@@ -2,8 +2,8 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::session::{Host, SessionError};
-use crate::bindings::vestibule::actions::types::{CookieMode, MetadataError};
+use crate::contract::bindings::vestibule::actions::session::{Host, SessionError};
+use crate::contract::bindings::vestibule::actions::types::{CookieMode, MetadataError};
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

@@ -2,8 +2,8 @@
 
 use vestibule_model::contract::Cross;
 
-use crate::bindings::vestibule::actions::transaction::{Host, TransactionError};
-use crate::bindings::vestibule::actions::types::TransactionValue;
+use crate::contract::bindings::vestibule::actions::transaction::{Host, TransactionError};
+use crate::contract::bindings::vestibule::actions::types::TransactionValue;
 use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {

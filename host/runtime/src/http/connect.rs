@@ -10,14 +10,14 @@ use tokio_rustls::TlsConnector;
 use vestibule_model::TenantId;
 use vestibule_model::outcome::RequestError;
 
-use super::HttpSettings;
 use super::addresses::Networks;
 use super::origin::{Host, Origin};
 use super::resolver::Resolve;
+use super::settings::HttpSettings;
 use super::socket::Stream;
 use super::tls;
 use crate::error::RuntimeError;
-use crate::fair::{Bounds, FairByTenant};
+use crate::scheduling::fair::{Bounds, FairByTenant};
 
 /// Addresses of one host that are tried, each with its share of the time that is left.
 const TRIED: usize = 4;
@@ -103,7 +103,7 @@ impl Connector {
     }
 
     /// The addresses of the origin's host, each of them checked. One that is refused refuses all:
-    /// whoever answers for the name must not be able to choose by order.
+    /// the name's server must not be able to choose by order.
     async fn addresses(&self, tenant: &TenantId, origin: &Origin, until: Instant) -> Result<Vec<IpAddr>, RequestError> {
         let addresses = match origin.host() {
             Host::Address(address) => vec![*address],

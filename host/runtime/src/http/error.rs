@@ -1,5 +1,4 @@
-//! What an Action is told of a request that has failed: a code of `wasi:http`, and no more than
-//! that.
+//! What an Action reads of a request that has failed: a code of `wasi:http`, and no more than that.
 
 use vestibule_model::outcome::RequestError;
 use wasmtime_wasi_http::Error;

@@ -40,7 +40,7 @@ pub enum InvalidOrigin {
     /// Its host is neither a name nor an address.
     #[error("an origin's host is a name or an IP address: `https://api.example.com`, `https://[2001:db8::1]`")]
     Host,
-    /// Its port is none.
+    /// Its port is invalid.
     #[error("an origin's port is a number from 1 to 65535")]
     Port,
 }

@@ -157,7 +157,7 @@ impl Exchange {
         let response = response.map(|body| ResponseBody::new(body, recorded, deadlines).boxed_unsync());
         let rest = async move {
             if let Some(mut connection) = connection {
-                // What goes wrong here, the body's reader is told as well. That it is too late is
+                // The body's reader gets the errors of this, too. That it is too late is
                 // written down before the connection is dropped: the reader would take that for an
                 // answer that ends too early.
                 if tokio::time::timeout_at(end.at, connection.as_mut()).await.is_err() {
@@ -197,7 +197,7 @@ async fn exchange(
         if let Some(open) = &mut connection
             && open.as_mut().poll(context).is_ready()
         {
-            // Why it has ended, the sender is told.
+            // The sender gets the reason of the end.
             connection = None;
         }
         match answer.as_mut().poll(context) {

@@ -26,7 +26,7 @@ impl RootCertificate {
     /// The certificates of a file in PEM.
     ///
     /// # Errors
-    /// When there is none, or one that can't be an authority's.
+    /// When the text has no certificate, or one that can't be an authority's.
     pub fn from_pem(pem: &[u8]) -> Result<Vec<Self>, InvalidCertificate> {
         let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         let read = read.map_err(|error| InvalidCertificate { reason: error.to_string() })?;

@@ -14,6 +14,10 @@ pub use table::{Limit, LimitError, LimitTooHigh, Scope};
 use table::limits;
 use vestibule_model::limits::EffectLimit;
 
+/// Bytes of address space of each memory: all that 32 bits of an address reach, so that compiled
+/// code checks no bounds.
+pub(crate) const MEMORY_RESERVED: u64 = 4 << 30;
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);

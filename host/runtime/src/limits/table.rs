@@ -35,7 +35,7 @@ impl Scope {
             Self::Action => "the operator; a tenant's flow and a binding can lower it",
             Self::Flow => "the operator; a tenant's flow can lower it",
             Self::Tenant | Self::Host => "the operator",
-            Self::Effect => "nobody: it is part of the contract",
+            Self::Effect => "fixed: it is part of the contract",
         }
     }
 }
@@ -89,7 +89,7 @@ pub enum LimitError {
         /// What there is.
         known: Vec<&'static str>,
     },
-    /// The amount is none of its kind.
+    /// The amount is invalid for its unit.
     #[error("the limit `{name}` can't be {given:?}; write {example}")]
     Malformed {
         /// Which limit.

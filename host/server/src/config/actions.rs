@@ -47,7 +47,7 @@ pub enum SecretsKey {
     Named(Reference),
 }
 
-/// About two thousand Actions in Rust (`host/runtime/benches/shelf.rs`), or a dozen in Python.
+/// About two thousand Actions in Rust (`host/runtime/benches/action_cache`), or a dozen in Python.
 const SHELF: u64 = 512 << 20;
 const TENANT_SHELF: u64 = 128 << 20;
 /// Some hundred versions in Python, or tens of thousands in Rust.

@@ -1,4 +1,4 @@
-//! Where the shelf has components from that the compilation cache hasn't: the store.
+//! Where the `ActionCache` has components from that the compilation cache hasn't: the store.
 
 use std::sync::Arc;
 

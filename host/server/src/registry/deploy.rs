@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use vestibule::model::{ActionId, ComponentDigest, TenantId, Timestamp};
-use vestibule::{Capabilities, Capability, CapabilityPolicy, Deployed, Shelved};
+use vestibule::{CachedAction, Capabilities, Capability, CapabilityPolicy, Deployed};
 use vestibule_sessions::{
     ActionName, ActionUid, Basis, BuildStatus, ComponentInfo, Deployed as Deployment, PolicyRevision, StoredAction, Version,
     VersionUid,
@@ -206,12 +206,12 @@ async fn make_ready(
     action: &StoredAction,
     number: u32,
     candidate: &Candidate<'_>,
-) -> Result<Shelved, ApiError> {
+) -> Result<CachedAction, ApiError> {
     let id = ActionId::new(action.name.as_str(), &number.to_string()).map_err(|error| ApiError::internal(&error))?;
-    let shelved = app.registry().shelf.shelve(tenant, deployed(id, candidate.digest, candidate.info));
-    match shelved.make_ready().await {
-        Ok(()) => Ok(shelved),
-        // The operator's log has why, since the shelf tells it.
+    let cached = app.registry().action_cache.insert(tenant, deployed(id, candidate.digest, candidate.info));
+    match cached.make_ready().await {
+        Ok(()) => Ok(cached),
+        // The operator's log has why, since the `ActionCache` tells it.
         Err(error) if is_of_host(&error) => {
             let message =
                 "this server can't bring the component into memory now, and its log says why; nothing was deployed, try again";
@@ -233,7 +233,7 @@ fn capabilities(info: &ComponentInfo) -> Capabilities {
     Capabilities { capabilities: info.capabilities.iter().map(read).collect(), plumbing: info.plumbing.clone() }
 }
 
-/// What the shelf is told of a component.
+/// What the `ActionCache` is told of a component.
 pub(super) fn deployed(id: ActionId, digest: &ComponentDigest, info: &ComponentInfo) -> Deployed {
     Deployed { id, digest: *digest, capabilities: capabilities(info) }
 }

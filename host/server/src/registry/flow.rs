@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 use vestibule::model::{ActionId, ComponentDigest, IdError, SecretError, Settings, TenantId};
-use vestibule::{Binding, CapabilityPolicy, Limits, LoadError, Shelf, Shelved};
+use vestibule::{ActionCache, Binding, CachedAction, CapabilityPolicy, Limits, LoadError};
 use vestibule_sessions::{FlowBinding, StoreError, StoredFlow};
 
 use super::deploy::deployed;
@@ -58,12 +58,12 @@ pub(crate) struct Part {
     pub(crate) revision: u64,
     /// In their order.
     pub(crate) bindings: Vec<Binding>,
-    shelved: Vec<Shelved>,
+    cached: Vec<CachedAction>,
 }
 
 /// What a flow is made with.
 pub(super) struct Making<'a> {
-    pub(super) shelf: &'a Shelf,
+    pub(super) action_cache: &'a ActionCache,
     pub(super) keys: &'a SealingKeys,
     pub(super) limits: &'a Limits,
 }
@@ -74,19 +74,19 @@ impl Making<'_> {
         let mut part = Part { revision: flow.revision, ..Part::default() };
         for bound in &flow.bindings {
             let action = format!("{}@{}", bound.name, bound.version.number);
-            let (binding, shelved) = self.binding(tenant, bound).map_err(|error| error.of(action))?;
-            part.shelved.push(shelved);
+            let (binding, cached) = self.binding(tenant, bound).map_err(|error| error.of(action))?;
+            part.cached.push(cached);
             part.bindings.push(binding);
         }
         Ok(part)
     }
 
-    fn binding(&self, tenant: &TenantId, bound: &FlowBinding) -> Result<(Binding, Shelved), Wrong> {
+    fn binding(&self, tenant: &TenantId, bound: &FlowBinding) -> Result<(Binding, CachedAction), Wrong> {
         let id = ActionId::new(bound.name.as_str(), &bound.version.number.to_string())?;
-        let shelved = self.shelf.shelve(tenant, deployed(id, &bound.version.digest, &bound.version.info));
+        let cached = self.action_cache.insert(tenant, deployed(id, &bound.version.digest, &bound.version.info));
         let secrets = self.secrets(tenant, bound)?;
         let settings = RunSettings::read(&bound.settings, self.limits).map_err(Wrong::Kept)?;
-        Ok((binding(shelved.clone(), settings, secrets), shelved))
+        Ok((binding(cached.clone(), settings, secrets), cached))
     }
 
     fn secrets(&self, tenant: &TenantId, bound: &FlowBinding) -> Result<Settings, Wrong> {
@@ -111,7 +111,7 @@ pub(super) fn open<'a>(
 }
 
 /// An Action with its settings and secrets, at its place.
-pub(super) fn binding(action: Shelved, settings: RunSettings, secrets: Settings) -> Binding {
+pub(super) fn binding(action: CachedAction, settings: RunSettings, secrets: Settings) -> Binding {
     let RunSettings { configuration, origins, limits, on_failure } = settings;
     let binding =
         Binding::new(action).secrets(secrets).configuration(configuration).allow_requests(origins).on_failure(on_failure);
@@ -124,20 +124,20 @@ pub(super) fn binding(action: Shelved, settings: RunSettings, secrets: Settings)
 impl Part {
     /// The first Action that a policy refuses, and what it refuses of it.
     pub(super) fn refused(&self, policy: &CapabilityPolicy) -> Option<(&ActionId, Vec<String>)> {
-        self.shelved.iter().find_map(|shelved| {
-            let refused = policy.refused(shelved.id().name(), shelved.capabilities());
-            (!refused.is_empty()).then(|| (shelved.id(), refused.iter().map(ToString::to_string).collect()))
+        self.cached.iter().find_map(|cached| {
+            let refused = policy.refused(cached.id().name(), cached.capabilities());
+            (!refused.is_empty()).then(|| (cached.id(), refused.iter().map(ToString::to_string).collect()))
         })
     }
 
     /// Brings what the part before has not had into memory, compiled where that is needed. The same
-    /// component under another name or as another version is something else to the shelf.
+    /// component under another name or as another version is something else to the `ActionCache`.
     pub(super) async fn make_ready(&self, before: Option<&Self>) -> Result<(), FlowError> {
         let had: HashSet<(&ActionId, &ComponentDigest)> =
-            before.iter().flat_map(|before| &before.shelved).map(|shelved| (shelved.id(), shelved.digest())).collect();
-        for shelved in self.shelved.iter().filter(|shelved| !had.contains(&(shelved.id(), shelved.digest()))) {
-            let ready = shelved.make_ready().await;
-            ready.map_err(|error| FlowError::Load { action: shelved.id().to_string(), error })?;
+            before.iter().flat_map(|before| &before.cached).map(|cached| (cached.id(), cached.digest())).collect();
+        for cached in self.cached.iter().filter(|cached| !had.contains(&(cached.id(), cached.digest()))) {
+            let ready = cached.make_ready().await;
+            ready.map_err(|error| FlowError::Load { action: cached.id().to_string(), error })?;
         }
         Ok(())
     }

@@ -200,7 +200,7 @@ async fn make(app: &App, tenant: &TenantId, is_to_be_ready: bool) -> Result<(), 
         return Ok(());
     }
     let limits = &app.runtime().settings().limits;
-    let making = Making { shelf: &deployments.shelf, keys: &deployments.keys, limits };
+    let making = Making { action_cache: &deployments.action_cache, keys: &deployments.keys, limits };
     let part = making.part(tenant, stored)?;
     // Whatever has bound it: another server's policy may be another one, and so was this one's when
     // it was bound.

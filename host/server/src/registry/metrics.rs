@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use vestibule::ShelfStats;
+use vestibule::ActionCacheStats;
 
 /// Seconds of a build: from an Action in Rust to what a limit lets one in Python take.
 const BUILD_SECONDS: [f64; 7] = [0.05, 0.1, 0.25, 1.0, 5.0, 20.0, 60.0];
@@ -85,12 +85,12 @@ impl RegistryMetrics {
     }
 
     /// What is in memory.
-    pub(crate) fn shelf(&self, stats: &ShelfStats) {
+    pub(crate) fn action_cache(&self, stats: &ActionCacheStats) {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.resident, stats.resident);
         set(&self.resident_bytes, stats.resident_bytes);
         set(&self.loads, stats.loads);
         set(&self.compiled, stats.compiled);
-        set(&self.let_go, stats.let_go);
+        set(&self.let_go, stats.evicted);
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use vestibule::model::TenantId;
-use vestibule::{Loader, Shelf, ShelfSettings};
+use vestibule::{ActionCache, ActionCacheSettings, Loader};
 use vestibule_sessions::{Keeping, Store};
 
 use crate::app::App;
@@ -48,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What this server has of deployed Actions.
 #[derive(Debug)]
 pub(crate) struct Deployments {
-    shelf: Shelf,
+    action_cache: ActionCache,
     loader: Loader,
     keys: Arc<SealingKeys>,
     most_actions: u64,
@@ -67,10 +67,10 @@ impl Deployments {
         settings: &RegistrySettings,
         compiles: usize,
     ) -> Self {
-        let shelf_settings = ShelfSettings { bytes: settings.shelf, tenant_bytes: settings.tenant_shelf };
+        let shelf_settings = ActionCacheSettings { bytes: settings.shelf, tenant_bytes: settings.tenant_shelf };
         let components = Arc::new(OfStore(Arc::clone(store)));
         Self {
-            shelf: Shelf::new(loader.clone(), components, shelf_settings),
+            action_cache: ActionCache::new(loader.clone(), components, shelf_settings),
             loader,
             keys,
             most_actions: settings.each,
@@ -92,8 +92,8 @@ impl Deployments {
         self.keeping
     }
 
-    pub(crate) fn shelf(&self) -> &Shelf {
-        &self.shelf
+    pub(crate) fn action_cache(&self) -> &ActionCache {
+        &self.action_cache
     }
 
     pub(crate) fn live(&self) -> &Live {

@@ -24,14 +24,14 @@ pub(crate) async fn run(app: &App, tenant: &Tenant, action: &StoredAction, event
     // It runs, so what it may use counts.
     check_policy(app, tenant, &action.name, draft.info).await?;
     let id = ActionId::new(action.name.as_str(), VERSION).map_err(|error| ApiError::internal(&error))?;
-    let shelved = app.registry().shelf.shelve(of, deployed(id, draft.digest, draft.info));
+    let cached = app.registry().action_cache.insert(of, deployed(id, draft.digest, draft.info));
     let unusable = |error: String| ApiError::internal(&format_args!("a draft can't be tried: {error}"));
     let settings = RunSettings::read(&action.settings, &app.runtime().settings().limits).map_err(unusable)?;
     let sealed = app.store().secrets(of, &action.id).await?;
     let sealed = sealed.iter().map(|secret| (secret.name.as_str(), secret.key.as_str(), secret.sealed.as_slice()));
     let secrets = open(&app.registry().keys, of, &action.id.to_string(), sealed);
     let secrets = secrets.map_err(|error| unusable(error.of(action.name.to_string()).to_string()))?;
-    let flow = tenant.flow(vec![binding(shelved, settings, secrets)]).rehearsal();
+    let flow = tenant.flow(vec![binding(cached, settings, secrets)]).rehearsal();
     let outcome = app.runtime().run(&flow, Arc::new(event), &Context::live()).await?;
     serde_json::to_value(&outcome).map_err(|error| ApiError::internal(&error))
 }

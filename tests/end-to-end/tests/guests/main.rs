@@ -133,7 +133,7 @@ mod panics {
     use super::*;
 
     #[tokio::test]
-    async fn the_authors_message_and_line_are_told_and_the_next_login_passes() {
+    async fn the_report_has_the_authors_message_and_line() {
         let runtime = runtime();
         let outcome = run_guest(&runtime, artifacts::PANICS, &[]).await;
         let Failure::Panicked { message } = failure(&outcome) else { panic!("{outcome:?}") };
@@ -176,7 +176,7 @@ mod counts_in_the_cache {
     use std::time::Duration;
     use vestibule::{Binding, Context, Flow, Runtime};
 
-    /// Runs it for a tenant, so many minutes after the first login, and gives what it found.
+    /// Runs it for a tenant, a number of minutes after the first login, and gives what it found.
     async fn runs_before(runtime: &Runtime, tenant: &str, minutes: u64, then: &str) -> Option<u64> {
         let mut event = example_event("organization-login");
         event.tenant.id = tenant.parse().expect("a tenant's id");
@@ -298,7 +298,7 @@ mod floods_the_log {
     use super::*;
 
     #[tokio::test]
-    async fn the_log_is_cut_and_a_terminal_is_told_nothing_but_text() {
+    async fn the_log_is_cut_and_has_no_control_characters() {
         let outcome = run_guest(&runtime(), artifacts::FLOODS_THE_LOG, &[]).await;
         let report = &outcome.actions[0];
         assert!(outcome.is_allowed() && report.logs_cut);

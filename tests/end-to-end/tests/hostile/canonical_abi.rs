@@ -7,12 +7,12 @@ use vestibule::model::outcome::{Failure, LimitBroken};
 use vestibule_tests::{limits, load};
 
 use crate::components::{
-    BOOLEAN_OF_SEVEN, CALLS_BACK_INTO_ITSELF, CALLS_THE_HOST_AFTER_ITS_RETURN, HALF_OF_A_CHARACTER, INVALID_UTF8, LATIN1,
-    LATIN1_UTF16_LONE_SURROGATE, LATIN1_UTF16_MISALIGNED, LEVEL_THAT_IS_NONE, LIST_THAT_OVERFLOWS, LONE_SURROGATE,
-    LOOPS_AFTER_ITS_RETURN, OPTION_THAT_IS_NONE_OF_TWO, REALLOC_CALLS_THE_HOST, REALLOC_LOOPS, REALLOC_MISALIGNED,
+    BOOLEAN_OF_SEVEN, CALLS_BACK_INTO_ITSELF, CALLS_THE_HOST_AFTER_ITS_RETURN, HALF_OF_A_CHARACTER, INVALID_LEVEL,
+    INVALID_OPTION, INVALID_UTF8, INVALID_VARIANT, LATIN1, LATIN1_UTF16_LONE_SURROGATE, LATIN1_UTF16_MISALIGNED,
+    LIST_THAT_OVERFLOWS, LONE_SURROGATE, LOOPS_AFTER_ITS_RETURN, REALLOC_CALLS_THE_HOST, REALLOC_LOOPS, REALLOC_MISALIGNED,
     REALLOC_OUT_OF_BOUNDS, REALLOC_TRAPS, RETURNS_A_TEXT_OUT_OF_BOUNDS, RETURNS_MISALIGNED, RETURNS_NEITHER,
     RETURNS_OUT_OF_BOUNDS, TEXT_OUT_OF_BOUNDS, TEXT_THAT_OVERFLOWS, TRAPS_AFTER_ITS_RETURN, TRAPS_AT_THE_THIRTEENTH_LOGIN, UTF16,
-    UTF16_MISALIGNED, UTF16_OVERFLOWS, VARIANT_THAT_IS_NONE,
+    UTF16_MISALIGNED, UTF16_OVERFLOWS,
 };
 use crate::host::{ACME, Host, broken, failure};
 
@@ -69,7 +69,7 @@ pub(crate) async fn texts_in_utf16_and_latin1_arrive_as_they_are() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_text_that_is_none_breaks_off() {
+pub(crate) async fn invalid_text_traps() {
     let host = Host::new();
     host.breaks_off(INVALID_UTF8, "utf-8").await;
     host.breaks_off(HALF_OF_A_CHARACTER, "utf-8").await;
@@ -78,11 +78,11 @@ pub(crate) async fn a_text_that_is_none_breaks_off() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_discriminant_that_is_none_breaks_off() {
+pub(crate) async fn an_invalid_discriminant_traps() {
     let host = Host::new();
-    host.breaks_off(LEVEL_THAT_IS_NONE, "discriminant").await;
-    host.breaks_off(VARIANT_THAT_IS_NONE, "discriminant").await;
-    host.breaks_off(OPTION_THAT_IS_NONE_OF_TWO, "invalid option discriminant").await;
+    host.breaks_off(INVALID_LEVEL, "discriminant").await;
+    host.breaks_off(INVALID_VARIANT, "discriminant").await;
+    host.breaks_off(INVALID_OPTION, "invalid option discriminant").await;
     host.breaks_off(RETURNS_NEITHER, "discriminant").await;
 }
 

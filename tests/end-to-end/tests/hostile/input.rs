@@ -1,4 +1,4 @@
-//! What comes in: metadata, events, JSON; and what a guest can reach that nobody gave it.
+//! What comes in: metadata, events, JSON; and what a guest can reach that it was not given.
 
 use vestibule::LoadError;
 use vestibule::model::outcome::Failure;

@@ -29,7 +29,7 @@ fn rounds() -> usize {
 
 /// An Action that looks through all of its memory, its table and its global for what it has not
 /// left there itself, and returns an error where it finds something. Then it leaves marks in all of
-/// them, and ends as it is told to.
+/// them, and ends as its header says.
 struct Prober {
     /// Pages of memory from the start, which have an image, and pages by which it grows.
     pages: (u32, u32),

@@ -46,7 +46,7 @@ pub(crate) async fn an_import_that_is_not_offered_is_named() {
 }
 
 #[tokio::test]
-pub(crate) async fn another_version_of_the_contract_is_told() {
+pub(crate) async fn another_version_of_the_contract_is_an_error() {
     let host = Host::new();
     for version in ["0.0.9", "0.2.0", "99.0.0"] {
         let text = format!(r#"(component (import "vestibule:actions/session@{version}" (instance)))"#);
@@ -63,7 +63,7 @@ pub(crate) async fn a_missing_export_is_named() {
 }
 
 #[tokio::test]
-pub(crate) async fn what_is_no_component_is_told_what_it_is() {
+pub(crate) async fn what_is_no_component_is_named_in_the_error() {
     let host = Host::new();
     for bytes in [&b""[..], b"\0as", b"#!/bin/sh\n", &[0xff; 1_000]] {
         let refusal = host.refusal(bytes).await;
@@ -123,7 +123,7 @@ pub(crate) async fn a_component_with_a_flipped_bit_is_refused_or_runs_within_its
 fn host_of_strangers() -> (Host, Loader) {
     let host_limits = HostLimits { compile_time: Duration::from_secs(2), compile_memory: 512 << 20, ..host_limits() };
     let host = Host::of(Settings { limits: limits(), host_limits, ..Settings::default() });
-    let loader = Loader::new(host.runtime.clone(), Some(Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), [])), None);
+    let loader = host.runtime.loader().compiler(Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), []));
     (host, loader)
 }
 
@@ -246,7 +246,7 @@ pub(crate) async fn a_forged_or_swapped_compilation_is_not_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let loader = || {
         let cache = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-        Loader::new(host.runtime.clone(), None, Some(CompilationCache::new(cache, CacheKey::from_bytes([7; 32]))))
+        host.runtime.loader().cache(CompilationCache::new(cache, CacheKey::from_bytes([7; 32])))
     };
     let load = |tenant: &str| loader().load(&tenant.parse().unwrap(), "guest", TRAPS_AT_THE_THIRTEENTH_LOGIN).unwrap();
     let files = || std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();

@@ -1,5 +1,5 @@
 //! What a hostile guest tries. Each attempt ends in an error that has a type and a text for people,
-//! or harms nobody; it costs that one login alone, and the next logins of the same tenant and of
+//! or harms no other; it costs that one login alone, and the next logins of the same tenant and of
 //! others are right.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that lacks its parts is to fail at once")]
@@ -22,14 +22,15 @@ mod components {
     pub(crate) use vestibule_test_artifacts::hostile::{
         ASKS_FOR_RANDOM_BYTES, BOOLEAN_OF_SEVEN, CALLS_BACK_INTO_ITSELF, CALLS_THE_HOST_AFTER_ITS_RETURN,
         CALLS_THE_HOST_ON_A_FULL_STACK, COMPUTES_AS_OFTEN, DATA_OUT_OF_BOUNDS, DROPS_A_HANDLE_TWICE,
-        DROPS_A_STREAM_THAT_IS_WAITED_FOR, GROWS_A_TABLE, HALF_OF_A_CHARACTER, INVALID_UTF8, INVENTS_A_HANDLE, KEEPS_A_BORROW,
-        LATIN1, LATIN1_UTF16_LONE_SURROGATE, LATIN1_UTF16_MISALIGNED, LEVEL_THAT_IS_NONE, LIST_THAT_OVERFLOWS, LONE_SURROGATE,
-        LOOPS_AFTER_ITS_RETURN, LOOPS_IN_ITS_START, MAKES_HANDLES, MARKS_ITS_MEMORY_AND_WAITS, NESTED_JSON, OPENS_STREAMS,
-        OPTION_THAT_IS_NONE_OF_TWO, REALLOC_CALLS_THE_HOST, REALLOC_LOOPS, REALLOC_MISALIGNED, REALLOC_OUT_OF_BOUNDS,
-        REALLOC_TRAPS, RECURSES_AS_DEEP, RETURNS_A_LONG_TEXT, RETURNS_A_TEXT_OUT_OF_BOUNDS, RETURNS_MISALIGNED, RETURNS_NEITHER,
-        RETURNS_OUT_OF_BOUNDS, SLEEPS, SLEEPS_ODDLY, SLEEPS_WITHOUT_END, TEXT_OF_100_MEGABYTES, TEXT_OUT_OF_BOUNDS,
-        TEXT_THAT_OVERFLOWS, TRAPS_AFTER_ITS_RETURN, TRAPS_AT_THE_THIRTEENTH_LOGIN, TRAPS_IN_ITS_START, USES_A_DROPPED_HANDLE,
-        USES_A_HANDLE_OF_ANOTHER_TYPE, UTF16, UTF16_MISALIGNED, UTF16_OVERFLOWS, VARIANT_THAT_IS_NONE, WAITS_FOR_NOTHING,
+        DROPS_A_STREAM_THAT_IS_WAITED_FOR, GROWS_A_TABLE, HALF_OF_A_CHARACTER, INVALID_LEVEL, INVALID_OPTION, INVALID_UTF8,
+        INVALID_VARIANT, INVENTS_A_HANDLE, KEEPS_A_BORROW, LATIN1, LATIN1_UTF16_LONE_SURROGATE, LATIN1_UTF16_MISALIGNED,
+        LIST_THAT_OVERFLOWS, LONE_SURROGATE, LOOPS_AFTER_ITS_RETURN, LOOPS_IN_ITS_START, MAKES_HANDLES,
+        MARKS_ITS_MEMORY_AND_WAITS, NESTED_JSON, OPENS_STREAMS, REALLOC_CALLS_THE_HOST, REALLOC_LOOPS, REALLOC_MISALIGNED,
+        REALLOC_OUT_OF_BOUNDS, REALLOC_TRAPS, RECURSES_AS_DEEP, RETURNS_A_LONG_TEXT, RETURNS_A_TEXT_OUT_OF_BOUNDS,
+        RETURNS_MISALIGNED, RETURNS_NEITHER, RETURNS_OUT_OF_BOUNDS, SLEEPS, SLEEPS_ODDLY, SLEEPS_WITHOUT_END,
+        TEXT_OF_100_MEGABYTES, TEXT_OUT_OF_BOUNDS, TEXT_THAT_OVERFLOWS, TRAPS_AFTER_ITS_RETURN, TRAPS_AT_THE_THIRTEENTH_LOGIN,
+        TRAPS_IN_ITS_START, USES_A_DROPPED_HANDLE, USES_A_HANDLE_OF_ANOTHER_TYPE, UTF16, UTF16_MISALIGNED, UTF16_OVERFLOWS,
+        WAITS_FOR_NOTHING,
     };
 
     macro_rules! is_named {
@@ -69,8 +70,8 @@ attempts! {
     17 "an allocator that gives a bad pointer": canonical_abi::an_allocator_that_gives_a_bad_pointer_breaks_off;
     18 "an allocator that loops or traps": canonical_abi::an_allocator_that_loops_or_traps_costs_its_own_login;
     19 "UTF-16 and Latin-1": canonical_abi::a_misaligned_text_breaks_off, canonical_abi::texts_in_utf16_and_latin1_arrive_as_they_are;
-    20 "texts that are none": canonical_abi::a_text_that_is_none_breaks_off;
-    21 "bad discriminants": canonical_abi::a_discriminant_that_is_none_breaks_off, canonical_abi::any_number_but_zero_is_true;
+    20 "invalid texts": canonical_abi::invalid_text_traps;
+    21 "bad discriminants": canonical_abi::an_invalid_discriminant_traps, canonical_abi::any_number_but_zero_is_true;
     22 "handles": handles::a_handle_that_is_not_there_breaks_off, handles::a_handle_of_another_type_breaks_off,
         handles::a_borrow_that_is_kept_breaks_off, handles::a_stream_that_is_waited_for_can_not_be_dropped;
     23 "re-entry": canonical_abi::a_call_while_the_host_is_calling_breaks_off, canonical_abi::a_call_back_into_itself_breaks_off;
@@ -83,10 +84,10 @@ attempts! {
     28 "every place": places::one_tenant_does_not_take_every_place;
     29 "a dropped login": places::a_login_that_is_dropped_while_it_computes_gives_its_place_back,
         places::a_login_that_is_dropped_while_it_waits_gives_its_place_back;
-    30 "no place left": places::with_no_place_left_a_login_is_told_to_try_again;
-    31 "imports and exports": loading::an_import_that_is_not_offered_is_named, loading::another_version_of_the_contract_is_told,
+    30 "no place left": places::without_a_free_sandbox_a_login_is_refused_with_a_hint;
+    31 "imports and exports": loading::an_import_that_is_not_offered_is_named, loading::another_version_of_the_contract_is_an_error,
         loading::a_missing_export_is_named;
-    32 "damaged bytes": loading::what_is_no_component_is_told_what_it_is, loading::a_truncated_component_is_refused,
+    32 "damaged bytes": loading::what_is_no_component_is_named_in_the_error, loading::a_truncated_component_is_refused,
         loading::a_component_with_a_flipped_bit_is_refused_or_runs_within_its_limits;
     33 "compile bombs": loading::a_huge_function_is_compiled_or_refused, loading::a_hundred_thousand_types_are_compiled_or_refused,
         loading::an_oversized_table_of_branches_is_compiled_or_refused, loading::deep_nesting_is_compiled_or_refused;

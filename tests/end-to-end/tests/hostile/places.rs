@@ -1,5 +1,5 @@
-//! Places: a host has so many sandboxes, and a tenant so many of them. Who holds one for long takes
-//! it from nobody else.
+//! Permits: a host has a number of sandboxes, and a tenant may have some of them. A tenant that
+//! holds one for long takes it from no other.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use vestibule_tests::{host_limits, limits};
 
 use crate::host::{ACME, GLOBEX, Host, step};
 
-/// A host with so many sandboxes, of which a tenant may have one at one time; so many more of its
-/// logins may wait.
+/// A host with a number of sandboxes, of which a tenant may have one at one time; and the number of
+/// its logins that may wait.
 pub(crate) fn host(sandboxes: usize, tenant_logins: usize, tenant_queue: usize, queue_time: Duration) -> Host {
     Host::of(Settings {
         limits: limits(),
@@ -85,7 +85,7 @@ pub(crate) async fn a_login_that_is_dropped_while_it_waits_gives_its_place_back(
 }
 
 #[tokio::test]
-pub(crate) async fn with_no_place_left_a_login_is_told_to_try_again() {
+pub(crate) async fn without_a_free_sandbox_a_login_is_refused_with_a_hint() {
     let host = host(1, 1, 1, IMPATIENT);
     let mut held = Box::pin(host.login(ACME, 1, sleeping(&host)));
     step(&mut held).await;

@@ -68,7 +68,7 @@ async fn a_redirect_is_an_answer_as_any_other() {
 
 #[tokio::test]
 async fn a_compressed_body_comes_as_it_was_sent() {
-    // The first bytes of a file of gzip: whoever tried to unpack it would fail, or have more than
+    // The first bytes of a file of gzip: a client that unpacked it would fail, or have more than
     // this.
     let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\n";
     let answer = [head.as_bytes(), b"\x1f\x8b\x08\0\0\0\0\0\0\x03"].concat();

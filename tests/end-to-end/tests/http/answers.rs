@@ -116,11 +116,11 @@ async fn what_is_no_http_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_port_that_nobody_listens_at_is_told() {
+async fn a_closed_port_is_an_error() {
     let server = server(|| closing("")).await;
     let (origin, url) = (server.origin(), server.url("/"));
-    // Taken by nobody else: the connection comes from this machine, and ports are not given out
-    // again at once.
+    // Taken by no other process: the connection comes from this machine, and ports are not given
+    // out again at once.
     drop(server);
     let (kind, report) = loop {
         let (kind, report) = refused(&local(), &[&origin], &url, &[]).await;

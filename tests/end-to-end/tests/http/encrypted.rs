@@ -48,7 +48,7 @@ async fn a_server_whose_authority_the_operator_trusts_is_asked() {
 }
 
 #[tokio::test]
-async fn a_server_of_another_name_or_of_an_authority_that_nobody_trusts_gets_no_request() {
+async fn a_server_with_a_wrong_certificate_gets_no_request() {
     let (other, pem_of_other) = server_of("other.example").await;
     let (untrusted, _) = server_of("localhost").await;
     for (server, runtime) in [

@@ -125,7 +125,7 @@ async fn hundreds_of_names_without_answer_hold_no_thread_and_no_other_tenant() {
 }
 
 #[tokio::test]
-async fn a_lookup_that_waits_too_long_for_others_of_its_tenant_is_told_so() {
+async fn a_lookup_that_waits_too_long_for_its_tenants_others_fails() {
     let names = NameServer::start().await;
     let settings = HttpSettings { resolver: names.resolver(), tenant_lookups: 1, ..HttpSettings::default() };
     let connector = Connector::new(&settings).expect("a connector");

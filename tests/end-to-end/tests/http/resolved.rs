@@ -108,7 +108,7 @@ async fn what_is_not_encrypted_goes_to_networks_that_the_operator_names_and_no_o
 }
 
 #[tokio::test]
-async fn a_name_without_addresses_is_told() {
+async fn a_name_without_addresses_is_an_error() {
     let runtime = resolving(Scripted::new(&[&[]]), &[]);
     let (kind, report) = refused(&runtime, &["https://nowhere.example"], "https://nowhere.example/", &[]).await;
     assert_eq!((kind.as_str(), report.error), ("Dns", Some(RequestError::NotResolved)));

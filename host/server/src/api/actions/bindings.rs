@@ -27,7 +27,8 @@ use crate::request::{Caller, PathId, body};
 /// The longest name of a binding, in characters.
 const LONGEST_NAME: usize = 255;
 
-/// A trigger's bindings, in the order in which they run. The Actions that the server's configuration declares run before them.
+/// A trigger's bindings, in the order in which they run. The Actions that the server's
+/// configuration declares run before them.
 #[utoipa::path(
     get,
     path = "/api/v2/actions/triggers/{trigger}/bindings",

@@ -117,7 +117,8 @@ async fn add(store: &dyn Store, id: ActionUid) -> BindingsReplaced {
     store.replace_bindings(&tenant("acme"), LOGIN, new, at(5)).await.unwrap()
 }
 
-/// Each adds one to what it has seen: without looking again, one would take away what another has added.
+/// Each adds one to what it has seen: without looking again, one would take away what another has
+/// added.
 async fn who_decides_over_what_is_not_bound_any_more_is_overtaken(database: &Database) {
     let stores = [database.open().await, database.open().await];
     let acme = tenant("acme");

@@ -1,6 +1,6 @@
 //! Limits that are held when a component is loaded.
 
-use vestibule::{HostLimits, LoadError, Loader, Runtime, RuntimeError, Settings};
+use vestibule::{HostLimits, LoadError, Runtime, RuntimeError, Settings};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::host_limits;
 
@@ -23,7 +23,7 @@ pub(super) async fn component_bytes_just_fit_and_one_more_does_not() {
 #[tokio::test]
 pub(super) async fn compiles_wait_for_one_another_and_all_are_done() {
     let host = host_with(HostLimits { compiles: 1, ..host_limits() });
-    let loader = Loader::new(host.runtime.clone(), None, None);
+    let loader = host.runtime.loader();
     let tenant = ACME.parse().unwrap();
     std::thread::scope(|scope| {
         let threads = [GROWS_A_TABLE, MAKES_HANDLES, SLEEPS].map(|component| {
