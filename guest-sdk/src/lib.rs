@@ -30,8 +30,8 @@ pub use export::PostLogin;
 /// JSON, wherever a fact or an effect takes any of it.
 pub use serde_json::{Value, json};
 pub use vestibule_model::event::{
-    Assessment, Connection, CookieMode, Coordinates, Country, DeviceValue, EmailAddress, EnrolledFactor, Group, Identity,
-    IdentityProfile, Method, Organization, PhoneNumber, Place, ProfileNames, RefreshTokenFacts, RiskAssessment, Role,
+    Assessment, Connection, CookieMode, Coordinates, Country, CustomDomain, DeviceValue, EmailAddress, EnrolledFactor, Group,
+    Identity, IdentityProfile, Method, Organization, PhoneNumber, Place, ProfileNames, RefreshTokenFacts, RiskAssessment, Role,
     SessionTimes,
 };
 pub use vestibule_model::{

@@ -93,7 +93,7 @@ impl Login {
     /// member, all else is replaced.
     #[must_use]
     pub fn with(mut self, facts: Value) -> Self {
-        merge(&mut self.event, facts);
+        vestibule_model::json::merge(&mut self.event, facts);
         self
     }
 
@@ -237,19 +237,4 @@ impl Login {
 fn action_id(type_name: &str) -> model::ActionId {
     let name = type_name.rsplit(|c: char| !c.is_alphanumeric() && c != '_').find(|word| !word.is_empty()).unwrap_or("Action");
     model::ActionId::new(name, "0.0.0").unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (name, value) in from {
-                if value.is_null() {
-                    into.remove(&name);
-                } else {
-                    merge(into.entry(name).or_insert(Value::Null), value);
-                }
-            }
-        }
-        (into, from) => *into = from,
-    }
 }

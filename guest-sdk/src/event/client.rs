@@ -28,7 +28,7 @@ impl Client {
 
     /// The policies of the client's refresh tokens, JSON objects.
     pub fn refresh_token_policies(&self) -> Vec<Value> {
-        read!(event_client::refresh_token_policies(), |login| super::objects(Some(login.event().client.refresh_token_policies())))
+        read!(event_client::refresh_token_policies(), |login| super::objects(login.event().client.refresh_token_policies()))
     }
 }
 

@@ -15,7 +15,7 @@ pub use session::Session;
 pub use transaction::Transaction;
 pub use user::User;
 
-use vestibule_model::event::{Connection, Organization};
+use vestibule_model::event::{Connection, CustomDomain, Organization};
 
 use crate::door::read;
 
@@ -79,6 +79,12 @@ impl Event {
         read!(event_organization::get(), |login| login.event().organization.clone())
     }
 
+    /// The tenant's own domain that the login came by (`event.custom_domain`); none where it came
+    /// by the platform's own.
+    pub fn custom_domain(&self) -> Option<CustomDomain> {
+        read!(event_custom_domain::get(), |login| login.event().custom_domain.clone())
+    }
+
     /// Where the user's identity comes from.
     pub fn connection(&self) -> Connection {
         read!(event_connection::get(), |login| login.event().connection.clone())
@@ -122,6 +128,6 @@ impl Event {
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn objects(objects: Option<&[vestibule_model::json::Object]>) -> Vec<serde_json::Value> {
-    objects.unwrap_or_default().iter().cloned().map(serde_json::Value::Object).collect()
+fn objects(objects: &[vestibule_model::json::Object]) -> Vec<serde_json::Value> {
+    objects.iter().cloned().map(serde_json::Value::Object).collect()
 }

@@ -13,47 +13,27 @@ pub struct RefreshToken(pub(super) ());
 impl RefreshToken {
     /// The token's id, times and client: never its value.
     pub fn get(&self) -> Option<RefreshTokenFacts> {
-        read!(event_refresh_token::get(), |login| login.event().refresh_token.as_ref().map(|token| token.facts()))
+        read!(event_refresh_token::get(), |login| login.event().refresh_token().facts())
     }
 
     /// The id of the user whom it was issued to.
     pub fn user_id(&self) -> Option<String> {
-        read!(event_refresh_token::user_id(), |login| login
-            .event()
-            .refresh_token
-            .as_ref()
-            .and_then(|token| token.user_id())
-            .map(str::to_owned))
+        read!(event_refresh_token::user_id(), |login| login.event().refresh_token().user_id().map(str::to_owned))
     }
 
     /// The device's IP address.
     pub fn device_ip(&self) -> DeviceValue {
-        read!(event_refresh_token::device_ip(), |login| login
-            .event()
-            .refresh_token
-            .as_ref()
-            .map(|token| token.device_ip())
-            .unwrap_or_default())
+        read!(event_refresh_token::device_ip(), |login| login.event().refresh_token().device_ip())
     }
 
     /// The number of the autonomous system that the device's address belongs to.
     pub fn device_asn(&self) -> DeviceValue {
-        read!(event_refresh_token::device_asn(), |login| login
-            .event()
-            .refresh_token
-            .as_ref()
-            .map(|token| token.device_asn())
-            .unwrap_or_default())
+        read!(event_refresh_token::device_asn(), |login| login.event().refresh_token().device_asn())
     }
 
     /// The device's `User-Agent` header.
     pub fn device_user_agent(&self) -> DeviceValue {
-        read!(event_refresh_token::device_user_agent(), |login| login
-            .event()
-            .refresh_token
-            .as_ref()
-            .map(|token| token.device_user_agent())
-            .unwrap_or_default())
+        read!(event_refresh_token::device_user_agent(), |login| login.event().refresh_token().device_user_agent())
     }
 
     /// The token's metadata.
@@ -65,8 +45,6 @@ impl RefreshToken {
 
     /// The resource servers that it was issued for, JSON objects.
     pub fn resource_servers(&self) -> Vec<Value> {
-        read!(event_refresh_token::resource_servers(), |login| super::objects(
-            login.event().refresh_token.as_ref().map(|token| token.resource_servers())
-        ))
+        read!(event_refresh_token::resource_servers(), |login| super::objects(login.event().refresh_token().resource_servers()))
     }
 }

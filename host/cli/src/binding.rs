@@ -1,7 +1,6 @@
 //! What is given to Actions on the command line: secrets, configuration, the network, and the time
 //! of the login.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -75,10 +74,4 @@ fn settings(pairs: &[(String, String)], what: &str) -> Result<model::Settings> {
         settings.set(name, value.clone()).with_context(|| format!("a {what} can't be like this"))?;
     }
     Ok(settings)
-}
-
-/// Reads a login event from its file.
-pub(crate) fn event(file: &Path) -> Result<Event> {
-    let json = std::fs::read(file).with_context(|| format!("can't read the event {}", file.display()))?;
-    Event::from_json(&json).with_context(|| file.display().to_string())
 }

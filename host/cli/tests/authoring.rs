@@ -85,6 +85,39 @@ fn a_case_that_fails_shows_what_differs_and_blessing_expects_it() {
 }
 
 #[test]
+fn a_case_in_one_file_names_an_event_and_what_differs() {
+    let folder = folder();
+    vestibule(folder.path(), &["new", "filed", "--template", "deny"]);
+    let gate = folder.path().join("filed");
+    std::fs::create_dir(gate.join("events")).expect("a folder can be made");
+    std::fs::rename(gate.join("cases/a-work-address/event.json"), gate.join("events/login.json")).expect("the event is there");
+    std::fs::remove_dir_all(gate.join("cases")).expect("the cases are there");
+    std::fs::create_dir(gate.join("cases")).expect("a folder can be made");
+    let case = gate.join("cases/elsewhere.json");
+    let text = r#"{ "event": "../events/login.json", "with": { "user": { "email": "user@elsewhere.example" } } }"#;
+    std::fs::write(&case, text).expect("the case can be written");
+    let ran = vestibule(&gate, &["test"]);
+    assert!(ran.stdout.contains("`--bless` writes this into `expect` of its file"), "{}", ran.stdout);
+    assert!(vestibule(&gate, &["test", "--bless"]).stdout.contains("elsewhere  blessed"));
+    let blessed = std::fs::read_to_string(&case).expect("the case is there");
+    let members = ["\"event\"", "\"with\"", "\"expect\"", "\"deny\""].map(|member| blessed.find(member));
+    assert!(members.is_sorted() && members.iter().all(Option::is_some), "{blessed}");
+    assert_eq!(vestibule(&gate, &["test"]).code, Some(0));
+    let shown = vestibule(&gate, &["run", ".", "--event", "cases/elsewhere.json"]);
+    assert!(shown.code == Some(3) && shown.stdout.contains("denied"), "{}{}", shown.stdout, shown.stderr);
+
+    std::fs::write(&case, text.replace("with", "without")).expect("the case can be written");
+    let ran = vestibule(&gate, &["test"]);
+    assert!(ran.stdout.contains("elsewhere.json is wrong; a case has `event`"), "{}", ran.stdout);
+    std::fs::write(&case, text.replace("login.json", "none.json")).expect("the case can be written");
+    let ran = vestibule(&gate, &["test"]);
+    assert!(ran.stdout.contains("none.json, which doesn't exist"), "{}", ran.stdout);
+    std::fs::create_dir(gate.join("cases/elsewhere")).expect("a folder can be made");
+    let ran = vestibule(&gate, &["test"]);
+    assert!(ran.stderr.contains("has the case elsewhere twice"), "{}", ran.stderr);
+}
+
+#[test]
 fn wrong_uses_are_told_with_what_to_do() {
     let folder = folder();
     vestibule(folder.path(), &["new", "wrong", "--template", "blank"]);

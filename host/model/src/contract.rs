@@ -99,6 +99,7 @@ macro_rules! contract_types {
                 event_authentication Assessment Assessment { name confidence code details }
                 event_authentication RiskAssessment RiskAssessment { confidence version assessments }
                 event_connection Connection Connection { id name strategy metadata }
+                event_custom_domain CustomDomain CustomDomain { domain metadata }
                 event_organization Organization Organization { id name display_name metadata }
                 event_refresh_token RefreshToken RefreshTokenFacts {
                     id client_id session_id rotating created_at last_exchanged_at idle_expires_at expires_at

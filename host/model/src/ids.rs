@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
@@ -145,10 +145,10 @@ impl ActionId {
         Ok(Self(Arc::new((name.into(), version.into()))))
     }
 
-    /// The id of an Action that has no report: a fault of the host, which must not undo what the
-    /// Action decided.
+    /// The Action of changes that are made before the first `Login::begin`.
     pub(crate) fn unknown() -> Self {
-        Self(Arc::new(("unknown".into(), "0.0.0".into())))
+        static UNKNOWN: LazyLock<ActionId> = LazyLock::new(|| ActionId(Arc::new(("unknown".into(), "0.0.0".into()))));
+        UNKNOWN.clone()
     }
 
     /// The Action's name.

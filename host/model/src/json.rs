@@ -6,8 +6,27 @@ use std::io;
 
 use serde_json::{Map, Value};
 
+use crate::ActionId;
+
 /// A JSON object.
 pub type Object = Map<String, Value>;
+
+/// Merges a value into another, as JSON Merge Patch (RFC 7396): objects member by member, `null`
+/// removes a member, and anything else replaces what is there.
+pub fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (name, value) in from {
+                if value.is_null() {
+                    into.remove(&name);
+                } else {
+                    merge(into.entry(name).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
 
 struct Counter(usize);
 
@@ -49,13 +68,13 @@ pub(crate) struct ObjectChanges {
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) value: Option<Value>,
-    pub(crate) by: usize,
+    pub(crate) by: ActionId,
 }
 
 impl ObjectChanges {
     /// Sets a member, or removes it; gives the size that the object would have where that is more
     /// than `limit`.
-    pub(crate) fn set(&mut self, base: &Object, name: &str, value: Option<Value>, limit: u32, by: usize) -> Result<(), u32> {
+    pub(crate) fn set(&mut self, base: &Object, name: &str, value: Option<Value>, limit: u32, by: ActionId) -> Result<(), u32> {
         let bytes = match self.bytes {
             Some(bytes) => bytes,
             None => base.iter().map(|(name, value)| member_bytes(name, value)).sum(),
@@ -110,7 +129,7 @@ mod tests {
             let base: Object = base.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
             let mut changes = ObjectChanges::default();
             for (name, value) in steps {
-                changes.set(&base, &name, value.map(Value::from), 1_000_000, 0).unwrap();
+                changes.set(&base, &name, value.map(Value::from), 1_000_000, ActionId::unknown()).unwrap();
                 let object = changes.apply(&base);
                 // Braces add two, and the last member has no comma.
                 let written = serde_json::to_string(&object).unwrap().len() - 2 + usize::from(!object.is_empty());

@@ -44,6 +44,11 @@ const RESERVE: u64 = 4;
 /// A tenant has few where it has no more than this part of what it may.
 const FEW: u64 = 16;
 
+/// Bytes that a body gives before other requests get its thread. A body that arrives as fast as it
+/// is read would keep the thread for as many reads as tokio lets a task have, which is megabytes
+/// and milliseconds.
+const AT_ONCE: usize = 256 << 10;
+
 /// How many bytes there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Limits {
@@ -148,11 +153,13 @@ impl Drop for Charge {
 pub(crate) struct Counted {
     body: Body,
     charge: Arc<Charge>,
+    /// Bytes that it has given since others had the thread.
+    given: usize,
 }
 
 impl Counted {
     pub(crate) fn new(body: Body, charge: Arc<Charge>) -> Self {
-        Self { body, charge }
+        Self { body, charge, given: 0 }
     }
 }
 
@@ -161,13 +168,23 @@ impl HttpBody for Counted {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.given >= AT_ONCE {
+            self.given = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-            && let Err(full) = self.charge.add(data.len() as u64)
-        {
-            self.charge.bodies.refusals.count(Refusal::Bodies, &full);
-            return Poll::Ready(Some(Err(axum::Error::new(full))));
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.given += bytes;
+                if let Err(full) = self.charge.add(bytes as u64) {
+                    self.charge.bodies.refusals.count(Refusal::Bodies, &full);
+                    return Poll::Ready(Some(Err(axum::Error::new(full))));
+                }
+            }
+            Poll::Pending => self.given = 0,
+            Poll::Ready(_) => {}
         }
         polled
     }
@@ -215,6 +232,39 @@ mod tests {
         assert_eq!(read(&last, 10).await.unwrap(), 10);
         drop(last);
         assert_eq!(taken(), 0);
+    }
+
+    const FRAME: usize = 64 << 10;
+
+    /// A number of frames that have arrived already.
+    struct Frames(usize);
+
+    impl HttpBody for Frames {
+        type Data = Bytes;
+        type Error = axum::Error;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+            let Some(left) = self.0.checked_sub(1) else { return Poll::Ready(None) };
+            self.0 = left;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; FRAME])))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_always_ready_lets_others_have_the_thread() {
+        let charge = Arc::new(bodies(u64::MAX, u64::MAX, None, false).charge(None, None));
+        charge.is_of_caller();
+        let mut body = std::pin::pin!(Counted::new(Body::new(Frames(16)), charge));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let (mut given, mut yields) = (0, 0);
+        loop {
+            match body.as_mut().poll_frame(&mut context) {
+                Poll::Ready(Some(frame)) => given += frame.unwrap().into_data().unwrap().len(),
+                Poll::Ready(None) => break,
+                Poll::Pending => yields += 1,
+            }
+        }
+        assert_eq!((given, yields), (16 * FRAME, 16 * FRAME / AT_ONCE), "and all of it arrives");
     }
 
     #[tokio::test]

@@ -60,13 +60,17 @@ impl Text<'_> {
 /// The map that session metadata has to be; none where the login has no session.
 type Model = Option<BTreeMap<String, String>>;
 
+fn action(number: usize) -> ActionId {
+    ActionId::new(&format!("action-{number}"), "1").expect("an id")
+}
+
 /// Operations that the input says, on the metadata of a login's session.
 pub fn metadata_operations(input: &[u8]) -> Reached {
     let mut input = Unstructured::new(input);
     let mut model = before(input.arbitrary().unwrap_or_default());
     let before = model.clone();
     let mut login = login(&model);
-    let mut begun = (login.begin(0), model.clone());
+    let mut begun = (login.begin(&action(0)), model.clone());
     let mut actions = 1;
     let mut reached = Reached::Refused;
     for _ in 0..OPERATIONS {
@@ -91,13 +95,13 @@ pub fn metadata_operations(input: &[u8]) -> Reached {
             }
             Operation::Evict => assert_eq!(login.evict_session_metadata(), evict(&mut model), "evict"),
             Operation::Begin => {
-                begun = (login.begin(actions), model.clone());
+                begun = (login.begin(&action(actions)), model.clone());
                 actions += 1;
             }
             Operation::Fail => {
                 login.roll_back(begun.0);
                 model = begun.1;
-                begun = (login.begin(actions), model.clone());
+                begun = (login.begin(&action(actions)), model.clone());
                 actions += 1;
             }
         }

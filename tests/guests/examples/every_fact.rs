@@ -24,6 +24,7 @@ impl PostLogin for EveryFact {
             "client.refresh_token_policies" = client.refresh_token_policies();
             "configuration" = event.configuration("mode");
             "connection" = event.connection();
+            "custom_domain" = event.custom_domain();
             "organization" = event.organization();
             "prompt.fields" = prompt.fields();
             "prompt.id" = prompt.id();

@@ -19,8 +19,8 @@ use vestibule_build::Builder;
 
 use super::picture;
 use crate::actions;
-use crate::binding::{self, Given};
-use crate::case::Case;
+use crate::binding::Given;
+use crate::case::{self, Case};
 use crate::loading::{Caching, Loading};
 use crate::output;
 use crate::seen::{difference, seen};
@@ -101,8 +101,8 @@ impl Dev {
     fn run(&self, runtime: &Runtime, loading: &Loading, event: &Path) -> Result<(Arc<Event>, Outcome)> {
         // A case is run as `vestibule test` runs it, unless the command line says what is around
         // the event.
-        let case = Case::around(event).filter(|_| self.given.is_empty());
-        let read = binding::event(event)?;
+        let case = Case::of(event).filter(|_| self.given.is_empty());
+        let read = case::event(event)?;
         let action = actions::read(&self.folder)?.load(loading)?;
         let (event, flow, context) = match case {
             Some(case) => case.prepare(&action, self.given.network())?,
@@ -153,7 +153,8 @@ fn time_of_day() -> String {
 /// Which folders are watched, and which changes in them count.
 struct Watched {
     folders: Vec<(PathBuf, RecursiveMode)>,
-    event: PathBuf,
+    /// The event, and what else its run depends on.
+    files: Vec<PathBuf>,
     crates: BTreeSet<PathBuf>,
 }
 
@@ -163,9 +164,14 @@ impl Watched {
     /// changes all the time.
     fn of(folder: &Path, event: &Path) -> Result<Self> {
         let event = event.canonicalize().with_context(|| format!("can't find the event {}", event.display()))?;
-        let event_folder = event.parent().map(Path::to_owned).unwrap_or_default();
+        // A folder that is missing can't be watched, and its file not be read.
+        let others = Case::of(&event).map(|case| case.other_files()).unwrap_or_default();
+        let of_event = others.iter().filter_map(|file| file.parent()?.canonicalize().ok().zip(file.file_name()));
+        let mut files: Vec<PathBuf> = of_event.map(|(folder, name)| folder.join(name)).collect();
+        files.push(event);
         let crates: BTreeSet<PathBuf> = Builder::new(folder).source_folders()?.into_iter().collect();
-        let mut folders = vec![(event_folder, RecursiveMode::NonRecursive)];
+        let parents: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.parent().map(Path::to_owned)).collect();
+        let mut folders: Vec<_> = parents.into_iter().map(|folder| (folder, RecursiveMode::NonRecursive)).collect();
         for of_crate in &crates {
             folders.push((of_crate.clone(), RecursiveMode::NonRecursive));
             let entries = std::fs::read_dir(of_crate).with_context(|| format!("can't read {}", of_crate.display()))?;
@@ -175,7 +181,7 @@ impl Watched {
                 folders.push((entry.path(), RecursiveMode::Recursive));
             }
         }
-        Ok(Self { folders, event, crates })
+        Ok(Self { folders, files, crates })
     }
 
     /// Waits for a change, and for quiet after it. What has changed, in words; `None` when there is
@@ -203,7 +209,7 @@ impl Watched {
     }
 
     fn counts(&self, path: &Path) -> bool {
-        if path == self.event || path == self.event.with_file_name("context.json") {
+        if self.files.iter().any(|file| file == path) {
             return true;
         }
         // Of a crate, everything but what is built, what is hidden, other cases, and the lock file,

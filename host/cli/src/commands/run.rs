@@ -14,7 +14,8 @@ use vestibule::{Action, HostLimits, Runtime, Settings};
 use super::repeat::Distribution;
 use super::{picture, profile};
 use crate::actions::{self, Component};
-use crate::binding::{self, Given};
+use crate::binding::Given;
+use crate::case;
 use crate::loading::Caching;
 use crate::table::{printable, thousands};
 
@@ -62,7 +63,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         // The event first: what is wrong with it is told before anything is built.
-        let event = Arc::new(binding::event(&self.event)?);
+        let event = Arc::new(case::event(&self.event)?);
         self.given.check()?;
         let components: Vec<Component> = self.actions.iter().map(|path| actions::read(path)).collect::<Result<_>>()?;
         let flow = |runtime: &Runtime| {

@@ -19,10 +19,12 @@ use crate::table::{Table, printable, thousands};
 
 /// Run an Action's cases in the sandbox, and compare what they do with what is expected
 ///
-/// A case is a folder of the crate: cases/NAME/event.json is the login, cases/NAME/expected.json
-/// the outcome. A third file, context.json, may give the time of the login, secrets, configuration,
-/// and the origins that requests may go to: {"at": "2026-01-01T00:00:00Z", "secrets": {},
-/// "configuration": {}, "allow": ["https://api.example.com"]}.
+/// A case is a file of the crate, cases/NAME.json: {"event": "../events/login.json", "with": {},
+/// "at": "2026-01-01T00:00:00Z", "secrets": {}, "configuration": {}, "allow":
+/// ["https://api.example.com"], "expect": {}}. `event` is a file's path or the event itself, `with`
+/// what differs from it, `allow` the origins that requests may go to, `expect` the outcome; all but
+/// `event` may be missing. Or it is a folder: cases/NAME/event.json, cases/NAME/context.json with
+/// `at`, `secrets`, `configuration` and `allow`, and cases/NAME/expected.json.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -143,7 +145,7 @@ fn detail(case: &Case, verdict: &Verdict) -> String {
         }
         Verdict::Unexpected(seen) => {
             let seen = crate::seen::written(seen).lines().map(|line| format!("   + {line}\n")).collect::<String>();
-            format!("\n   {name}: nothing is expected yet; `--bless` writes this into its expected.json\n\n{seen}")
+            format!("\n   {name}: nothing is expected yet; `--bless` writes this into {}\n\n{seen}", case.expected_in())
         }
         Verdict::Wrong(error) => format!("\n   {name}: {}\n", printable(&format!("{error:#}"))),
     }

@@ -8,6 +8,7 @@
 mod authentication;
 mod client;
 mod connection;
+mod custom_domain;
 mod error;
 mod organization;
 mod parts;
@@ -21,15 +22,18 @@ mod user;
 pub use authentication::{Assessment, Authentication, Authorization, Group, Method, RiskAssessment, Role};
 pub use client::{Client, ResourceServer, SecurityContext, Stats, Tenant};
 pub use connection::Connection;
+pub use custom_domain::CustomDomain;
 pub use error::EventError;
 pub use organization::Organization;
 pub use parts::{CookieMode, DeviceValue};
 pub use prompt::Prompt;
-pub use refresh_token::{RefreshToken, RefreshTokenFacts};
+pub use refresh_token::{RefreshToken, RefreshTokenFacts, RefreshTokenView};
 pub use request::{Coordinates, Country, Place, Request};
-pub use session::{Session, SessionTimes};
+pub use session::{Session, SessionTimes, SessionView};
 pub use transaction::Transaction;
 pub use user::{EmailAddress, EnrolledFactor, Identity, IdentityProfile, PhoneNumber, ProfileNames, User};
+
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -51,6 +55,9 @@ pub struct Event {
     pub client: Client,
     /// Where the user's identity comes from.
     pub connection: Connection,
+    /// The tenant's own domain that the login came by, where it did.
+    #[serde(default)]
+    pub custom_domain: Option<CustomDomain>,
     /// The organization that the user logs in to, where the login is for one.
     #[serde(default)]
     pub organization: Option<Organization>,
@@ -100,6 +107,22 @@ impl Event {
         })?;
         deserializer.end().map_err(|error| EventError::invalid(".", &error))?;
         Ok(event)
+    }
+
+    /// The session; in a login without one, all of it is empty.
+    pub fn session(&self) -> SessionView<'_> {
+        SessionView(self.session.as_ref())
+    }
+
+    /// The refresh token; in a login without one, all of it is empty.
+    pub fn refresh_token(&self) -> RefreshTokenView<'_> {
+        RefreshTokenView(self.refresh_token.as_ref())
+    }
+
+    /// The transaction; in a login without one, all of it is empty.
+    pub fn transaction(&self) -> &Transaction {
+        static NONE: LazyLock<Transaction> = LazyLock::new(Transaction::default);
+        self.transaction.as_ref().unwrap_or_else(|| &NONE)
     }
 }
 

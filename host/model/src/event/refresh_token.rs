@@ -94,3 +94,39 @@ impl RefreshToken {
         &self.resource_servers
     }
 }
+
+/// The refresh token of a login, or what is read of a login without one: nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct RefreshTokenView<'a>(pub(super) Option<&'a RefreshToken>);
+
+impl<'a> RefreshTokenView<'a> {
+    /// `event-refresh-token.get`.
+    pub fn facts(self) -> Option<RefreshTokenFacts> {
+        self.0.map(RefreshToken::facts)
+    }
+
+    /// `event-refresh-token.user-id`.
+    pub fn user_id(self) -> Option<&'a str> {
+        self.0.and_then(RefreshToken::user_id)
+    }
+
+    /// `event-refresh-token.device-ip`.
+    pub fn device_ip(self) -> DeviceValue {
+        self.0.map(RefreshToken::device_ip).unwrap_or_default()
+    }
+
+    /// `event-refresh-token.device-asn`.
+    pub fn device_asn(self) -> DeviceValue {
+        self.0.map(RefreshToken::device_asn).unwrap_or_default()
+    }
+
+    /// `event-refresh-token.device-user-agent`.
+    pub fn device_user_agent(self) -> DeviceValue {
+        self.0.map(RefreshToken::device_user_agent).unwrap_or_default()
+    }
+
+    /// `event-refresh-token.resource-servers`.
+    pub fn resource_servers(self) -> &'a [Object] {
+        self.0.map(RefreshToken::resource_servers).unwrap_or_default()
+    }
+}

@@ -117,3 +117,49 @@ impl Session {
         self.cookie.as_ref().map(|cookie| cookie.mode)
     }
 }
+
+/// The session of a login, or what is read of a login without one: nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionView<'a>(pub(super) Option<&'a Session>);
+
+impl<'a> SessionView<'a> {
+    /// `event-session.id`.
+    pub fn id(self) -> Option<&'a SessionId> {
+        self.0.map(|session| &session.id)
+    }
+
+    /// `event-session.user-id`.
+    pub fn user_id(self) -> Option<&'a str> {
+        self.0.and_then(Session::user_id)
+    }
+
+    /// `event-session.times`.
+    pub fn times(self) -> SessionTimes {
+        self.0.map(Session::times).unwrap_or_default()
+    }
+
+    /// `event-session.device-ip`.
+    pub fn device_ip(self) -> DeviceValue {
+        self.0.map(Session::device_ip).unwrap_or_default()
+    }
+
+    /// `event-session.device-asn`.
+    pub fn device_asn(self) -> DeviceValue {
+        self.0.map(Session::device_asn).unwrap_or_default()
+    }
+
+    /// `event-session.device-user-agent`.
+    pub fn device_user_agent(self) -> DeviceValue {
+        self.0.map(Session::device_user_agent).unwrap_or_default()
+    }
+
+    /// `event-session.clients`.
+    pub fn clients(self) -> impl Iterator<Item = &'a str> {
+        self.0.into_iter().flat_map(Session::clients)
+    }
+
+    /// `event-session.cookie`.
+    pub fn cookie(self) -> Option<CookieMode> {
+        self.0.and_then(Session::cookie)
+    }
+}

@@ -1,13 +1,14 @@
 //! `access` and `validation`: whether the login goes on.
 
 use super::{Login, limits};
+use crate::ActionId;
 use crate::error::{AccessError, ValidationError};
 use crate::metadata::at_most;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Denial {
     pub(crate) reason: String,
-    pub(crate) by: usize,
+    pub(crate) by: ActionId,
 }
 
 #[derive(Clone, Debug)]
@@ -23,8 +24,8 @@ impl Login {
     /// When the reason is too long; the login is not denied then.
     pub fn deny(&mut self, reason: &str) -> Result<(), AccessError> {
         at_most(limits::REASON_CHARACTERS, reason).map_err(AccessError::ReasonTooLong)?;
-        let by = self.action;
-        self.changes.denial.get_or_insert_with(|| Denial { reason: reason.to_owned(), by });
+        let by = &self.action;
+        self.changes.denial.get_or_insert_with(|| Denial { reason: reason.to_owned(), by: by.clone() });
         Ok(())
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Login, limits};
-use crate::Timestamp;
 use crate::error::{CacheError, LimitExceeded, PastTime, ValueTooLong};
 use crate::metadata::size;
+use crate::{ActionId, Timestamp};
 
 /// A cached value, and when it is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +34,7 @@ pub enum Lifetime {
 pub struct CacheEntries(BTreeMap<Box<str>, CacheEntry>);
 
 /// Entries that were set, or (`None`) removed, and by whom.
-pub(crate) type CacheChanges = BTreeMap<Box<str>, (Option<CacheEntry>, usize)>;
+pub(crate) type CacheChanges = BTreeMap<Box<str>, (Option<CacheEntry>, ActionId)>;
 
 fn bytes(key: &str, entry: &CacheEntry) -> usize {
     key.len() + entry.value.len()
@@ -132,7 +132,7 @@ impl Login {
         if given > limit {
             return Err(CacheError::TooLarge(LimitExceeded { given, limit }));
         }
-        self.changes.cache.insert(key.into(), (Some(entry.clone()), self.action));
+        self.changes.cache.insert(key.into(), (Some(entry.clone()), self.action.clone()));
         Ok(entry)
     }
 
@@ -143,7 +143,7 @@ impl Login {
     pub fn delete_cached(&mut self, key: &str) -> Result<(), CacheError> {
         check_key(key)?;
         if self.cached(key).is_some() {
-            self.changes.cache.insert(key.into(), (None, self.action));
+            self.changes.cache.insert(key.into(), (None, self.action.clone()));
         }
         Ok(())
     }

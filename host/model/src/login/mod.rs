@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::outcome::{ActionResult, Failure};
-use crate::{Timestamp, json};
+use crate::{ActionId, Timestamp, json};
 
 pub use cache::{CacheEntries, CacheEntry, Lifetime};
 pub use multifactor::Provider;
@@ -73,8 +73,8 @@ pub(crate) struct Changes {
 /// One login: its event, and the overlay of what its Actions have asked for.
 ///
 /// Reading gives the event's facts with the overlay's changes. An effect is checked when it is
-/// asked for; a refused one changes nothing. Actions are counted from zero, in the order in which
-/// they run, so that each change knows who asked for it.
+/// asked for; a refused one changes nothing. Each change carries the id of the Action that asked
+/// for it.
 #[derive(Clone, Debug)]
 pub struct Login {
     event: Arc<Event>,
@@ -82,7 +82,7 @@ pub struct Login {
     lifetimes: SessionLifetimes,
     cache: Arc<CacheEntries>,
     changes: Changes,
-    action: usize,
+    action: ActionId,
 }
 
 /// What had been asked for at one moment, to go back to when an Action fails.
@@ -92,7 +92,7 @@ pub struct Checkpoint(Changes);
 impl Login {
     /// A login at this time, with nothing asked for yet.
     pub fn new(event: Arc<Event>, now: Timestamp, lifetimes: SessionLifetimes) -> Self {
-        Self { event, now, lifetimes, cache: Arc::default(), changes: Changes::default(), action: 0 }
+        Self { event, now, lifetimes, cache: Arc::default(), changes: Changes::default(), action: ActionId::unknown() }
     }
 
     /// The event as the platform has sent it.
@@ -105,9 +105,9 @@ impl Login {
         self.now
     }
 
-    /// From here on, changes are those of the Action at this place of the flow.
-    pub fn begin(&mut self, action: usize) -> Checkpoint {
-        self.action = action;
+    /// From here on, changes are this Action's.
+    pub fn begin(&mut self, action: &ActionId) -> Checkpoint {
+        self.action = action.clone();
         Checkpoint(self.changes.clone())
     }
 
@@ -161,9 +161,9 @@ pub(crate) mod tests {
     #[test]
     fn a_failed_action_leaves_nothing_behind() {
         let mut login = login();
-        login.begin(0);
+        login.begin(&ActionId::new("first", "1").unwrap());
         login.set_session_metadata("org_id", "org_1").unwrap();
-        let checkpoint = login.begin(1);
+        let checkpoint = login.begin(&ActionId::new("second", "1").unwrap());
         login.set_session_metadata("org_id", "org_2").unwrap();
         login.set_session_metadata("other", "x").unwrap();
         login.set_user_metadata("theme", "\"dark\"").unwrap();

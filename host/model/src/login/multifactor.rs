@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Login;
+use crate::ActionId;
 
 /// What asks for the second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -20,16 +21,16 @@ pub enum Provider {
     None,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct MultifactorChange {
     pub(crate) provider: Provider,
     pub(crate) allow_remember_browser: bool,
-    pub(crate) by: usize,
+    pub(crate) by: ActionId,
 }
 
 impl Login {
     /// `multifactor.enable`: requires a second factor. The last call counts.
     pub fn enable_multifactor(&mut self, provider: Provider, allow_remember_browser: bool) {
-        self.changes.multifactor = Some(MultifactorChange { provider, allow_remember_browser, by: self.action });
+        self.changes.multifactor = Some(MultifactorChange { provider, allow_remember_browser, by: self.action.clone() });
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::limits;
 use crate::error::{LimitExceeded, MetadataError};
 use crate::metadata::{check_value, size};
-use crate::{Metadata, MetadataKey};
+use crate::{ActionId, Metadata, MetadataKey};
 
 /// What was asked for of some metadata. What it was before is given to each function, since the
 /// event has it.
@@ -21,7 +21,7 @@ pub(crate) struct MetadataChanges {
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) value: Option<Arc<str>>,
-    pub(crate) by: usize,
+    pub(crate) by: ActionId,
 }
 
 impl MetadataChanges {
@@ -40,7 +40,7 @@ impl MetadataChanges {
         kept.chain(written).collect()
     }
 
-    pub(crate) fn set(&mut self, before: &Metadata, key: &str, value: &str, by: usize) -> Result<(), MetadataError> {
+    pub(crate) fn set(&mut self, before: &Metadata, key: &str, value: &str, by: ActionId) -> Result<(), MetadataError> {
         let key: MetadataKey = key.parse()?;
         check_value(&key, value)?;
         if self.entry(Some(before), key.as_str()).is_none() {
@@ -53,7 +53,7 @@ impl MetadataChanges {
         Ok(())
     }
 
-    pub(crate) fn delete(&mut self, before: &Metadata, key: &str, by: usize) -> Result<(), MetadataError> {
+    pub(crate) fn delete(&mut self, before: &Metadata, key: &str, by: ActionId) -> Result<(), MetadataError> {
         let key: MetadataKey = key.parse()?;
         if self.entry(Some(before), key.as_str()).is_some() {
             self.entries.insert(key, Written { value: None, by });
@@ -61,9 +61,9 @@ impl MetadataChanges {
         Ok(())
     }
 
-    pub(crate) fn evict(&mut self, before: &Metadata, by: usize) {
+    pub(crate) fn evict(&mut self, before: &Metadata, by: &ActionId) {
         self.evicted = true;
-        self.entries = before.iter().map(|(key, _)| (key.clone(), Written { value: None, by })).collect();
+        self.entries = before.iter().map(|(key, _)| (key.clone(), Written { value: None, by: by.clone() })).collect();
     }
 
     /// The metadata as it is with the changes.

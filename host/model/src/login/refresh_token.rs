@@ -5,7 +5,7 @@ use super::{Login, limits};
 use crate::error::{MetadataError, PastTime, RefreshTokenError};
 use crate::event::RefreshToken;
 use crate::metadata::at_most;
-use crate::{Metadata, MetadataKey, Timestamp};
+use crate::{ActionId, Metadata, MetadataKey, Timestamp};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RefreshTokenChanges {
@@ -13,7 +13,7 @@ pub(crate) struct RefreshTokenChanges {
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) idle_expires_at: Option<Timestamp>,
     /// Why it is to end now, and who has asked for it.
-    pub(crate) revoked: Option<(String, usize)>,
+    pub(crate) revoked: Option<(String, ActionId)>,
 }
 
 impl Login {
@@ -30,7 +30,7 @@ impl Login {
     /// too many entries.
     pub fn set_refresh_token_metadata(&mut self, key: &str, value: &str) -> Result<(), MetadataError> {
         let token = self.event.refresh_token.as_ref().ok_or(MetadataError::NoRefreshToken)?;
-        self.changes.refresh_token.metadata.set(token.metadata(), key, value, self.action)
+        self.changes.refresh_token.metadata.set(token.metadata(), key, value, self.action.clone())
     }
 
     /// `refresh-token.delete-metadata`: removes one entry; a missing one is no error.
@@ -39,7 +39,7 @@ impl Login {
     /// When no refresh token is exchanged, or no entry can have such a key.
     pub fn delete_refresh_token_metadata(&mut self, key: &str) -> Result<(), MetadataError> {
         let token = self.event.refresh_token.as_ref().ok_or(MetadataError::NoRefreshToken)?;
-        self.changes.refresh_token.metadata.delete(token.metadata(), key, self.action)
+        self.changes.refresh_token.metadata.delete(token.metadata(), key, self.action.clone())
     }
 
     /// `refresh-token.evict-metadata`: removes all entries.
@@ -48,7 +48,7 @@ impl Login {
     /// When no refresh token is exchanged.
     pub fn evict_refresh_token_metadata(&mut self) -> Result<(), MetadataError> {
         let token = self.event.refresh_token.as_ref().ok_or(MetadataError::NoRefreshToken)?;
-        self.changes.refresh_token.metadata.evict(token.metadata(), self.action);
+        self.changes.refresh_token.metadata.evict(token.metadata(), &self.action);
         Ok(())
     }
 
@@ -84,8 +84,8 @@ impl Login {
     pub fn revoke_refresh_token(&mut self, reason: &str) -> Result<(), RefreshTokenError> {
         self.event.refresh_token.as_ref().ok_or(RefreshTokenError::Unavailable)?;
         at_most(limits::REASON_CHARACTERS, reason).map_err(RefreshTokenError::ReasonTooLong)?;
-        let by = self.action;
-        self.changes.refresh_token.revoked.get_or_insert_with(|| (reason.to_owned(), by));
+        let by = &self.action;
+        self.changes.refresh_token.revoked.get_or_insert_with(|| (reason.to_owned(), by.clone()));
         Ok(())
     }
 
@@ -160,7 +160,7 @@ mod tests {
         login.revoke_refresh_token("other").unwrap();
         assert!(login.is_stopped());
         assert_eq!(login.conclude(Ok(())), ActionResult::Revoked);
-        assert_eq!(login.changes().refresh_token.revoked, Some(("stolen".to_owned(), 0)));
+        assert_eq!(login.changes().refresh_token.revoked, Some(("stolen".to_owned(), crate::ActionId::unknown())));
     }
 
     #[test]

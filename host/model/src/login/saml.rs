@@ -167,7 +167,7 @@ impl Login {
         short_enough("attribute", limits::CLAIM_NAME_CHARACTERS, name)?;
         let value: Value = serde_json::from_str(json).map_err(|error| SamlError::InvalidJson(error.to_string()))?;
         let value = if value.is_null() { None } else { Some(value) };
-        let (limit, by) = (limits::CLAIM_BYTES, self.action);
+        let (limit, by) = (limits::CLAIM_BYTES, self.action.clone());
         let set = self.changes.saml.attributes.set(&Object::new(), name, value, limit, by);
         set.map_err(|given| SamlError::TooLarge(LimitExceeded { given, limit }))
     }

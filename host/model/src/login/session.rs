@@ -5,7 +5,7 @@ use super::{Login, limits};
 use crate::error::{MetadataError, PastTime, SessionError};
 use crate::event::CookieMode;
 use crate::metadata::at_most;
-use crate::{Metadata, MetadataKey, Timestamp};
+use crate::{ActionId, Metadata, MetadataKey, Timestamp};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SessionChanges {
@@ -20,7 +20,7 @@ pub(crate) struct SessionChanges {
 pub(crate) struct Revocation {
     pub(crate) reason: String,
     pub(crate) preserve_refresh_tokens: bool,
-    pub(crate) by: usize,
+    pub(crate) by: ActionId,
 }
 
 impl Login {
@@ -45,7 +45,7 @@ impl Login {
     /// entries.
     pub fn set_session_metadata(&mut self, key: &str, value: &str) -> Result<(), MetadataError> {
         let session = self.event.session.as_ref().ok_or(MetadataError::Unavailable)?;
-        self.changes.session.metadata.set(&session.metadata, key, value, self.action)
+        self.changes.session.metadata.set(&session.metadata, key, value, self.action.clone())
     }
 
     /// `session.delete-metadata`: removes one entry; a missing one is no error.
@@ -54,7 +54,7 @@ impl Login {
     /// When there is no session, or no entry can have such a key.
     pub fn delete_session_metadata(&mut self, key: &str) -> Result<(), MetadataError> {
         let session = self.event.session.as_ref().ok_or(MetadataError::Unavailable)?;
-        self.changes.session.metadata.delete(&session.metadata, key, self.action)
+        self.changes.session.metadata.delete(&session.metadata, key, self.action.clone())
     }
 
     /// `session.evict-metadata`: removes all entries.
@@ -63,7 +63,7 @@ impl Login {
     /// When there is no session.
     pub fn evict_session_metadata(&mut self) -> Result<(), MetadataError> {
         let session = self.event.session.as_ref().ok_or(MetadataError::Unavailable)?;
-        self.changes.session.metadata.evict(&session.metadata, self.action);
+        self.changes.session.metadata.evict(&session.metadata, &self.action);
         Ok(())
     }
 
@@ -113,8 +113,12 @@ impl Login {
     pub fn revoke_session(&mut self, reason: &str, preserve_refresh_tokens: bool) -> Result<(), SessionError> {
         self.must_have_session()?;
         at_most(limits::REASON_CHARACTERS, reason).map_err(SessionError::ReasonTooLong)?;
-        let by = self.action;
-        self.changes.session.revoked.get_or_insert_with(|| Revocation { reason: reason.to_owned(), preserve_refresh_tokens, by });
+        let by = &self.action;
+        self.changes.session.revoked.get_or_insert_with(|| Revocation {
+            reason: reason.to_owned(),
+            preserve_refresh_tokens,
+            by: by.clone(),
+        });
         Ok(())
     }
 

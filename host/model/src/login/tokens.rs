@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Login, limits};
+use crate::ActionId;
 use crate::error::{LimitExceeded, TokenError};
 use crate::json::{Object, ObjectChanges};
 use crate::metadata::{at_most, size};
@@ -47,11 +48,11 @@ const RESERVED: [&str; 28] = [
 pub(crate) struct TokenChanges {
     pub(crate) claims: ObjectChanges,
     /// Whether a scope is added (or else removed), and by whom.
-    pub(crate) scopes: BTreeMap<Box<str>, (bool, usize)>,
+    pub(crate) scopes: BTreeMap<Box<str>, (bool, ActionId)>,
 }
 
 impl TokenChanges {
-    fn set_claim(&mut self, name: &str, json: &str, by: usize) -> Result<(), TokenError> {
+    fn set_claim(&mut self, name: &str, json: &str, by: ActionId) -> Result<(), TokenError> {
         if name.is_empty() {
             return Err(TokenError::EmptyName);
         }
@@ -66,7 +67,7 @@ impl TokenChanges {
             .map_err(|given| TokenError::TooLarge(LimitExceeded { given, limit }))
     }
 
-    fn set_scope(&mut self, scope: &str, added: bool, by: usize) -> Result<(), TokenError> {
+    fn set_scope(&mut self, scope: &str, added: bool, by: ActionId) -> Result<(), TokenError> {
         let is_allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         if scope.is_empty() || !scope.bytes().all(is_allowed) || size(scope.len()) > limits::SCOPE_CHARACTERS {
             let shown = scope.chars().take(limits::SCOPE_CHARACTERS as usize).collect();
@@ -91,7 +92,7 @@ impl Login {
     /// When the name is empty, too long or reserved, the value is no JSON, or all claims would be
     /// too large.
     pub fn set_access_token_claim(&mut self, name: &str, json: &str) -> Result<(), TokenError> {
-        self.changes.access_token.set_claim(name, json, self.action)
+        self.changes.access_token.set_claim(name, json, self.action.clone())
     }
 
     /// `id-token.set-custom-claim`: sets a claim of the tenant's own; the value is JSON text. The
@@ -101,7 +102,7 @@ impl Login {
     /// When the name is empty, too long or reserved, the value is no JSON, or all claims would be
     /// too large.
     pub fn set_id_token_claim(&mut self, name: &str, json: &str) -> Result<(), TokenError> {
-        self.changes.id_token.set_claim(name, json, self.action)
+        self.changes.id_token.set_claim(name, json, self.action.clone())
     }
 
     /// `access-token.add-scope`: adds a scope to those that were granted.
@@ -109,7 +110,7 @@ impl Login {
     /// # Errors
     /// When it is not a scope, or there would be too many changes.
     pub fn add_scope(&mut self, scope: &str) -> Result<(), TokenError> {
-        self.changes.access_token.set_scope(scope, true, self.action)
+        self.changes.access_token.set_scope(scope, true, self.action.clone())
     }
 
     /// `access-token.remove-scope`: takes a scope from those that were granted.
@@ -117,7 +118,7 @@ impl Login {
     /// # Errors
     /// When it is not a scope, or there would be too many changes.
     pub fn remove_scope(&mut self, scope: &str) -> Result<(), TokenError> {
-        self.changes.access_token.set_scope(scope, false, self.action)
+        self.changes.access_token.set_scope(scope, false, self.action.clone())
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
         }
         login.add_scope("read:orders").unwrap();
         login.remove_scope("read:orders").unwrap();
-        assert_eq!(login.changes().access_token.scopes.get("read:orders"), Some(&(false, 0)));
+        assert_eq!(login.changes().access_token.scopes.get("read:orders"), Some(&(false, ActionId::unknown())));
     }
 
     #[test]

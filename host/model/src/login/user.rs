@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::{Login, limits};
+use crate::ActionId;
 use crate::error::{LimitExceeded, UserError};
 use crate::json::{Object, ObjectChanges};
 use crate::metadata::at_most;
 
-fn set(changes: &mut ObjectChanges, base: &Object, key: &str, json: &str, by: usize) -> Result<(), UserError> {
+fn set(changes: &mut ObjectChanges, base: &Object, key: &str, json: &str, by: ActionId) -> Result<(), UserError> {
     if key.is_empty() {
         return Err(UserError::EmptyKey);
     }
@@ -36,7 +37,7 @@ impl Login {
     /// # Errors
     /// When the key is empty or too long, the value is no JSON, or the object would be too large.
     pub fn set_user_metadata(&mut self, key: &str, json: &str) -> Result<(), UserError> {
-        set(&mut self.changes.user_metadata, &self.event.user.user_metadata, key, json, self.action)
+        set(&mut self.changes.user_metadata, &self.event.user.user_metadata, key, json, self.action.clone())
     }
 
     /// `user.set-app-metadata`: sets a member; the value is JSON text, and `null` removes the
@@ -45,7 +46,7 @@ impl Login {
     /// # Errors
     /// When the key is empty or too long, the value is no JSON, or the object would be too large.
     pub fn set_app_metadata(&mut self, key: &str, json: &str) -> Result<(), UserError> {
-        set(&mut self.changes.app_metadata, &self.event.user.app_metadata, key, json, self.action)
+        set(&mut self.changes.app_metadata, &self.event.user.app_metadata, key, json, self.action.clone())
     }
 }
 

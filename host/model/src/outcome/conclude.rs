@@ -1,5 +1,5 @@
-//! From a login whose flow has ended to its outcome: what was asked for, with the names of the
-//! Actions that asked for it.
+//! From a login whose flow has ended to its outcome. Each change carries the Action that made it,
+//! so no decision depends on the reports.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,21 +45,19 @@ impl Outcome {
             };
         }
         let changes = login.changes();
-        // Total: a change whose Action has no report stays what it is, a denial above all.
-        let names = |by: usize| actions.get(by).map_or_else(ActionId::unknown, |report| report.action.clone());
-        let decision = decision(changes, &names);
+        let decision = decision(changes);
         let issued = decision == Decision::Allow;
         Self {
-            session: session(login, &names),
-            refresh_token: refresh_token(login, &names),
-            multifactor: changes.multifactor.as_ref().filter(|_| issued).and_then(|change| multifactor(change, &names)),
-            saml_response: issued.then(|| saml_response(&changes.saml, &names)).flatten(),
-            cache: CacheOutcome { changes: cache(&changes.cache, &names) },
-            access_token: issued.then(|| token(&changes.access_token, &names)),
-            id_token: issued.then(|| token(&changes.id_token, &names)),
+            session: session(login),
+            refresh_token: refresh_token(login),
+            multifactor: changes.multifactor.as_ref().filter(|_| issued).and_then(multifactor),
+            saml_response: issued.then(|| saml_response(&changes.saml)).flatten(),
+            cache: CacheOutcome { changes: cache(&changes.cache) },
+            access_token: issued.then(|| token(&changes.access_token)),
+            id_token: issued.then(|| token(&changes.id_token)),
             user: UserOutcome {
-                user_metadata: members(&changes.user_metadata, &names, Clone::clone),
-                app_metadata: members(&changes.app_metadata, &names, Clone::clone),
+                user_metadata: members(&changes.user_metadata, Clone::clone),
+                app_metadata: members(&changes.app_metadata, Clone::clone),
             },
             transaction: TransactionOutcome {
                 metadata: login.transaction_metadata().into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect(),
@@ -70,41 +68,41 @@ impl Outcome {
     }
 }
 
-fn decision(changes: &Changes, names: &impl Fn(usize) -> ActionId) -> Decision {
-    let denied = changes.denial.as_ref().map(|denial| (&denial.reason, denial.by));
-    let revoked = changes.session.revoked.as_ref().map(|revoked| (&revoked.reason, revoked.by));
-    let token_revoked = changes.refresh_token.revoked.as_ref().map(|(reason, by)| (reason, *by));
+fn decision(changes: &Changes) -> Decision {
+    let denied = changes.denial.as_ref().map(|denial| (&denial.reason, &denial.by));
+    let revoked = changes.session.revoked.as_ref().map(|revoked| (&revoked.reason, &revoked.by));
+    let token_revoked = changes.refresh_token.revoked.as_ref().map(|(reason, by)| (reason, by));
     match denied.or(revoked).or(token_revoked) {
-        Some((reason, by)) => Decision::Deny { reason: reason.clone(), action: names(by) },
+        Some((reason, by)) => Decision::Deny { reason: reason.clone(), action: by.clone() },
         None => Decision::Allow,
     }
 }
 
-fn session(login: &Login, names: &impl Fn(usize) -> ActionId) -> SessionOutcome {
+fn session(login: &Login) -> SessionOutcome {
     let Some(session) = &login.event().session else { return SessionOutcome::default() };
     let changes = &login.changes().session;
     SessionOutcome {
         id: Some(session.id.clone()),
         metadata: login.session_metadata_map(),
         metadata_evicted: changes.metadata.evicted,
-        metadata_changes: entries(&changes.metadata, names),
+        metadata_changes: entries(&changes.metadata),
         expires_at: changes.expires_at,
         idle_expires_at: changes.idle_expires_at,
         cookie_mode: changes.cookie_mode,
         revoked: changes.revoked.as_ref().map(|revoked| Revoked {
             reason: revoked.reason.clone(),
             preserve_refresh_tokens: revoked.preserve_refresh_tokens,
-            action: names(revoked.by),
+            action: revoked.by.clone(),
         }),
     }
 }
 
-fn entries(changes: &MetadataChanges, names: &impl Fn(usize) -> ActionId) -> BTreeMap<MetadataKey, Change<Option<Arc<str>>>> {
-    let change = |written: &Written| Change { value: written.value.clone(), action: names(written.by) };
+fn entries(changes: &MetadataChanges) -> BTreeMap<MetadataKey, Change<Option<Arc<str>>>> {
+    let change = |written: &Written| Change { value: written.value.clone(), action: written.by.clone() };
     changes.entries.iter().map(|(key, written)| (key.clone(), change(written))).collect()
 }
 
-fn refresh_token(login: &Login, names: &impl Fn(usize) -> ActionId) -> Option<RefreshTokenOutcome> {
+fn refresh_token(login: &Login) -> Option<RefreshTokenOutcome> {
     let token = login.event().refresh_token.as_ref()?;
     let changes = &login.changes().refresh_token;
     let revoked = changes.revoked.as_ref();
@@ -112,52 +110,48 @@ fn refresh_token(login: &Login, names: &impl Fn(usize) -> ActionId) -> Option<Re
         id: token.facts().id,
         metadata: login.refresh_token_metadata_map(),
         metadata_evicted: changes.metadata.evicted,
-        metadata_changes: entries(&changes.metadata, names),
+        metadata_changes: entries(&changes.metadata),
         expires_at: changes.expires_at,
         idle_expires_at: changes.idle_expires_at,
-        revoked: revoked.map(|(reason, by)| Change { value: reason.clone(), action: names(*by) }),
+        revoked: revoked.map(|(reason, by)| Change { value: reason.clone(), action: by.clone() }),
     })
 }
 
 /// What is required: an Action that asks for none has taken back what another has asked for.
-fn multifactor(change: &MultifactorChange, names: &impl Fn(usize) -> ActionId) -> Option<Multifactor> {
-    let MultifactorChange { provider, allow_remember_browser, by } = *change;
+fn multifactor(change: &MultifactorChange) -> Option<Multifactor> {
+    let &MultifactorChange { provider, allow_remember_browser, ref by } = change;
     (provider != Provider::None).then_some(())?;
-    Some(Multifactor { provider, allow_remember_browser, action: names(by) })
+    Some(Multifactor { provider, allow_remember_browser, action: by.clone() })
 }
 
-fn saml_response(changes: &SamlChanges, names: &impl Fn(usize) -> ActionId) -> Option<SamlOutcome> {
-    let attributes = members(&changes.attributes, names, Clone::clone);
+fn saml_response(changes: &SamlChanges) -> Option<SamlOutcome> {
+    let attributes = members(&changes.attributes, Clone::clone);
     let is_asked = changes.response.is_some() || !attributes.is_empty();
     is_asked.then(|| SamlOutcome { attributes, response: changes.response.as_deref().cloned().unwrap_or_default() })
 }
 
-fn cache(changes: &CacheChanges, names: &impl Fn(usize) -> ActionId) -> BTreeMap<String, Change<Option<CacheEntry>>> {
+fn cache(changes: &CacheChanges) -> BTreeMap<String, Change<Option<CacheEntry>>> {
     let named = changes.iter().map(|(key, (value, by))| {
-        let change = Change { value: value.clone(), action: names(*by) };
+        let change = Change { value: value.clone(), action: by.clone() };
         (key.to_string(), change)
     });
     named.collect()
 }
 
-fn token(changes: &TokenChanges, names: &impl Fn(usize) -> ActionId) -> TokenOutcome {
+fn token(changes: &TokenChanges) -> TokenOutcome {
     let scopes = |wanted: bool| {
         let of_kind = changes.scopes.iter().filter(move |(_, (added, _))| *added == wanted);
-        of_kind.map(|(scope, (_, by))| (scope.to_string(), names(*by))).collect()
+        of_kind.map(|(scope, (_, by))| (scope.to_string(), by.clone())).collect()
     };
     TokenOutcome {
-        claims: members(&changes.claims, names, |value| value.clone().unwrap_or_default()),
+        claims: members(&changes.claims, |value| value.clone().unwrap_or_default()),
         added_scopes: scopes(true),
         removed_scopes: scopes(false),
     }
 }
 
-fn members<T>(
-    changes: &ObjectChanges,
-    names: &impl Fn(usize) -> ActionId,
-    value: impl Fn(&Option<Value>) -> T,
-) -> BTreeMap<String, Change<T>> {
-    let named = changes.iter().map(|(name, change)| (name.to_owned(), value(&change.value), names(change.by)));
+fn members<T>(changes: &ObjectChanges, value: impl Fn(&Option<Value>) -> T) -> BTreeMap<String, Change<T>> {
+    let named = changes.iter().map(|(name, change)| (name.to_owned(), value(&change.value), change.by.clone()));
     named.map(|(name, value, action)| (name, Change { value, action })).collect()
 }
 
@@ -167,8 +161,12 @@ mod tests {
     use super::*;
     use crate::login::tests::login;
 
+    fn id(name: &str) -> ActionId {
+        ActionId::new(name, "0.1.0").unwrap()
+    }
+
     fn report(name: &str) -> ActionReport {
-        ActionReport { result: ActionResult::Ok, ..ActionReport::not_run(ActionId::new(name, "0.1.0").unwrap()) }
+        ActionReport { result: ActionResult::Ok, ..ActionReport::not_run(id(name)) }
     }
 
     fn json(outcome: &Outcome) -> Value {
@@ -178,10 +176,10 @@ mod tests {
     #[test]
     fn each_change_names_the_action_that_made_it_last() {
         let mut login = login();
-        login.begin(0);
+        login.begin(&id("first"));
         login.set_session_metadata("org_id", "org_1").unwrap();
         login.set_access_token_claim("https://acme.example/org", "{\"id\":1}").unwrap();
-        login.begin(1);
+        login.begin(&id("second"));
         login.set_session_metadata("org_id", "org_2").unwrap();
         login.add_scope("read:orders").unwrap();
         let outcome = Outcome::new(&login, vec![report("first"), report("second")], None);
@@ -216,11 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn what_an_action_without_a_report_decided_stands() {
+    fn a_denial_stands_with_fewer_reports_than_actions() {
         let mut denied = login();
+        denied.begin(&id("gate"));
         denied.deny("not today").unwrap();
         let json_of = |login: &Login| json(&Outcome::new(login, Vec::new(), None));
         assert_eq!((&json_of(&denied)["decision"], &json_of(&denied)["reason"]), (&"deny".into(), &"not today".into()));
+        assert_eq!(json_of(&denied)["action"], "gate@0.1.0", "and it keeps its author");
         let mut revoked = login();
         revoked.revoke_session("stolen", false).unwrap();
         assert_eq!(

@@ -46,7 +46,7 @@ impl CachedAction {
     }
 
     /// Brings its code into memory, where it isn't there, and into the compilation cache: what
-    /// logins would wait for otherwise. It may be let go again at any time.
+    /// logins would wait for otherwise. It may be evicted again at any time.
     ///
     /// The future may be dropped; the load goes on.
     ///
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn that_an_action_takes_long_is_remembered_when_its_code_is_let_go() {
+    async fn eviction_does_not_forget_where_an_action_starts() {
         let settings = Settings { host_limits: HostLimits { sandboxes: 8, ..HostLimits::default() }, ..Settings::default() };
         let runtime = Runtime::new(settings).unwrap();
         let capabilities = runtime.load("loops", LOOPS_FOR_EVER).unwrap().capabilities().clone();

@@ -7,8 +7,8 @@ use vestibule_model::{ActionId, ComponentDigest, TenantId};
 use crate::error::LoadError;
 use crate::loading::CacheFault;
 
-/// Where the components of deployed Actions are kept, for those whose compiled code isn't; and who
-/// is told when something is wrong.
+/// Where the components of deployed Actions are stored, for those whose compiled code isn't cached,
+/// and where faults are reported.
 #[async_trait]
 pub trait Components: Send + Sync {
     /// The bytes of a tenant's component; none where there is no such component.

@@ -2,10 +2,10 @@
 //! used.
 //!
 //! An Action is loaded when a flow first needs it, from the compilation cache or else compiled from
-//! what the registry has, by threads of the host's own; many who wait for one share one load. It is
-//! let go when it hasn't been used for longest and others need its room. An Action that is there
-//! costs a run one look at a pointer: nothing is locked, and nothing written, unless something was
-//! loaded since its last run.
+//! what the registry has, by threads of the host's own; all waiters share one load. The least
+//! recently used one is evicted when others need its memory. A resident Action costs a run one read
+//! of a pointer: nothing is locked, and nothing written, unless something was loaded since its last
+//! run.
 
 mod cache;
 mod cached;

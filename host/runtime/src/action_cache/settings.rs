@@ -8,8 +8,8 @@ pub struct ActionCacheSettings {
     /// Bytes of all tenants' Actions together: 512 MiB by default, some two thousand Actions in
     /// Rust. What runs may be beyond it until it has ended.
     pub bytes: u64,
-    /// Bytes of one tenant's: 128 MiB by default. An Action that takes more by itself is loaded for
-    /// each login anew.
+    /// Bytes of one tenant's: 128 MiB by default. An Action that takes more by itself is loaded
+    /// again for each login.
     pub tenant_bytes: u64,
 }
 
@@ -22,7 +22,7 @@ impl Default for ActionCacheSettings {
 /// What a cache has done, and has in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActionCacheStats {
-    /// Actions in memory, those that were let go and still run included.
+    /// Actions in memory, evicted ones that still run included.
     pub resident: u64,
     /// Bytes of memory that these take.
     pub resident_bytes: u64,
@@ -30,7 +30,7 @@ pub struct ActionCacheStats {
     pub loads: u64,
     /// How many of these were compiled, since their code wasn't kept.
     pub compiled: u64,
-    /// How often an Action was let go, so that others had room.
+    /// How often an Action was evicted for others.
     pub evicted: u64,
 }
 

@@ -8,26 +8,23 @@ use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {
     fn get(&mut self) -> wasmtime::Result<Option<RefreshToken>> {
-        Ok(self.call()?.event().refresh_token.as_ref().map(|token| token.facts()).cross())
+        Ok(self.call()?.event().refresh_token().facts().cross())
     }
 
     fn user_id(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().refresh_token.as_ref().and_then(|token| token.user_id()).map(str::to_owned))
+        Ok(self.call()?.event().refresh_token().user_id().map(str::to_owned))
     }
 
     fn device_ip(&mut self) -> wasmtime::Result<DeviceValue> {
-        let token = self.call()?.event().refresh_token.as_ref();
-        Ok(token.map(|token| token.device_ip()).unwrap_or_default().cross())
+        Ok(self.call()?.event().refresh_token().device_ip().cross())
     }
 
     fn device_asn(&mut self) -> wasmtime::Result<DeviceValue> {
-        let token = self.call()?.event().refresh_token.as_ref();
-        Ok(token.map(|token| token.device_asn()).unwrap_or_default().cross())
+        Ok(self.call()?.event().refresh_token().device_asn().cross())
     }
 
     fn device_user_agent(&mut self) -> wasmtime::Result<DeviceValue> {
-        let token = self.call()?.event().refresh_token.as_ref();
-        Ok(token.map(|token| token.device_user_agent()).unwrap_or_default().cross())
+        Ok(self.call()?.event().refresh_token().device_user_agent().cross())
     }
 
     fn metadata(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
@@ -36,7 +33,6 @@ impl Host for Sandbox {
     }
 
     fn resource_servers(&mut self) -> wasmtime::Result<Vec<String>> {
-        let token = self.call()?.event().refresh_token.as_ref();
-        Ok(token.map(|token| super::texts(token.resource_servers())).unwrap_or_default())
+        Ok(super::texts(self.call()?.event().refresh_token().resource_servers()))
     }
 }

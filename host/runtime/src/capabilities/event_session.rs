@@ -8,11 +8,11 @@ use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {
     fn id(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().session.as_ref().map(|session| session.id.to_string()))
+        Ok(self.call()?.event().session().id().map(ToString::to_string))
     }
 
     fn user_id(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().session.as_ref().and_then(|session| session.user_id()).map(str::to_owned))
+        Ok(self.call()?.event().session().user_id().map(str::to_owned))
     }
 
     fn metadata_entry(&mut self, key: String) -> wasmtime::Result<Option<String>> {
@@ -25,30 +25,26 @@ impl Host for Sandbox {
     }
 
     fn times(&mut self) -> wasmtime::Result<SessionTimes> {
-        Ok(self.call()?.event().session.as_ref().map(|session| session.times()).unwrap_or_default().cross())
+        Ok(self.call()?.event().session().times().cross())
     }
 
     fn device_ip(&mut self) -> wasmtime::Result<DeviceValue> {
-        let session = self.call()?.event().session.as_ref();
-        Ok(session.map(|session| session.device_ip()).unwrap_or_default().cross())
+        Ok(self.call()?.event().session().device_ip().cross())
     }
 
     fn device_asn(&mut self) -> wasmtime::Result<DeviceValue> {
-        let session = self.call()?.event().session.as_ref();
-        Ok(session.map(|session| session.device_asn()).unwrap_or_default().cross())
+        Ok(self.call()?.event().session().device_asn().cross())
     }
 
     fn device_user_agent(&mut self) -> wasmtime::Result<DeviceValue> {
-        let session = self.call()?.event().session.as_ref();
-        Ok(session.map(|session| session.device_user_agent()).unwrap_or_default().cross())
+        Ok(self.call()?.event().session().device_user_agent().cross())
     }
 
     fn clients(&mut self) -> wasmtime::Result<Vec<String>> {
-        let session = self.call()?.event().session.as_ref();
-        Ok(session.iter().flat_map(|session| session.clients()).map(str::to_owned).collect())
+        Ok(self.call()?.event().session().clients().map(str::to_owned).collect())
     }
 
     fn cookie(&mut self) -> wasmtime::Result<Option<CookieMode>> {
-        Ok(self.call()?.event().session.as_ref().and_then(|session| session.cookie()).cross())
+        Ok(self.call()?.event().session().cookie().cross())
     }
 }

@@ -8,72 +8,71 @@ use crate::sandbox::Sandbox;
 
 impl Host for Sandbox {
     fn id(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.id.clone()))
+        Ok(self.call()?.event().transaction().id.clone())
     }
 
     fn protocol(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.protocol.clone()))
+        Ok(self.call()?.event().transaction().protocol.clone())
     }
 
     fn requested_scopes(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.requested_scopes.clone()).unwrap_or_default())
+        Ok(self.call()?.event().transaction().requested_scopes.clone())
     }
 
     fn requested_authorization_details(&mut self) -> wasmtime::Result<Vec<String>> {
-        let transaction = self.call()?.event().transaction.as_ref();
-        Ok(transaction.map(|transaction| super::texts(&transaction.requested_authorization_details)).unwrap_or_default())
+        Ok(super::texts(&self.call()?.event().transaction().requested_authorization_details))
     }
 
     fn acr_values(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.acr_values.clone()).unwrap_or_default())
+        Ok(self.call()?.event().transaction().acr_values.clone())
     }
 
     fn prompt(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.prompt.clone()).unwrap_or_default())
+        Ok(self.call()?.event().transaction().prompt.clone())
     }
 
     fn login_hint(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.login_hint.clone()))
+        Ok(self.call()?.event().transaction().login_hint.clone())
     }
 
     fn redirect_uri(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.redirect_uri.clone()))
+        Ok(self.call()?.event().transaction().redirect_uri.clone())
     }
 
     fn response_mode(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.response_mode.clone()))
+        Ok(self.call()?.event().transaction().response_mode.clone())
     }
 
     fn response_type(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.response_type.clone()).unwrap_or_default())
+        Ok(self.call()?.event().transaction().response_type.clone())
     }
 
     fn state(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.state.clone()))
+        Ok(self.call()?.event().transaction().state.clone())
     }
 
     fn locale(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.locale.clone()))
+        Ok(self.call()?.event().transaction().locale.clone())
     }
 
     fn ui_locales(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(self.call()?.event().transaction.as_ref().map(|transaction| transaction.ui_locales.clone()).unwrap_or_default())
+        Ok(self.call()?.event().transaction().ui_locales.clone())
     }
 
     fn linking_id(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.linking_id.clone()))
+        Ok(self.call()?.event().transaction().linking_id.clone())
     }
 
     fn correlation_id(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.correlation_id.clone()))
+        Ok(self.call()?.event().transaction().correlation_id.clone())
     }
 
     fn subject_token_type(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.subject_token_type.clone()))
+        Ok(self.call()?.event().transaction().subject_token_type.clone())
     }
 
     fn actor_token_type(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.call()?.event().transaction.as_ref().and_then(|transaction| transaction.actor_token_type.clone()))
+        Ok(self.call()?.event().transaction().actor_token_type.clone())
     }
 
     fn metadata_entry(&mut self, key: String) -> wasmtime::Result<Option<TransactionValue>> {

@@ -11,6 +11,7 @@ mod event_authentication;
 mod event_authorization;
 mod event_client;
 mod event_connection;
+mod event_custom_domain;
 mod event_organization;
 mod event_prompt;
 mod event_refresh_token;

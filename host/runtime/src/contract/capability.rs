@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Capability {
 }
 
 impl Capabilities {
-    /// What these are beyond older ones: what somebody has to agree to before the new version runs
+    /// What these are beyond older ones: what must be accepted before the new version runs
     /// in the old one's place.
     pub fn added_since(&self, older: &Self) -> Vec<Capability> {
         self.capabilities.difference(&older.capabilities).cloned().collect()

@@ -55,6 +55,7 @@ const PHRASES: &[(&str, &str, &str)] = &[
     ("event-client", "name", "the client's name"),
     ("event-client", "refresh-token-policies", "the client's refresh token policies"),
     ("event-connection", "get", "the connection"),
+    ("event-custom-domain", "get", "the custom domain and its metadata"),
     ("event-organization", "get", "the organization"),
     ("event-prompt", "fields", "what the user has filled in"),
     ("event-prompt", "id", "the form's id"),

@@ -29,7 +29,7 @@ impl Http {
         Self { context: WasiHttpCtx::new(), sender: Sender::new(None, Arc::new([]), limits) }
     }
 
-    /// What is told of its requests.
+    /// The reports of its requests.
     pub(crate) fn take_reports(&self) -> Vec<RequestReport> {
         self.sender.record.take()
     }

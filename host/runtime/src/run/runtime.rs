@@ -161,7 +161,7 @@ impl Runtime {
                 // It was evicted while those before it ran.
                 None => spent.without(Loads::one(&binding.action, allowed.flow_wall_time, timers)).await,
             };
-            let before = login.begin(place);
+            let before = login.begin(binding.action.id());
             let done = match loaded {
                 Ok(action) => {
                     let limits = flow.limits_of(binding, &self.0.limits);

@@ -14,6 +14,7 @@ pub(crate) struct Event {
     transaction: Option<EventTransaction>,
     session: Option<EventSession>,
     user: EventUser,
+    custom_domain: Option<EventCustomDomain>,
     organization: Option<EventOrganization>,
     client: EventClient,
     connection: EventConnection,
@@ -149,6 +150,13 @@ pub(crate) struct EventFactor {
     kind: String,
     method: Option<String>,
     options: Option<BTreeMap<String, Value>>,
+}
+
+/// The tenant's own domain that the login came by.
+#[derive(ToSchema)]
+pub(crate) struct EventCustomDomain {
+    domain: String,
+    domain_metadata: Option<BTreeMap<String, String>>,
 }
 
 #[derive(ToSchema)]
