@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use vestibule_model::outcome::{LogLine, RequestError, RequestReport};
-use vestibule_model::{Login, Settings};
+use vestibule_model::{Login, Values};
 
 use crate::http::{Error, Request, Response, Url};
 
 /// A run of an Action in a test.
 pub(crate) struct Run {
     pub(crate) login: Login,
-    pub(crate) secrets: Settings,
-    pub(crate) configuration: Settings,
+    pub(crate) secrets: Values,
+    pub(crate) configuration: Values,
     pub(crate) logs: Vec<LogLine>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) requests: Vec<RequestReport>,

@@ -38,8 +38,8 @@ use crate::native::{self, Answer, Run};
 pub struct Login {
     event: Value,
     now: model::Timestamp,
-    secrets: model::Settings,
-    configuration: model::Settings,
+    secrets: model::Values,
+    configuration: model::Values,
     cache: Vec<(String, String)>,
     answers: Vec<Answer>,
 }
@@ -82,8 +82,8 @@ impl Login {
         Self {
             event,
             now: NOW,
-            secrets: model::Settings::default(),
-            configuration: model::Settings::default(),
+            secrets: model::Values::default(),
+            configuration: model::Values::default(),
             cache: Vec::new(),
             answers: Vec::new(),
         }

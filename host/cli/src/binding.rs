@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use vestibule::http::HttpSettings;
 use vestibule::model::{self, Event, Timestamp};
-use vestibule::{Action, Binding, Context, Flow, HttpSettings};
+use vestibule::{Action, Binding, Flow, RunContext};
 
 use crate::network::Network;
 
@@ -29,7 +30,7 @@ pub(crate) struct Given {
 impl Given {
     /// These Actions as one flow of the event's tenant, each with all that is given, and the
     /// context of a run.
-    pub(crate) fn flow(&self, event: &Arc<Event>, actions: Vec<Action>) -> Result<(Flow, Context)> {
+    pub(crate) fn flow(&self, event: &Arc<Event>, actions: Vec<Action>) -> Result<(Flow, RunContext)> {
         let secrets = settings(&self.secret, "secret")?;
         let configuration = settings(&self.configuration, "configuration value")?;
         let binding = |action| {
@@ -37,7 +38,7 @@ impl Given {
             binding.allow_requests(self.network.origins())
         };
         let flow = Flow::new(event.tenant.id.clone(), actions.into_iter().map(binding).collect());
-        Ok((flow, Context { now: self.at.unwrap_or_else(Timestamp::now), ..Context::live() }))
+        Ok((flow, RunContext { now: self.at.unwrap_or_else(Timestamp::now), ..RunContext::live() }))
     }
 
     /// Whether anything is given that a case may say otherwise.
@@ -68,8 +69,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn settings(pairs: &[(String, String)], what: &str) -> Result<model::Settings> {
-    let mut settings = model::Settings::default();
+fn settings(pairs: &[(String, String)], what: &str) -> Result<model::Values> {
+    let mut settings = model::Values::default();
     for (name, value) in pairs {
         settings.set(name, value.clone()).with_context(|| format!("a {what} can't be like this"))?;
     }

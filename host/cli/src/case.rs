@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vestibule::model::{Event, Settings, Timestamp, json};
-use vestibule::{Action, Binding, Context, Flow, Origin};
+use vestibule::http::Origin;
+use vestibule::model::{Event, Timestamp, Values, json};
+use vestibule::{Action, Binding, Flow, RunContext};
 
 use crate::network::Network;
 use crate::seen::written;
@@ -126,7 +127,7 @@ impl Case {
     }
 
     /// The event, a flow of the Action alone, and the context of its run: the same each time.
-    pub(crate) fn prepare(&self, action: &Action, network: &Network) -> Result<(Arc<Event>, Flow, Context)> {
+    pub(crate) fn prepare(&self, action: &Action, network: &Network) -> Result<(Arc<Event>, Flow, RunContext)> {
         let event = self.event()?;
         let (Surroundings { at, secrets, configuration, allow }, file) = self.surroundings()?;
         let origin = |text: &String| text.parse::<Origin>().with_context(|| format!("`allow` in {}: {text}", file.display()));
@@ -136,7 +137,7 @@ impl Case {
             .configuration(settings(configuration).with_context(|| format!("{}", file.display()))?)
             .allow_requests(allowed.into_iter().chain(network.origins()));
         let flow = Flow::new(event.tenant.id.clone(), vec![binding]);
-        Ok((Arc::new(event), flow, Context { now: at.unwrap_or(AT), seed: [0; 32] }))
+        Ok((Arc::new(event), flow, RunContext { now: at.unwrap_or(AT), seed: [0; 32] }))
     }
 
     /// The file that has the event, or names it.
@@ -249,8 +250,8 @@ fn read<T: DeserializeOwned>(file: &Path, help: &str) -> Result<Option<T>> {
     }
 }
 
-fn settings(pairs: BTreeMap<String, String>) -> Result<Settings> {
-    let mut settings = Settings::default();
+fn settings(pairs: BTreeMap<String, String>) -> Result<Values> {
+    let mut settings = Values::default();
     for (name, value) in pairs {
         settings.set(&name, value)?;
     }

@@ -10,8 +10,10 @@ use anyhow::{Context as _, Result};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use clap::Args;
+use vestibule::compile::Compiler;
+use vestibule::load::{CacheFault, CacheKey, CompilationCache, Loader};
 use vestibule::model::TenantId;
-use vestibule::{Action, CacheFault, CacheKey, CompilationCache, Compiler, Loader, Runtime};
+use vestibule::{Action, Runtime};
 
 use crate::table::printable;
 

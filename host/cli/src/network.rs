@@ -1,7 +1,7 @@
 //! What is given to Actions of the network: the origins that they may send requests to.
 
 use clap::Args;
-use vestibule::{HttpSettings, IpNet, Origin};
+use vestibule::http::{HttpSettings, IpNet, Origin};
 
 /// What Actions may use of the network.
 #[derive(Clone, Debug, Args)]

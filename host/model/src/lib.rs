@@ -32,7 +32,7 @@ pub use login::{
 pub use metadata::{Metadata, MetadataKey};
 pub use one_line::{is_escaped, one_line};
 pub use outcome::Outcome;
-pub use secret::{Secret, SecretError, Settings};
+pub use secret::{Secret, SecretError, Values};
 pub use string_map::StringMap;
 pub use timestamp::{Timestamp, TimestampError};
 pub use transaction::TransactionValue;

@@ -59,9 +59,9 @@ impl fmt::Debug for Secret {
 
 /// Values by name, as an Action's secrets or its binding's configuration.
 #[derive(Clone, Debug, Default)]
-pub struct Settings(BTreeMap<Box<str>, Secret>);
+pub struct Values(BTreeMap<Box<str>, Secret>);
 
-impl Settings {
+impl Values {
     /// Sets one value; of several with one name the last counts.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_never_shown() {
-        let mut secrets = Settings::default();
+        let mut secrets = Values::default();
         secrets.set("API_KEY", "hunter2".into()).unwrap();
         assert!(!format!("{secrets:?}").contains("hunter2"));
         assert_eq!(secrets.get("API_KEY").map(Secret::expose), Some("hunter2"));
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn names_and_values_have_auth0s_lengths() {
-        let mut secrets = Settings::default();
+        let mut secrets = Values::default();
         assert_eq!(secrets.set("", String::new()), Err(SecretError::EmptyName));
         assert_eq!(secrets.set(&"n".repeat(129), String::new()), Err(SecretError::NameTooLong { given: 129 }));
         assert!(secrets.set(&"n".repeat(128), "v".repeat(4_096)).is_ok());

@@ -10,9 +10,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use vestibule::limits::Limits;
 use vestibule::model::Event;
 use vestibule::model::outcome::{Failure, LimitBroken};
-use vestibule::{Binding, Context, Flow, Limits, Runtime, Settings};
+use vestibule::{Binding, Config, Flow, RunContext, Runtime};
 use vestibule_test_artifacts::LOOPS_FOR_EVER;
 
 /// Logins that are stopped, for each row.
@@ -42,7 +43,7 @@ fn main() {
 
 fn row(limit: &str, tenants: usize, logins: usize, limits: Limits) {
     let platform = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("an executor");
-    let host = Runtime::new(Settings { limits, ..Settings::default() }).expect("a runtime");
+    let host = Runtime::new(Config { limits, ..Config::default() }).expect("a runtime");
     let action = host.load("spins", LOOPS_FOR_EVER).expect("an Action");
     let spinning: Vec<_> = (0..tenants)
         .map(|tenant| {
@@ -53,7 +54,7 @@ fn row(limit: &str, tenants: usize, logins: usize, limits: Limits) {
             platform.spawn(async move {
                 let mut beyond = Vec::new();
                 for _ in 0..logins / tenants {
-                    let outcome = host.run(&flow, Arc::clone(&event), &Context::live()).await.expect("there is room");
+                    let outcome = host.run(&flow, Arc::clone(&event), &RunContext::live()).await.expect("there is room");
                     let used = match outcome.failed() {
                         Some(Failure::Limit { limit: LimitBroken::CpuTime { .. } }) => outcome.actions[0].cpu_time,
                         Some(Failure::Limit { limit: LimitBroken::WallTime { .. } }) => outcome.actions[0].duration,

@@ -10,7 +10,7 @@ use vestibule_model::Timestamp;
 /// The wall clock stands still at `now`: a login takes microseconds, and a clock that stands can't
 /// be used to measure the host.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct RunContext {
     /// The time of the login: what rules compare with, and what Actions see as the time of day.
     pub now: Timestamp,
     /// What the random numbers of the run's Actions are made from. A reader of the seed can compute
@@ -18,7 +18,7 @@ pub struct Context {
     pub seed: [u8; 32],
 }
 
-impl Context {
+impl RunContext {
     /// This machine's time, and a seed from the operating system.
     pub fn live() -> Self {
         Self { now: Timestamp::now(), seed: rand::random() }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_run_with_the_same_seed_has_the_same_random_numbers_and_each_action_its_own() {
-        let context = Context { now: Timestamp::default(), seed: [7; 32] };
+        let context = RunContext { now: Timestamp::default(), seed: [7; 32] };
         let number = |action, kind| context.random(action, kind).next_u64();
         assert_eq!(number(0, Kind::Secure), number(0, Kind::Secure));
         assert_ne!(number(0, Kind::Secure), number(1, Kind::Secure));

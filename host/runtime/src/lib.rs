@@ -5,42 +5,46 @@
 
 // From the top to the leaves: a folder knows those below it alone (`tests/layers`).
 mod action;
-mod action_cache;
-mod cache;
+pub mod action_cache;
+pub mod cache;
 mod capabilities;
+mod config;
 mod context;
 mod contract;
 mod error;
 mod flow;
-mod http;
+pub mod http;
 pub mod limits;
 mod loading;
 mod run;
 mod sandbox;
 mod scheduling;
-mod settings;
 
 pub use action::Action;
-pub use action_cache::{ActionCache, ActionCacheSettings, ActionCacheStats, CachedAction, Components};
-pub use cache::{Cache, CacheFuture, MemoryCache};
-pub use context::Context;
-pub use contract::{CONTRACT, Capabilities, Capability, CapabilityPolicy, InvalidCapability, Kind, Phrase, phrase};
+pub use config::Config;
+pub use context::RunContext;
 pub use error::{LoadError, RunError, RuntimeError};
 pub use flow::{Binding, BoundAction, Flow, OnFailure};
-pub use http::{
-    Connector, HttpSettings, InvalidCertificate, InvalidOrigin, NameServer, NameServerError, Origin, Resolve, ResolveFuture,
-    RootCertificate, Stream, SystemResolver,
-};
-pub use limits::{FlowLimits, HostLimits, Limits, TenantLimits};
-pub use loading::compile;
-pub use loading::{
-    Built, CacheFault, CacheKey, CacheKeyError, CompilationCache, CompileLane, Compiler, Deployed, Loaded, Loader, Source,
-};
 pub use run::Runtime;
-pub use sandbox::profile::{Function, Profile, Share};
-pub use settings::Settings;
 
-/// A network, as [`HttpSettings`] names it.
-pub use ipnet::IpNet;
+/// What an Action can see and do: as it is read from a component, compared, limited by a policy,
+/// and put into words.
+pub mod capability {
+    pub use crate::contract::{CONTRACT, Capabilities, Capability, CapabilityPolicy, InvalidCapability, Kind, Phrase, phrase};
+}
+
+/// Loading components of untrusted authors: the [`Loader`](load::Loader), its
+/// [`Compiler`](compile::Compiler) and its cache of compiled code.
+pub mod load {
+    pub use crate::loading::{Built, CacheFault, CacheKey, CacheKeyError, CompilationCache, Deployed, Loaded, Loader, Source};
+}
+
+pub use loading::compile;
+
+/// Where an Action spends its fuel.
+pub mod profile {
+    pub use crate::sandbox::profile::{Function, Profile, Share};
+}
+
 /// What an event, a login and an outcome are.
 pub use vestibule_model as model;

@@ -5,8 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
+use vestibule::Runtime;
+use vestibule::http::Connector;
+use vestibule::load::Loader;
 use vestibule::model::TenantId;
-use vestibule::{Connector, Loader, Runtime};
 use vestibule_sessions::Store;
 
 use crate::bodies::Bodies;

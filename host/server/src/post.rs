@@ -13,9 +13,9 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::time::Instant;
 use url::{Position, Url};
+use vestibule::http::{Connector, Origin};
 use vestibule::model::TenantId;
 use vestibule::model::outcome::RequestError;
-use vestibule::{Connector, Origin};
 
 /// How long one attempt may take, from the resolution of the receiver's name to the head of its
 /// answer.

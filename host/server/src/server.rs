@@ -14,8 +14,11 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
 use rustix::process::Resource;
 use thiserror::Error;
 use tokio::task::JoinHandle;
+use vestibule::compile::Compiler;
+use vestibule::http::Connector;
+use vestibule::load::{CacheKey, CompilationCache, Loader};
 use vestibule::model::Timestamp;
-use vestibule::{CacheKey, CompilationCache, Compiler, Connector, Loader, Runtime, RuntimeError};
+use vestibule::{Runtime, RuntimeError};
 use vestibule_sessions::{Client, ClientSource, PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store, StoreError};
 
 use crate::app::{App, Made};

@@ -9,8 +9,9 @@ use cap_std::fs::Dir;
 use jsonwebtoken::jwk::JwkSet;
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use vestibule::model::{ActionId, SecretError, SessionLifetimes, Settings, TenantId, Timestamp};
-use vestibule::{Binding, Flow, LoadError, Loader};
+use vestibule::load::Loader;
+use vestibule::model::{ActionId, SecretError, SessionLifetimes, TenantId, Timestamp, Values};
+use vestibule::{Binding, Flow, LoadError};
 
 use crate::api::discovery::Documents;
 use crate::api::list_turns::ListTurns;
@@ -326,9 +327,9 @@ impl Tenant {
 ///
 /// # Errors
 /// Which one can't be read, or breaks a rule.
-pub(crate) fn secrets(tenant: &TenantId, settings: &ActionSettings) -> Result<Settings, TenantError> {
+pub(crate) fn secrets(tenant: &TenantId, settings: &ActionSettings) -> Result<Values, TenantError> {
     let line = settings.component.line;
-    let mut secrets = Settings::default();
+    let mut secrets = Values::default();
     for (name, reference) in &settings.secrets {
         let wrong = |error| TenantError::Secret { tenant: tenant.clone(), name: name.clone(), line, error };
         let value = reference.value().map_err(wrong)?;
@@ -370,7 +371,7 @@ fn binding(
         return Err(TenantError::RequestsNotAllowed { tenant: tenant.clone(), line, action: action.id().to_string() });
     }
     let id = action.id().clone();
-    let mut configuration = Settings::default();
+    let mut configuration = Values::default();
     for (name, value) in &settings.configuration {
         let unusable = |error| TenantError::Value { tenant: tenant.clone(), line, error };
         configuration.set(name, value.clone()).map_err(unusable)?;

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use vestibule::limits::Limits;
 use vestibule::model::Event;
-use vestibule::{Action, Binding, Context, Flow, Limits, RunError, Runtime, Settings};
+use vestibule::{Action, Binding, Config, Flow, RunContext, RunError, Runtime};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::load;
 
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
         memory: 8 << 20,
         ..Limits::default()
     };
-    let host = Runtime::new(Settings { limits, ..Settings::default() }).expect("a runtime");
+    let host = Runtime::new(Config { limits, ..Config::default() }).expect("a runtime");
     let honest = load(&host, artifacts::ORGANIZATION_SESSION_METADATA);
     let hostile = Hostile::load(&host);
     let (honest, hostile, counts) = (Arc::new(honest), Arc::new(hostile), Arc::new(Counts::default()));
@@ -166,7 +167,7 @@ async fn login(number: usize, event: &Event, host: &Runtime, honest: &Action, ho
     let is_hostile = number.is_multiple_of(3);
     let action = if is_hostile { hostile.nth(number / 3) } else { honest.clone() };
     let flow = Flow::new(event.tenant.id.clone(), vec![Binding::new(action)]);
-    let outcome = match host.run(&flow, Arc::new(event), &Context::live()).await {
+    let outcome = match host.run(&flow, Arc::new(event), &RunContext::live()).await {
         Ok(outcome) => outcome,
         Err(RunError::TooBusy { .. }) => {
             counts.too_busy.fetch_add(1, Ordering::Relaxed);

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use vestibule::limits::{HostLimits, Limits};
 use vestibule::model::{self, Event, Outcome};
-use vestibule::{Action, Binding, Context, Flow, HostLimits, Limits, Runtime, Settings};
+use vestibule::{Action, Binding, Config, Flow, RunContext, Runtime};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
@@ -36,8 +37,8 @@ fn read_event(file: &Path) -> Event {
 }
 
 /// A context with this time and seed: a run that can be repeated.
-pub fn context() -> Context {
-    Context { now: "2026-11-24T09:30:01Z".parse().expect("a date"), seed: [7; 32] }
+pub fn context() -> RunContext {
+    RunContext { now: "2026-11-24T09:30:01Z".parse().expect("a date"), seed: [7; 32] }
 }
 
 /// Limits of the tests: the defaults, with less time to compute. Time on the clock there is enough
@@ -58,7 +59,7 @@ pub fn runtime() -> Runtime {
 
 /// A runtime with these limits.
 pub fn runtime_with(limits: Limits) -> Runtime {
-    Runtime::new(Settings { limits, host_limits: host_limits(), count_fuel: true, ..Settings::default() }).expect("a runtime")
+    Runtime::new(Config { limits, host_limits: host_limits(), count_fuel: true, ..Config::default() }).expect("a runtime")
 }
 
 /// A component as an Action.
@@ -66,9 +67,9 @@ pub fn load(runtime: &Runtime, component: &[u8]) -> Action {
     runtime.load("guest", component).expect("the component is an Action")
 }
 
-/// Settings from pairs.
-pub fn settings(pairs: &[(&str, &str)]) -> model::Settings {
-    let mut settings = model::Settings::default();
+/// Config from pairs.
+pub fn settings(pairs: &[(&str, &str)]) -> model::Values {
+    let mut settings = model::Values::default();
     for (name, value) in pairs {
         settings.set(name, (*value).to_owned()).expect("settings that can be");
     }

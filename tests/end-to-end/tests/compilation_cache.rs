@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use vestibule::compile::Compiler;
+use vestibule::load::{CacheFault, CacheKey, CompilationCache, Loader, Source};
 use vestibule::model::TenantId;
-use vestibule::{Binding, CacheFault, CacheKey, CompilationCache, Compiler, Loader, Runtime, Settings, Source};
+use vestibule::{Binding, Config, Runtime};
 use vestibule_test_artifacts::{ORGANIZATION_GATE as OTHER_ACTION, ORGANIZATION_SESSION_METADATA as ACTION};
 use vestibule_tests::{comparable, example_event, host_limits, load, run, runtime};
 
@@ -93,7 +95,7 @@ fn each_tenant_component_and_engine_has_a_file_of_its_own() {
     written(folder.path(), "initech");
     let loader = loader(folder.path());
     assert_eq!(loader.load(&tenant("acme"), "guest", OTHER_ACTION).unwrap().from, Source::Compiled);
-    let without_fuel = Runtime::new(Settings { host_limits: host_limits(), ..Settings::default() }).unwrap();
+    let without_fuel = Runtime::new(Config { host_limits: host_limits(), ..Config::default() }).unwrap();
     let without_fuel = loader_of(without_fuel, folder.path(), KEY);
     assert_eq!(loaded(&without_fuel, "acme"), (Source::Compiled, vec![]));
     assert_eq!(loaded(&without_fuel, "acme"), (Source::Cached, vec![]));
@@ -204,7 +206,7 @@ fn a_file_of_another_key_is_not_loaded() {
 fn a_file_of_another_engine_is_not_loaded() {
     let fault = assert_is_not_loaded(|_, file, _| {
         let other = tempfile::tempdir().unwrap();
-        let without_fuel = Runtime::new(Settings { host_limits: host_limits(), ..Settings::default() }).unwrap();
+        let without_fuel = Runtime::new(Config { host_limits: host_limits(), ..Config::default() }).unwrap();
         assert_eq!(loaded(&loader_of(without_fuel, other.path(), KEY), "acme"), (Source::Compiled, vec![]));
         std::fs::copy(&files(other.path())[0], file).unwrap();
     });

@@ -9,8 +9,11 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use vestibule::compile::Compiler;
+use vestibule::limits::HostLimits;
+use vestibule::load::{Loader, Source};
 use vestibule::model::TenantId;
-use vestibule::{Binding, Compiler, HostLimits, LoadError, Loader, Runtime, Settings, Source};
+use vestibule::{Binding, Config, LoadError, Runtime};
 use vestibule_test_artifacts::ORGANIZATION_SESSION_METADATA as ACTION;
 use vestibule_tests::{comparable, example_event, host_limits, load, run, runtime};
 
@@ -26,7 +29,7 @@ fn tenant() -> TenantId {
 
 /// A loader on a host with these limits.
 fn loader(host_limits: HostLimits) -> Loader {
-    let runtime = Runtime::new(Settings { host_limits, count_fuel: true, ..Settings::default() }).unwrap();
+    let runtime = Runtime::new(Config { host_limits, count_fuel: true, ..Config::default() }).unwrap();
     runtime.loader().compiler(compiler())
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use vestibule::{Capability, phrase};
+use vestibule::capability::{Capability, phrase};
 use vestibule_sdk::testing::Login;
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{comparable, context, full_event, load, root, run, runtime, settings};

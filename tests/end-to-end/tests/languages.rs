@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use vestibule::{Binding, Compiler};
+use vestibule::Binding;
+use vestibule::compile::Compiler;
 use vestibule_test_artifacts::ORGANIZATION_SESSION_METADATA;
 use vestibule_tests::{comparable, example_event, load, root, run, runtime};
 

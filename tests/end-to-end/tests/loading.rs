@@ -2,7 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that lacks its parts is to fail at once")]
 
-use vestibule::{HostLimits, LoadError, Runtime, Settings};
+use vestibule::limits::HostLimits;
+use vestibule::{Config, LoadError, Runtime};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{host_limits, runtime};
 
@@ -92,7 +93,7 @@ fn component_bytes_just_fit_and_one_more_is_too_large() {
     let component = artifacts::ORGANIZATION_SESSION_METADATA;
     let with = |component_bytes| {
         let host_limits = HostLimits { component_bytes, ..host_limits() };
-        Runtime::new(Settings { host_limits, ..Settings::default() }).expect("a runtime")
+        Runtime::new(Config { host_limits, ..Config::default() }).expect("a runtime")
     };
     assert!(with(component.len()).load("fits", component).is_ok());
     assert!(matches!(with(component.len() - 1).load("large", component), Err(LoadError::TooLarge { .. })));

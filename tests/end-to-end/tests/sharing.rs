@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use vestibule::limits::HostLimits;
 use vestibule::model::Event;
-use vestibule::{Action, Binding, Context, Flow, HostLimits, RunError, Runtime, Settings};
+use vestibule::{Action, Binding, Config, Flow, RunContext, RunError, Runtime};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{example_event, load};
 
@@ -24,7 +25,7 @@ fn tenant(id: &str, action: &Action) -> (Arc<Flow>, Arc<Event>) {
 async fn an_honest_tenant_beside(sleeping: usize) {
     // All else is as a host has it by default: 256 sandboxes, 64 logins of each tenant.
     let host_limits = HostLimits { warm_memories: 0, ..HostLimits::default() };
-    let host = Runtime::new(Settings { host_limits, ..Settings::default() }).unwrap();
+    let host = Runtime::new(Config { host_limits, ..Config::default() }).unwrap();
     let sleeps = load(&host, artifacts::SLEEPS_FOR_EVER);
     let ended = Arc::new(AtomicBool::new(false));
     let refused = Arc::new(AtomicUsize::new(0));
@@ -36,7 +37,7 @@ async fn an_honest_tenant_beside(sleeping: usize) {
             let (ended, refused) = (Arc::clone(&ended), Arc::clone(&refused));
             sleepers.spawn(async move {
                 while !ended.load(Ordering::Relaxed) {
-                    if let Err(RunError::TooBusy { limit, .. }) = host.run(&flow, Arc::clone(&event), &Context::live()).await {
+                    if let Err(RunError::TooBusy { limit, .. }) = host.run(&flow, Arc::clone(&event), &RunContext::live()).await {
                         assert_eq!(limit, "sandboxes");
                         refused.fetch_add(1, Ordering::Relaxed);
                     }
@@ -52,7 +53,7 @@ async fn an_honest_tenant_beside(sleeping: usize) {
     for _ in 0..100 {
         let logins = (0..4).map(|_| {
             let (host, flow, event) = (host.clone(), Arc::clone(&flow), Arc::clone(&event));
-            async move { host.run(&flow, event, &Context::live()).await }
+            async move { host.run(&flow, event, &RunContext::live()).await }
         });
         for login in logins.collect::<JoinSet<_>>().join_all().await {
             let outcome = login.expect("a tenant that holds few sandboxes has one at once");

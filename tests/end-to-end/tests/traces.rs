@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use vestibule::model::outcome::ActionReport;
-use vestibule::{Binding, Flow, RunError, Runtime, Settings};
+use vestibule::{Binding, Config, Flow, RunError, Runtime};
 use vestibule_build::{Symbols, SymbolsError};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{context, example_event, limits, load, run, settings};
 
 fn authors_runtime() -> Runtime {
-    Runtime::new(Settings { limits: limits(), count_fuel: true, read_symbols: true, ..Settings::default() }).unwrap()
+    Runtime::new(Config { limits: limits(), count_fuel: true, read_symbols: true, ..Config::default() }).unwrap()
 }
 
 async fn report(runtime: &Runtime, component: &[u8], configuration: &[(&str, &str)]) -> ActionReport {
@@ -109,11 +109,11 @@ async fn a_profile_puts_all_fuel_down_to_functions_and_changes_nothing_else() {
 
 #[tokio::test]
 async fn a_profile_of_an_endless_loop_ends_and_shows_the_loop() {
-    let settings = Settings {
-        limits: vestibule::Limits { cpu_time: std::time::Duration::from_millis(20), ..limits() },
+    let settings = Config {
+        limits: vestibule::limits::Limits { cpu_time: std::time::Duration::from_millis(20), ..limits() },
         count_fuel: true,
         read_symbols: true,
-        ..Settings::default()
+        ..Config::default()
     };
     let runtime = Runtime::new(settings).unwrap();
     let event = Arc::new(example_event("organization-login"));
@@ -128,7 +128,7 @@ async fn a_profile_of_an_endless_loop_ends_and_shows_the_loop() {
 
 #[tokio::test]
 async fn a_runtime_that_counts_no_fuel_has_no_profile() {
-    let runtime = Runtime::new(Settings::default()).unwrap();
+    let runtime = Runtime::new(Config::default()).unwrap();
     let event = Arc::new(example_event("organization-login"));
     let flow = Flow::new(event.tenant.id.clone(), Vec::new());
     assert_eq!(runtime.profile(&flow, event, &context()).await.unwrap_err(), RunError::FuelNotCounted);

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use arbitrary::Unstructured;
-use vestibule::{CONTRACT, Capability, LoadError};
+use vestibule::LoadError;
+use vestibule::capability::{CONTRACT, Capability};
 use vestibule_test_artifacts as artifacts;
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};

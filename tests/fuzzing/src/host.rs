@@ -3,9 +3,10 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use vestibule::limits::{HostLimits, Limits};
 use vestibule::model::outcome::{ActionResult, Failure, LimitBroken};
 use vestibule::model::{Event, Outcome};
-use vestibule::{Action, Binding, Context, Flow, HostLimits, Limits, Runtime, Settings};
+use vestibule::{Action, Binding, Config, Flow, RunContext, Runtime};
 use vestibule_test_artifacts as artifacts;
 
 /// What an honest Action sets at the login of `examples/events/organization-login.json`.
@@ -21,7 +22,7 @@ pub(crate) struct Host {
     /// The event of a fuzzed login: it has every fact.
     pub(crate) event: Arc<Event>,
     executor: tokio::runtime::Runtime,
-    context: Context,
+    context: RunContext,
     honest: Flow,
     honest_event: Arc<Event>,
 }
@@ -48,7 +49,7 @@ impl Host {
         };
         // Few sandboxes, so that an honest login gets one that a fuzzed component has just left.
         let host_limits = HostLimits { sandboxes: 2, component_bytes: 1 << 20, ..HostLimits::default() };
-        let settings = Settings { limits: limits.clone(), host_limits, ..Settings::default() };
+        let settings = Config { limits: limits.clone(), host_limits, ..Config::default() };
         let runtime = Runtime::new(settings).expect("this machine has room for two sandboxes");
         let action = runtime.load("honest", artifacts::ORGANIZATION_SESSION_METADATA).expect("the example is an Action");
         let read = |json: &str| Arc::new(Event::from_json(json.as_bytes()).expect("the event is right"));
@@ -57,7 +58,7 @@ impl Host {
             limits,
             event: read(include_str!("../../end-to-end/events/every-fact.json")),
             executor: tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a tokio runtime"),
-            context: Context { now: "2026-11-24T09:30:01Z".parse().expect("a date"), seed: [7; 32] },
+            context: RunContext { now: "2026-11-24T09:30:01Z".parse().expect("a date"), seed: [7; 32] },
             honest: Flow::new(honest_event.tenant.id.clone(), vec![Binding::new(action)]),
             honest_event,
             runtime,

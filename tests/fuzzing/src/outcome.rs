@@ -1,6 +1,6 @@
 //! What holds for the outcome of a login with one Action, whatever the Action did.
 
-use vestibule::Limits;
+use vestibule::limits::Limits;
 use vestibule::model::outcome::{ActionResult, Decision, Failure};
 use vestibule::model::{Event, Outcome};
 

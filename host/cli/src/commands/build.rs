@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use vestibule::{Runtime, Settings};
+use vestibule::{Config, Runtime};
 
 use crate::actions;
 use crate::loading::Caching;
@@ -33,7 +33,7 @@ impl Build {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let built = actions::build(&self.folder)?;
         // A component that no host would take is an error now, and not at somebody's login.
-        self.caching.loader(&Runtime::new(Settings::default().for_loading())?)?.load(&built.name, &built.component)?;
+        self.caching.loader(&Runtime::new(Config::default().for_loading())?)?.load(&built.name, &built.component)?;
         let file = match self.output {
             Some(file) => file,
             None => built.target_directory.join("actions").join(format!("{}.wasm", built.name)),

@@ -14,7 +14,7 @@ use notify::{EventKind, RecursiveMode, Watcher as _};
 use serde_json::Value;
 use vestibule::model::outcome::Decision;
 use vestibule::model::{Event, Outcome, Timestamp};
-use vestibule::{Runtime, Settings};
+use vestibule::{Config, Runtime};
 use vestibule_build::Builder;
 
 use super::picture;
@@ -75,7 +75,7 @@ impl Dev {
             watcher.watch(folder, *mode).with_context(|| format!("can't watch {}", folder.display()))?;
         }
         let runtime = Runtime::new(
-            Settings { count_fuel: true, read_symbols: true, http: self.given.http(), ..Settings::default() }.for_one_login(),
+            Config { count_fuel: true, read_symbols: true, http: self.given.http(), ..Config::default() }.for_one_login(),
         )?;
         let loading = self.caching.loader(&runtime)?;
         let mut last = None;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
-use vestibule::{Action, CONTRACT, Capabilities, Kind, Runtime, Settings, phrase};
+use vestibule::capability::{CONTRACT, Capabilities, Kind, phrase};
+use vestibule::{Action, Config, Runtime};
 
 use crate::actions;
 use crate::loading::Caching;
@@ -37,7 +38,7 @@ struct Inspection<'a> {
 
 impl Inspect {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let runtime = Runtime::new(Settings::default().for_loading())?;
+        let runtime = Runtime::new(Config::default().for_loading())?;
         let action = actions::deployed(&self.action)?.load(&self.caching.loader(&runtime)?)?;
         if self.json {
             let inspection = Inspection {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use vestibule::CapabilityPolicy;
+use vestibule::capability::CapabilityPolicy;
 
 use crate::json;
 use crate::remote::Place;

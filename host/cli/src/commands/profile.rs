@@ -12,7 +12,7 @@ use fxprof_processed_profile::{
     CategoryHandle, CpuDelta, Frame, FrameFlags, FrameInfo, ReferenceTimestamp, SamplingInterval, StackHandle, Timestamp,
     WeightType,
 };
-use vestibule::{Function, Profile, Share};
+use vestibule::profile::{Function, Profile, Share};
 
 use crate::table::{Table, thousands};
 

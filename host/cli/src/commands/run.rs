@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
+use vestibule::limits::HostLimits;
 use vestibule::model::Outcome;
 use vestibule::model::outcome::Decision;
-use vestibule::{Action, HostLimits, Runtime, Settings};
+use vestibule::{Action, Config, Runtime};
 
 use super::repeat::Distribution;
 use super::{picture, profile};
@@ -74,7 +75,7 @@ impl Run {
         let executor = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 
         let runtime = Runtime::new(
-            Settings { count_fuel: true, read_symbols: true, http: self.given.http(), ..Settings::default() }.for_one_login(),
+            Config { count_fuel: true, read_symbols: true, http: self.given.http(), ..Config::default() }.for_one_login(),
         )?;
         let (first, context) = flow(&runtime)?;
         let (outcome, profiles) = match &self.profile {
@@ -95,10 +96,10 @@ impl Run {
         }
         if let Some(times) = self.repeat {
             // Timed as a host runs it: fuel isn't counted, and symbols aren't read.
-            let settings = Settings { http: self.given.http(), ..Settings::default() }.for_one_login();
+            let settings = Config { http: self.given.http(), ..Config::default() }.for_one_login();
             // And each Action finds its memory as it has left it.
             let host_limits = HostLimits { warm_memories: components.len(), ..settings.host_limits };
-            let runtime = Runtime::new(Settings { host_limits, ..settings })?;
+            let runtime = Runtime::new(Config { host_limits, ..settings })?;
             let (flow, context) = flow(&runtime)?;
             let mut durations = Vec::new();
             for _ in 0..times {

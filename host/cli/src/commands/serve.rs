@@ -10,7 +10,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
-use vestibule::Compiler;
+use vestibule::compile::Compiler;
 use vestibule_server::config::LogFormat;
 use vestibule_server::{Configuration, Parts, Server};
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
-use vestibule::Origin;
+use vestibule::http::Origin;
 
 use crate::remote::shapes::Action;
 

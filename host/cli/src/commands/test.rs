@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::Value;
 use vestibule::model::Outcome;
-use vestibule::{Action, Runtime, Settings};
+use vestibule::{Action, Config, Runtime};
 
 use crate::actions;
 use crate::case::Case;
@@ -72,7 +72,7 @@ impl Test {
             let cases = self.cases(folder)?;
             let http = self.network.settings();
             let runtime =
-                Runtime::new(Settings { count_fuel: true, read_symbols: true, http, ..Settings::default() }.for_one_login())?;
+                Runtime::new(Config { count_fuel: true, read_symbols: true, http, ..Config::default() }.for_one_login())?;
             let action = actions::read(folder)?.load(&self.caching.loader(&runtime)?)?;
             let mut table = Table::default();
             let mut details = String::new();

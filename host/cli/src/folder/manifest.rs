@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use vestibule::capability::CapabilityPolicy;
+use vestibule::http::Origin;
 use vestibule::model::ActionId;
-use vestibule::{CapabilityPolicy, Origin};
 
 use crate::remote::shapes::{Settings, fail_login};
 

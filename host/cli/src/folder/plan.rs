@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use vestibule::CapabilityPolicy;
+use vestibule::capability::CapabilityPolicy;
 
 use super::files::Folder;
 use super::manifest::Entry;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
-use vestibule::CapabilityPolicy;
+use vestibule::capability::CapabilityPolicy;
 use vestibule::model::ActionId;
 
 use super::files::{Folder, component_file};

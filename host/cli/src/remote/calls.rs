@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use vestibule::CapabilityPolicy;
+use vestibule::capability::CapabilityPolicy;
 use zeroize::Zeroizing;
 
 use super::shapes::{Action, Answered, Binding, Execution, Executions, LogEntry, Policy, Version};

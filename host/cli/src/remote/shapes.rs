@@ -6,7 +6,7 @@ use std::ops::Deref;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
-use vestibule::CapabilityPolicy;
+use vestibule::capability::CapabilityPolicy;
 
 /// Something as this command reads it, and all that the server has said of it, for `--json`.
 #[derive(Clone, Debug)]

@@ -20,11 +20,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use vestibule::action_cache::{ActionCache, ActionCacheSettings, CachedAction, Components};
+use vestibule::capability::Capabilities;
+use vestibule::limits::HostLimits;
+use vestibule::load::{CacheKey, CompilationCache, Deployed};
 use vestibule::model::{ActionId, ComponentDigest, Event, TenantId};
-use vestibule::{
-    ActionCache, ActionCacheSettings, Binding, CacheKey, CachedAction, Capabilities, CompilationCache, Components, Context,
-    Deployed, Flow, HostLimits, Runtime, Settings,
-};
+use vestibule::{Binding, Config, Flow, RunContext, Runtime};
 use vestibule_test_artifacts::ORGANIZATION_SESSION_METADATA as GUEST;
 use zipf::Zipf;
 
@@ -200,8 +201,7 @@ struct Host {
 impl Host {
     fn new(folder: &Path, actions: usize, settings: ActionCacheSettings) -> Self {
         let compiles = std::thread::available_parallelism().map_or(1, usize::from);
-        let runtime =
-            Runtime::new(Settings { host_limits: HostLimits { compiles, ..HostLimits::default() }, ..Settings::default() });
+        let runtime = Runtime::new(Config { host_limits: HostLimits { compiles, ..HostLimits::default() }, ..Config::default() });
         let runtime = runtime.expect("a runtime");
         let folder = Dir::open_ambient_dir(folder, ambient_authority()).expect("the cache's folder");
         let cache = CompilationCache::new(folder, CacheKey::from_bytes([7; 32])).room(16 << 30);
@@ -242,7 +242,7 @@ impl Host {
 
     async fn run(&self, flow: &Flow, event: &Arc<Event>) -> Duration {
         let began = Instant::now();
-        let outcome = self.runtime.run(flow, Arc::clone(event), &Context::live()).await.expect("there is room");
+        let outcome = self.runtime.run(flow, Arc::clone(event), &RunContext::live()).await.expect("there is room");
         let time = began.elapsed();
         assert!(outcome.is_allowed() && outcome.session.metadata.len() == 3, "{outcome:?}");
         time

@@ -14,7 +14,7 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use vestibule::model::{Event, Login, SessionLifetimes};
-use vestibule::{Binding, Context, Flow, Runtime, Settings};
+use vestibule::{Binding, Config, Flow, RunContext, Runtime};
 use vestibule_test_artifacts::ORGANIZATION_SESSION_METADATA;
 
 /// Turns of each rung, and how long one is.
@@ -68,10 +68,10 @@ fn main() {
 
 fn rungs(json: Vec<u8>) -> Vec<Rung> {
     let bare = bare::Bare::new(ORGANIZATION_SESSION_METADATA);
-    let runtime = Runtime::new(Settings::default()).expect("a runtime");
+    let runtime = Runtime::new(Config::default()).expect("a runtime");
     let event = Arc::new(Event::from_json(&json).expect("the event is right"));
     let binding = binding(&runtime);
-    let context = Context::live();
+    let context = RunContext::live();
     let sandbox = {
         let (runtime, event, context) = (runtime.clone(), Arc::clone(&event), context.clone());
         move |executor: &tokio::runtime::Runtime| {
@@ -80,7 +80,7 @@ fn rungs(json: Vec<u8>) -> Vec<Rung> {
         }
     };
     let whole = whole(runtime, Arc::clone(&event));
-    let counting = Runtime::new(Settings { count_fuel: true, ..Settings::default() }).expect("a runtime");
+    let counting = Runtime::new(Config { count_fuel: true, ..Config::default() }).expect("a runtime");
     let counted = self::whole(counting, event);
     let parse = move |_: &tokio::runtime::Runtime| {
         black_box(Event::from_json(black_box(&json)).expect("the event is right"));
@@ -100,7 +100,7 @@ fn binding(runtime: &Runtime) -> Binding {
 
 fn whole(runtime: Runtime, event: Arc<Event>) -> impl Fn(&tokio::runtime::Runtime) {
     let flow = Flow::new(event.tenant.id.clone(), vec![binding(&runtime)]);
-    let context = Context::live();
+    let context = RunContext::live();
     move |executor| {
         let outcome = executor.block_on(runtime.run(&flow, Arc::clone(&event), &context)).expect("one tenant");
         assert!(outcome.is_allowed());

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use vestibule::model::{Event, Settings as Values};
-use vestibule::{Binding, Context, Flow, HttpSettings, Origin, Runtime, Settings, SystemResolver};
+use vestibule::http::{HttpSettings, Origin, SystemResolver};
+use vestibule::model::{Event, Values};
+use vestibule::{Binding, Config, Flow, RunContext, Runtime};
 use vestibule_test_artifacts as artifacts;
 
 /// Turns alone and beside each attack, and logins of the quiet tenant in each.
@@ -71,7 +72,7 @@ fn main() {
         resolver: Arc::new(SystemResolver::with_name_servers(vec![name_server])),
         ..HttpSettings::default()
     };
-    let host = Runtime::new(Settings { http, ..Settings::default() }).expect("a runtime");
+    let host = Runtime::new(Config { http, ..Config::default() }).expect("a runtime");
     let silent = format!("http://{}", silent_server());
     let quiet = tenant(&host, "quiet", artifacts::ORGANIZATION_SESSION_METADATA, &silent);
     login_times(&platform, &host, &quiet, logins);
@@ -149,7 +150,7 @@ fn login_times(platform: &tokio::runtime::Runtime, host: &Runtime, tenant: &Tena
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let (host, (flow, event), begun) = (host.clone(), tenant.clone(), Instant::now());
             handle.spawn(async move {
-                let outcome = host.run(&flow, event, &Context::live()).await.expect("a quiet tenant is never too many");
+                let outcome = host.run(&flow, event, &RunContext::live()).await.expect("a quiet tenant is never too many");
                 assert!(outcome.is_allowed(), "{outcome:?}");
                 begun.elapsed()
             })
@@ -172,7 +173,7 @@ fn start(
         let (stop, attacked) = (Arc::clone(stop), Arc::clone(attacked));
         platform.spawn(async move {
             while !stop.load(Ordering::Relaxed) {
-                match host.run(&flow, Arc::clone(&event), &Context::live()).await {
+                match host.run(&flow, Arc::clone(&event), &RunContext::live()).await {
                     Ok(_) => attacked.fetch_add(1, Ordering::Relaxed),
                     Err(_) => continue,
                 };

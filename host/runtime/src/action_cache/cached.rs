@@ -123,8 +123,13 @@ impl fmt::Debug for CachedAction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Config;
+    use crate::Runtime;
+    use crate::action_cache::ActionCache;
+    use crate::action_cache::ActionCacheSettings;
+    use crate::action_cache::Components;
     use crate::limits::HostLimits;
-    use crate::{ActionCache, ActionCacheSettings, Components, Deployed, Runtime, Settings};
+    use crate::load::Deployed;
     use vestibule_model::TenantId;
     use vestibule_test_artifacts::LOOPS_FOR_EVER;
 
@@ -139,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn eviction_does_not_forget_where_an_action_starts() {
-        let settings = Settings { host_limits: HostLimits { sandboxes: 8, ..HostLimits::default() }, ..Settings::default() };
+        let settings = Config { host_limits: HostLimits { sandboxes: 8, ..HostLimits::default() }, ..Config::default() };
         let runtime = Runtime::new(settings).unwrap();
         let capabilities = runtime.load("loops", LOOPS_FOR_EVER).unwrap().capabilities().clone();
         let cache = ActionCache::new(runtime.loader(), Arc::new(Registry), ActionCacheSettings::default());

@@ -4,7 +4,7 @@ mod bound;
 
 use std::sync::Arc;
 
-use vestibule_model::{SessionLifetimes, Settings, TenantId};
+use vestibule_model::{SessionLifetimes, TenantId, Values};
 
 pub use bound::BoundAction;
 
@@ -25,8 +25,8 @@ pub enum OnFailure {
 #[derive(Clone, Debug)]
 pub struct Binding {
     pub(crate) action: BoundAction,
-    pub(crate) secrets: Arc<Settings>,
-    pub(crate) configuration: Arc<Settings>,
+    pub(crate) secrets: Arc<Values>,
+    pub(crate) configuration: Arc<Values>,
     /// `None` without origins.
     pub(crate) origins: Option<Arc<[Origin]>>,
     pub(crate) on_failure: OnFailure,
@@ -34,8 +34,8 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// An Action, loaded or on a [`ActionCache`](crate::ActionCache), without secrets,
-    /// configuration or requests, whose failure fails the login.
+    /// An Action, loaded or on a [`ActionCache`](crate::action_cache::ActionCache), without
+    /// secrets, configuration or requests, whose failure fails the login.
     pub fn new(action: impl Into<BoundAction>) -> Self {
         Self {
             action: action.into(),
@@ -49,14 +49,14 @@ impl Binding {
 
     /// Secrets that this Action can read by name.
     #[must_use]
-    pub fn secrets(mut self, secrets: Settings) -> Self {
+    pub fn secrets(mut self, secrets: Values) -> Self {
         self.secrets = Arc::new(secrets);
         self
     }
 
     /// Configuration that this Action can read by name.
     #[must_use]
-    pub fn configuration(mut self, configuration: Settings) -> Self {
+    pub fn configuration(mut self, configuration: Values) -> Self {
         self.configuration = Arc::new(configuration);
         self
     }

@@ -18,6 +18,9 @@ mod settings;
 mod socket;
 mod tls;
 
+/// A network, as [`HttpSettings`] names it.
+pub use ipnet::IpNet;
+
 pub use connect::Connector;
 pub use origin::{InvalidOrigin, Origin};
 pub use resolver::{NameServer, NameServerError, Resolve, ResolveFuture, SystemResolver};

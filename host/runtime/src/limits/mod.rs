@@ -25,7 +25,7 @@ const SECOND: Duration = Duration::from_secs(1);
 limits! {
     /// What one run of one Action may use. More is a failure of that Action, which names the limit.
     ///
-    /// A host's are in [`Settings`](crate::Settings); a tenant's [`Flow`](crate::Flow) and a
+    /// A host's are in [`Config`](crate::Config); a tenant's [`Flow`](crate::Flow) and a
     /// [`Binding`](crate::Binding) can lower them.
     Limits of Action {
         /// Time of computing. A login's Actions take microseconds, an interpreter that starts up

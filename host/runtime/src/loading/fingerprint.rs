@@ -48,13 +48,13 @@ impl Hasher for Digesting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use crate::sandbox::engine;
-    use crate::settings::Settings;
 
     #[test]
     fn a_compiler_without_a_pool_makes_code_for_a_host_with_one() {
         for (count_fuel, read_symbols) in [(false, false), (true, false), (false, true), (true, true)] {
-            let mut settings = Settings { count_fuel, read_symbols, ..Settings::default() };
+            let mut settings = Config { count_fuel, read_symbols, ..Config::default() };
             settings.limits.memory = 1 << 20;
             settings.host_limits.stack = 1 << 20;
             settings.host_limits.sandboxes = 8;

@@ -11,16 +11,16 @@ use wasmtime::component::{Component, Linker};
 use super::deployed::Deployed;
 use crate::action::Action;
 use crate::capabilities;
+use crate::config::Config;
 use crate::error::{LoadError, RuntimeError, of_wasmtime};
 use crate::http::Connector;
 use crate::sandbox::{Sandbox, engine, linker};
 use crate::scheduling::executor::BackgroundExecutor;
-use crate::settings::Settings;
 
 /// What the loader and the runs of a runtime share.
 pub(crate) struct Host {
     pub(crate) engine: Engine,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Config,
     pub(crate) client: Arc<Connector>,
     pub(crate) executor: BackgroundExecutor,
     linker: Linker<Sandbox>,
@@ -28,7 +28,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(settings: Settings) -> Result<Self, RuntimeError> {
+    pub(crate) fn new(settings: Config) -> Result<Self, RuntimeError> {
         settings.check()?;
         let engine = engine::engine(&settings)?;
         let mut linker = Linker::new(&engine);

@@ -10,7 +10,6 @@ mod permits;
 mod precompiled;
 
 pub use compilation_cache::{CacheFault, CacheKey, CacheKeyError, CompilationCache};
-pub use compile::{CompileLane, Compiler};
 pub use deployed::Deployed;
 pub use loader::{Built, Loaded, Loader, Source};
 

@@ -11,7 +11,7 @@ use vestibule_model::{ActionId, Login};
 use wasmtime::Store;
 
 use crate::action::Action;
-use crate::context::Context;
+use crate::context::RunContext;
 use crate::error::LoadError;
 use crate::flow::Binding;
 use crate::http::Http;
@@ -38,7 +38,7 @@ pub(crate) struct Job {
     pub(crate) limits: Arc<Limits>,
     pub(crate) spent: Spent,
     pub(crate) computed: Arc<CpuTime>,
-    pub(crate) context: Context,
+    pub(crate) context: RunContext,
     /// The Action's place in its flow.
     pub(crate) place: usize,
     pub(crate) profiled: bool,

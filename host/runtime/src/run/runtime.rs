@@ -12,7 +12,8 @@ use super::loads::Loads;
 use crate::action::Action;
 use crate::action::component::refused;
 use crate::cache::{Cache, MemoryCache};
-use crate::context::Context;
+use crate::config::Config;
+use crate::context::RunContext;
 use crate::error::{LoadError, RunError, RuntimeError, of_wasmtime};
 use crate::flow::{Binding, Flow, OnFailure};
 use crate::limits::Limits;
@@ -23,7 +24,6 @@ use crate::scheduling::budget::Spent;
 use crate::scheduling::cpu_time::TICK;
 use crate::scheduling::executor::{self, StartOn};
 use crate::scheduling::task::TaskMeta;
-use crate::settings::Settings;
 
 /// Compiles Actions and runs flows of them. Cloning it is cheap; clones share one pool of
 /// sandboxes.
@@ -43,7 +43,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When this machine can't reserve what the settings ask for.
-    pub fn new(settings: Settings) -> Result<Self, RuntimeError> {
+    pub fn new(settings: Config) -> Result<Self, RuntimeError> {
         Self::with_cache(settings, Arc::new(MemoryCache::default()))
     }
 
@@ -51,7 +51,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When this machine can't reserve what the settings ask for.
-    pub fn with_cache(settings: Settings, cache: Arc<dyn Cache>) -> Result<Self, RuntimeError> {
+    pub fn with_cache(settings: Config, cache: Arc<dyn Cache>) -> Result<Self, RuntimeError> {
         let limits = Arc::new(settings.limits.clone());
         let admission = Admission::new(&settings.tenant_limits, &settings.host_limits);
         let host = Arc::new(Host::new(settings)?);
@@ -65,7 +65,7 @@ impl Runtime {
     }
 
     /// How it was made.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &Config {
         &self.0.host.settings
     }
 
@@ -83,7 +83,7 @@ impl Runtime {
     ///
     /// This takes milliseconds to seconds of computing: do it when an Action is deployed, away from
     /// logins. It compiles in this process, and nothing limits how much memory and time that takes:
-    /// for components that you trust. A stranger's is for a [`Loader`](crate::Loader).
+    /// for components that you trust. A stranger's is for a [`Loader`](crate::load::Loader).
     ///
     /// # Errors
     /// When it is no such component: which rule it breaks, and what to do.
@@ -104,7 +104,7 @@ impl Runtime {
     /// # Errors
     /// When the event is not of the flow's tenant, the flow has too many Actions, or too many
     /// logins of the tenant run and wait already.
-    pub async fn run(&self, flow: &Flow, event: Arc<Event>, context: &Context) -> Result<Outcome, RunError> {
+    pub async fn run(&self, flow: &Flow, event: Arc<Event>, context: &RunContext) -> Result<Outcome, RunError> {
         self.run_flow(flow, event, context, None).await
     }
 
@@ -113,7 +113,12 @@ impl Runtime {
     ///
     /// # Errors
     /// When the event is not of the flow's tenant, or this runtime doesn't count fuel.
-    pub async fn profile(&self, flow: &Flow, event: Arc<Event>, context: &Context) -> Result<(Outcome, Vec<Profile>), RunError> {
+    pub async fn profile(
+        &self,
+        flow: &Flow,
+        event: Arc<Event>,
+        context: &RunContext,
+    ) -> Result<(Outcome, Vec<Profile>), RunError> {
         if !self.0.host.settings.count_fuel {
             return Err(RunError::FuelNotCounted);
         }
@@ -126,7 +131,7 @@ impl Runtime {
         &self,
         flow: &Flow,
         event: Arc<Event>,
-        context: &Context,
+        context: &RunContext,
         mut profiles: Option<&mut Vec<Profile>>,
     ) -> Result<Outcome, RunError> {
         if event.tenant.id != flow.tenant {
@@ -196,7 +201,7 @@ impl Runtime {
         &self,
         login: Box<Login>,
         binding: &Binding,
-        context: &Context,
+        context: &RunContext,
         place: usize,
     ) -> (Box<Login>, ActionReport) {
         let Some(action) = binding.action.now() else {
@@ -286,7 +291,7 @@ impl Runtime {
 struct OfRun<'a> {
     action: Action,
     limits: Arc<Limits>,
-    context: &'a Context,
+    context: &'a RunContext,
     place: usize,
     profiled: bool,
 }

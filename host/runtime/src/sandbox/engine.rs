@@ -2,10 +2,10 @@
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails};
 
+use crate::config::Config as RuntimeConfig;
 use crate::error::{RuntimeError, of_wasmtime};
 use crate::limits::{HostLimits, MEMORY_RESERVED};
 use crate::scheduling::cpu_time::TICK;
-use crate::settings::Settings;
 
 /// Behind the [address space](MEMORY_RESERVED) of each memory, for what an instruction adds to an
 /// address.
@@ -28,7 +28,7 @@ const HOST_STACK: usize = 512 << 10;
 
 /// An engine for these settings, and a thread that advances its epoch for as long as the engine
 /// lives.
-pub(crate) fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
+pub(crate) fn engine(settings: &RuntimeConfig) -> Result<Engine, RuntimeError> {
     let engine = Engine::new(&config(settings)).map_err(|error| no_pool(&error, settings))?;
     let ticking = engine.weak();
     let ticker = std::thread::Builder::new().name("vestibule-ticker".to_owned());
@@ -45,13 +45,13 @@ pub(crate) fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
     Ok(engine)
 }
 
-fn no_pool(error: &wasmtime::Error, settings: &Settings) -> RuntimeError {
+fn no_pool(error: &wasmtime::Error, settings: &RuntimeConfig) -> RuntimeError {
     let &HostLimits { sandboxes, memories, warm_memories, .. } = &settings.host_limits;
     let reserved = settings.host_limits.pooled_memories() as u64 * (MEMORY_RESERVED + MEMORY_GUARD);
     RuntimeError::Pool { reason: of_wasmtime(error), reserved, sandboxes, memories, warm_memories }
 }
 
-fn config(settings: &Settings) -> Config {
+fn config(settings: &RuntimeConfig) -> Config {
     let host = &settings.host_limits;
     let mut config = config_of_code(settings.count_fuel, settings.read_symbols);
     config
@@ -73,7 +73,7 @@ fn config(settings: &Settings) -> Config {
 /// that is being migrated (compaction, a balance between NUMA nodes, memory that is taken offline),
 /// and the next run would read it. Locking the pages doesn't help: a locked page is migrated, too,
 /// and `MADV_DONTNEED` refuses it.
-fn pool(settings: &Settings) -> PoolingAllocationConfig {
+fn pool(settings: &RuntimeConfig) -> PoolingAllocationConfig {
     let (limits, host) = (&settings.limits, &settings.host_limits);
     // The maxima of all these are far below what a `u32` holds.
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -130,12 +130,12 @@ mod tests {
 
     #[test]
     fn no_reset_asks_the_kernel_for_written_pages() {
-        assert_eq!(pool(&Settings::default()).get_pagemap_scan(), Enabled::No);
+        assert_eq!(pool(&RuntimeConfig::default()).get_pagemap_scan(), Enabled::No);
     }
 
     #[test]
     fn the_ticker_ends_with_its_engine() {
-        let engine = engine(&Settings::default()).unwrap();
+        let engine = engine(&RuntimeConfig::default()).unwrap();
         let weak = engine.weak();
         drop(engine);
         // The ticker holds the engine only while it ticks.

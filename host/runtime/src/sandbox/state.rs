@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vestibule_model::outcome::LimitBroken;
-use vestibule_model::{Login, Settings};
+use vestibule_model::{Login, Values};
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtxView, WasiView};
@@ -13,7 +13,7 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 use super::log::Log;
 use super::profile::Recorder;
 use super::wasi::WasiState;
-use crate::context::Context;
+use crate::context::RunContext;
 use crate::http::Http;
 use crate::limits::Limits;
 use crate::scheduling::budget::Budget;
@@ -33,8 +33,8 @@ const MOSTLY: u64 = TICK.as_nanos() as u64 / 2;
 /// The state of one run of one Action.
 pub(crate) struct Sandbox {
     pub(crate) login: Box<Login>,
-    pub(crate) secrets: Arc<Settings>,
-    pub(crate) configuration: Arc<Settings>,
+    pub(crate) secrets: Arc<Values>,
+    pub(crate) configuration: Arc<Values>,
     pub(crate) log: Log,
     pub(crate) memory: Memory,
     /// What records a profile, where one was asked for.
@@ -48,7 +48,7 @@ pub(crate) struct Sandbox {
     slices_ended: u32,
     /// The time of the caller's thread when it was last looked at.
     thread_time: Option<u64>,
-    context: Context,
+    context: RunContext,
     action: usize,
     /// Made when the guest first asks for some of it: most Actions never do, and it costs a tenth
     /// of their run.
@@ -58,11 +58,11 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     pub(crate) fn new(
         login: Box<Login>,
-        (secrets, configuration): (Arc<Settings>, Arc<Settings>),
+        (secrets, configuration): (Arc<Values>, Arc<Values>),
         limits: &Arc<Limits>,
         budget: Budget,
         computed: Arc<CpuTime>,
-        context: Context,
+        context: RunContext,
         action: usize,
     ) -> Self {
         Self {

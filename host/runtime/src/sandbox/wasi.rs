@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
 
 use super::log::{Log, Stream};
-use crate::context::{Context, Kind};
+use crate::context::{Kind, RunContext};
 use crate::limits::Limits;
 
 /// Bytes that a guest may write to a stream before it asks again.
@@ -25,7 +25,7 @@ pub(crate) struct WasiState {
 }
 
 impl WasiState {
-    pub(crate) fn new(log: &Log, context: &Context, action: usize, limits: &Limits) -> Self {
+    pub(crate) fn new(log: &Log, context: &RunContext, action: usize, limits: &Limits) -> Self {
         let mut builder = WasiCtx::builder();
         builder
             .stdout(Output(log.clone(), Stream::Output))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use vestibule::Connector;
+use vestibule::http::Connector;
 use vestibule::model::{TenantId, Timestamp};
 use vestibule_sessions::{Client, ClientId, ClientSource};
 
@@ -248,7 +248,7 @@ pub(super) fn shown(client: &Client, tenant: &TenantId) -> Map<String, Value> {
 mod tests {
     use super::*;
     use serde_json::json;
-    use vestibule::HttpSettings;
+    use vestibule::http::HttpSettings;
 
     fn created(body: Value) -> Result<Client, String> {
         let connector = Connector::new(&HttpSettings::default()).unwrap();

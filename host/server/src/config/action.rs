@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use vestibule::{Limits, OnFailure, Origin};
+use vestibule::OnFailure;
+use vestibule::http::Origin;
+use vestibule::limits::Limits;
 
 use super::host::{exists, tell};
 use super::reference::Reference;
@@ -85,7 +87,7 @@ pub(super) fn read(action: &Section<'_>, tenant: &Limits) -> Option<ActionSettin
 
 /// Says so where a value can't be called or can't be like this.
 fn check(section: &Section<'_>, span: &std::ops::Range<usize>, name: &str, value: &str) {
-    if let Err(error) = vestibule::model::Settings::default().set(name, value.to_owned()) {
+    if let Err(error) = vestibule::model::Values::default().set(name, value.to_owned()) {
         section.source.mistake(span, error.to_string(), "");
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use vestibule::CapabilityPolicy;
+use vestibule::capability::CapabilityPolicy;
 use vestibule_sessions::Keeping;
 
 use super::lifetime::Lifetime;

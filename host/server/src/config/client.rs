@@ -9,7 +9,7 @@ use std::str::FromStr;
 use argon2::password_hash::phc::PasswordHash;
 use thiserror::Error;
 use url::Url;
-use vestibule::Connector;
+use vestibule::http::Connector;
 use vestibule_sessions::{ClientId, LogoutSettings};
 
 use super::host::exists;

@@ -9,7 +9,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
-use vestibule::{HttpSettings, IpNet, NameServer, Resolve, Settings, SystemResolver};
+use vestibule::Config;
+use vestibule::http::{HttpSettings, IpNet, NameServer, Resolve, SystemResolver};
 use vestibule_sessions::{Pooler, PostgresSettings};
 
 use super::reference::Reference;
@@ -170,10 +171,10 @@ pub(super) fn resolver(file: &Section<'_>) -> Arc<dyn Resolve> {
     Arc::new(SystemResolver::with_name_servers(name_servers.into_iter().map(|server| server.value).collect()))
 }
 
-pub(super) fn sandbox(file: &Section<'_>, resolver: &Arc<dyn Resolve>) -> Settings {
+pub(super) fn sandbox(file: &Section<'_>, resolver: &Arc<dyn Resolve>) -> Config {
     let count_fuel = file.flag("count_fuel").unwrap_or(true);
     let http = HttpSettings { resolver: Arc::clone(resolver), ..HttpSettings::default() };
-    let mut settings = Settings { http, count_fuel, ..Settings::default() };
+    let mut settings = Config { http, count_fuel, ..Config::default() };
     if let Some(section) = file.section("limits") {
         for (name, member) in section.members() {
             let Some(amount) = member.amount() else { continue };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use url::Url;
-use vestibule::{Connector, HttpSettings, IpNet, Resolve, RootCertificate};
+use vestibule::http::{Connector, HttpSettings, IpNet, Resolve, RootCertificate};
 
 use super::host::{HostName, exists};
 use super::lifetime::Lifetime;

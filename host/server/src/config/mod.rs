@@ -71,7 +71,7 @@ pub struct Configuration {
     /// Where sessions are kept.
     pub store: StoreSettings,
     /// How the sandbox is set up: its limits, and the networks that Actions may reach.
-    pub sandbox: vestibule::Settings,
+    pub sandbox: vestibule::Config,
     /// How the server's own log is written.
     pub log: LogFormat,
     /// Where traces are sent to, by OTLP over HTTP; none where they aren't.

@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 use url::Url;
+use vestibule::http::{Connector, Origin};
 use vestibule::model::TenantId;
-use vestibule::{Connector, Origin};
 use vestibule_sessions::LogKind;
 
 use super::host::exists;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use vestibule::capability::CapabilityPolicy;
+use vestibule::http::Connector;
+use vestibule::limits::{FlowLimits, Limits};
 use vestibule::model::TenantId;
-use vestibule::{CapabilityPolicy, Connector, FlowLimits, Limits};
 
 use super::action::{self, ActionSettings};
 use super::actions;
@@ -75,7 +77,7 @@ const RATE: RateSettings = RateSettings { per_second: 50, burst: 100 };
 /// With the connector that says which logout URLs are possible.
 pub(super) fn tenants(
     file: &Section<'_>,
-    host: &vestibule::Settings,
+    host: &vestibule::Config,
     connector: Option<&Connector>,
 ) -> BTreeMap<TenantId, TenantSettings> {
     let mut tenants = BTreeMap::new();
@@ -113,7 +115,7 @@ struct Taken {
 fn read(
     tenant: &Section<'_>,
     id: TenantId,
-    host: &vestibule::Settings,
+    host: &vestibule::Config,
     connector: Option<&Connector>,
     taken: &mut Taken,
 ) -> TenantSettings {

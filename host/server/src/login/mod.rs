@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Deserialize;
-use vestibule::Context;
+use vestibule::RunContext;
 use vestibule::model::{Event, Outcome, Timestamp};
 use vestibule_sessions::{Committed, Ended, ExecutionUid, KnownSession, NewTransaction, RequestDigest, TransactionId};
 
@@ -70,7 +70,7 @@ pub(crate) async fn login(tenant: &Tenant, mut event: Event, app: &App, now: Tim
     let running = tenant.running().ok_or_else(not_readable)?;
     let execution = if running.has_actions { Some(ExecutionUid::random()?) } else { None };
     let mut event = Arc::new(event);
-    let context = Context { now, ..Context::live() };
+    let context = RunContext { now, ..RunContext::live() };
     for _ in 0..TRIES {
         let outcome = app.runtime().run(&running.flow, Arc::clone(&event), &context).await?;
         let json = json(&outcome)?;

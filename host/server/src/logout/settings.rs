@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use vestibule::http::{Connector, Origin};
 use vestibule::model::outcome::RequestError;
-use vestibule::{Connector, Origin};
 use vestibule_sessions::{Initiator, LogoutInitiators, LogoutSettings, LogoutUrl, LogoutUrlError};
 
 use crate::post::Unreached;
@@ -129,7 +129,7 @@ impl From<&LogoutSettings> for OidcLogout {
 
 #[cfg(test)]
 mod tests {
-    use vestibule::HttpSettings;
+    use vestibule::http::HttpSettings;
 
     use super::*;
 

@@ -14,8 +14,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
+use vestibule::LoadError;
+use vestibule::capability::Capabilities;
+use vestibule::compile::CompileLane;
+use vestibule::load::Built;
 use vestibule::model::{ComponentDigest, TenantId};
-use vestibule::{Built, Capabilities, CompileLane, LoadError};
 use vestibule_sessions::{ActionName, ActionUid, BuildError, BuildStatus, ComponentInfo, Draft, StoreError, StoredAction};
 
 use crate::app::App;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use vestibule::LoadError;
+use vestibule::action_cache::Components;
+use vestibule::load::CacheFault;
 use vestibule::model::{ActionId, ComponentDigest, TenantId};
-use vestibule::{CacheFault, Components, LoadError};
 use vestibule_sessions::Store;
 
 /// A store's components.

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use vestibule::action_cache::CachedAction;
+use vestibule::capability::{Capabilities, Capability, CapabilityPolicy};
+use vestibule::load::Deployed;
 use vestibule::model::{ActionId, ComponentDigest, TenantId, Timestamp};
-use vestibule::{CachedAction, Capabilities, Capability, CapabilityPolicy, Deployed};
 use vestibule_sessions::{
     ActionName, ActionUid, Basis, BuildStatus, ComponentInfo, Deployed as Deployment, PolicyRevision, StoredAction, Version,
     VersionUid,

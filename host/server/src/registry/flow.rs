@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 
 use thiserror::Error;
-use vestibule::model::{ActionId, ComponentDigest, IdError, SecretError, Settings, TenantId};
-use vestibule::{ActionCache, Binding, CachedAction, CapabilityPolicy, Limits, LoadError};
+use vestibule::action_cache::{ActionCache, CachedAction};
+use vestibule::capability::CapabilityPolicy;
+use vestibule::limits::Limits;
+use vestibule::model::{ActionId, ComponentDigest, IdError, SecretError, TenantId, Values};
+use vestibule::{Binding, LoadError};
 use vestibule_sessions::{FlowBinding, StoreError, StoredFlow};
 
 use super::deploy::deployed;
@@ -89,7 +92,7 @@ impl Making<'_> {
         Ok((binding(cached.clone(), settings, secrets), cached))
     }
 
-    fn secrets(&self, tenant: &TenantId, bound: &FlowBinding) -> Result<Settings, Wrong> {
+    fn secrets(&self, tenant: &TenantId, bound: &FlowBinding) -> Result<Values, Wrong> {
         let sealed = bound.secrets.iter().map(|secret| (secret.name.as_str(), secret.key.as_str(), secret.sealed.as_slice()));
         open(self.keys, tenant, &bound.action.to_string(), sealed)
     }
@@ -101,8 +104,8 @@ pub(super) fn open<'a>(
     tenant: &TenantId,
     action: &str,
     sealed: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>,
-) -> Result<Settings, Wrong> {
-    let mut secrets = Settings::default();
+) -> Result<Values, Wrong> {
+    let mut secrets = Values::default();
     for (name, key, bytes) in sealed {
         let value = keys.open_secret(Place { tenant: tenant.as_str(), action, name }, key, bytes)?;
         secrets.set(name, value.to_string())?;
@@ -111,7 +114,7 @@ pub(super) fn open<'a>(
 }
 
 /// An Action with its settings and secrets, at its place.
-pub(super) fn binding(action: CachedAction, settings: RunSettings, secrets: Settings) -> Binding {
+pub(super) fn binding(action: CachedAction, settings: RunSettings, secrets: Values) -> Binding {
     let RunSettings { configuration, origins, limits, on_failure } = settings;
     let binding =
         Binding::new(action).secrets(secrets).configuration(configuration).allow_requests(origins).on_failure(on_failure);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::task::JoinSet;
-use vestibule::CapabilityPolicy;
+use vestibule::capability::CapabilityPolicy;
 use vestibule::model::TenantId;
 use vestibule_sessions::{StoreError, Trigger};
 

@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use vestibule::ActionCacheStats;
+use vestibule::action_cache::ActionCacheStats;
 
 /// Seconds of a build: from an Action in Rust to what a limit lets one in Python take.
 const BUILD_SECONDS: [f64; 7] = [0.05, 0.1, 0.25, 1.0, 5.0, 20.0, 60.0];

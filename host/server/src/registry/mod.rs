@@ -19,8 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use vestibule::action_cache::{ActionCache, ActionCacheSettings};
+use vestibule::load::Loader;
 use vestibule::model::TenantId;
-use vestibule::{ActionCache, ActionCacheSettings, Loader};
 use vestibule_sessions::{Keeping, Store};
 
 use crate::app::App;

@@ -1,8 +1,10 @@
 //! An Action's settings as the registry keeps them, and what they are for the sandbox.
 
 use serde_json::{Map, Value};
-use vestibule::model::Settings;
-use vestibule::{Limits, OnFailure, Origin};
+use vestibule::OnFailure;
+use vestibule::http::Origin;
+use vestibule::limits::Limits;
+use vestibule::model::Values;
 
 /// Values of an Action's configuration at most.
 const MOST_VALUES: usize = 100;
@@ -20,7 +22,7 @@ pub(crate) const ON_FAILURE: &str = "on_failure";
 /// How an Action runs.
 #[derive(Clone, Debug)]
 pub(crate) struct RunSettings {
-    pub(crate) configuration: Settings,
+    pub(crate) configuration: Values,
     pub(crate) origins: Vec<Origin>,
     pub(crate) limits: Option<Limits>,
     pub(crate) on_failure: OnFailure,
@@ -30,7 +32,7 @@ impl RunSettings {
     /// Reads what is kept, or what is to be kept, on a host with these limits. What is wrong is
     /// told to whoever has sent it.
     pub(crate) fn read(settings: &Map<String, Value>, host: &Limits) -> Result<Self, String> {
-        let mut configuration = Settings::default();
+        let mut configuration = Values::default();
         let given = object(settings, CONFIGURATION)?;
         if given.is_some_and(|given| given.len() > MOST_VALUES) {
             return Err(format!("`{CONFIGURATION}` has at most {MOST_VALUES} values"));

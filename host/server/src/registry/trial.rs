@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use vestibule::Context;
+use vestibule::RunContext;
 use vestibule::model::{ActionId, Event};
 use vestibule_sessions::StoredAction;
 
@@ -32,6 +32,6 @@ pub(crate) async fn run(app: &App, tenant: &Tenant, action: &StoredAction, event
     let secrets = open(&app.registry().keys, of, &action.id.to_string(), sealed);
     let secrets = secrets.map_err(|error| unusable(error.of(action.name.to_string()).to_string()))?;
     let flow = tenant.flow(vec![binding(cached, settings, secrets)]).rehearsal();
-    let outcome = app.runtime().run(&flow, Arc::new(event), &Context::live()).await?;
+    let outcome = app.runtime().run(&flow, Arc::new(event), &RunContext::live()).await?;
     serde_json::to_value(&outcome).map_err(|error| ApiError::internal(&error))
 }

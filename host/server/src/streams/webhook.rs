@@ -13,7 +13,7 @@ use hyper::body::Bytes;
 use serde_json::Value;
 use sha2::Sha256;
 use thiserror::Error;
-use vestibule::Connector;
+use vestibule::http::Connector;
 use vestibule::model::{TenantId, Timestamp};
 use zeroize::Zeroizing;
 

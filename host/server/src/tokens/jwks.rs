@@ -14,7 +14,7 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::JwkSet;
 use tokio::sync::watch;
 use url::Url;
-use vestibule::Resolve;
+use vestibule::http::Resolve;
 
 use super::verify::TokenError;
 use crate::backoff::{Backoff, chance};

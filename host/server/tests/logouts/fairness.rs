@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
-use vestibule::SystemResolver;
+use vestibule::http::SystemResolver;
 
 use crate::common::ALL_SCOPES;
 use crate::receivers::{Receiver, nobody, says};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vestibule::{Resolve, ResolveFuture, SystemResolver};
+use vestibule::http::{Resolve, ResolveFuture, SystemResolver};
 use vestibule_server::{Configuration, Parts, Server};
 use vestibule_sessions::{Delivery, SqliteSettings, SqliteStore, Store as _};
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use thiserror::Error;
-use vestibule_model::{ActionId, IdError, SecretError, Settings};
+use vestibule_model::{ActionId, IdError, SecretError, Values};
 
 use crate::ids::text;
 
@@ -57,7 +57,7 @@ impl FromStr for SecretName {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         // The one place that knows how a secret may be called.
-        Settings::default().set(text, String::new())?;
+        Values::default().set(text, String::new())?;
         Ok(Self(text.into()))
     }
 }

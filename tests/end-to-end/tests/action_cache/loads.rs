@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use vestibule::action_cache::CachedAction;
+use vestibule::capability::Capabilities;
+use vestibule::limits::HostLimits;
+use vestibule::load::{CacheFault, Source};
 use vestibule::model::ComponentDigest;
 use vestibule::model::outcome::{Failure, Outcome};
-use vestibule::{Binding, CacheFault, CachedAction, Capabilities, HostLimits, LoadError, OnFailure, Runtime, Settings, Source};
+use vestibule::{Binding, Config, LoadError, OnFailure, Runtime};
 use vestibule_test_artifacts::{ORGANIZATION_GATE as OTHER_ACTION, ORGANIZATION_SESSION_METADATA as ACTION};
 use vestibule_tests::{host_limits, limits, load, runtime};
 
@@ -148,7 +152,7 @@ async fn what_can_not_be_compiled_is_not_compiled_for_each_login() {
 async fn a_tenant_with_much_to_load_waits_for_itself() {
     let folder = tempfile::tempdir().unwrap();
     let host_limits = HostLimits { compiles: 4, ..host_limits() };
-    let runtime = Runtime::new(Settings { limits: limits(), host_limits, ..Settings::default() }).unwrap();
+    let runtime = Runtime::new(Config { limits: limits(), host_limits, ..Config::default() }).unwrap();
     let host = Host::of(runtime, folder.path(), 1 << 30, 1 << 30);
     let permits = host.registry.gate.available_permits();
     host.registry.gate.forget_permits(permits);
@@ -204,7 +208,7 @@ fn a_build_tells_what_a_registry_keeps_and_leaves_its_code_in_the_cache() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::roomy(folder.path());
     let folder = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
-    let cache = vestibule::CompilationCache::new(folder, vestibule::CacheKey::from_bytes([7; 32]));
+    let cache = vestibule::load::CompilationCache::new(folder, vestibule::load::CacheKey::from_bytes([7; 32]));
     let loader = runtime().loader().cache(cache);
     let acme = "acme".parse().unwrap();
     let built = loader.build(&acme, "fallback", ACTION).unwrap();

@@ -9,8 +9,9 @@ mod registry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vestibule::Binding;
+use vestibule::limits::Limits;
 use vestibule::model::outcome::{Failure, LimitBroken};
-use vestibule::{Binding, Limits};
 use vestibule_test_artifacts::SLEEPS_FOR_EVER;
 
 use registry::{Host, assert_has_run, bytes_of_one};

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use tokio::sync::Semaphore;
+use vestibule::action_cache::{ActionCache, ActionCacheSettings, CachedAction, Components};
+use vestibule::capability::Capabilities;
+use vestibule::compile::Compiler;
+use vestibule::load::{CacheFault, CacheKey, CompilationCache, Deployed};
 use vestibule::model::{ActionId, ComponentDigest, Outcome, TenantId};
-use vestibule::{
-    ActionCache, ActionCacheSettings, Binding, CacheFault, CacheKey, CachedAction, Capabilities, CompilationCache, Compiler,
-    Components, Context, Deployed, Flow, LoadError, Runtime,
-};
+use vestibule::{Binding, Flow, LoadError, RunContext, Runtime};
 use vestibule_test_artifacts::ORGANIZATION_SESSION_METADATA as ACTION;
 use vestibule_tests::{example_event, load, runtime};
 
@@ -127,7 +128,7 @@ impl Host {
         let mut event = example_event("organization-login");
         event.tenant.id = tenant.parse().unwrap();
         let flow = Flow::new(event.tenant.id.clone(), bindings);
-        self.runtime.run(&flow, Arc::new(event), &Context::live()).await.unwrap()
+        self.runtime.run(&flow, Arc::new(event), &RunContext::live()).await.unwrap()
     }
 }
 

@@ -163,7 +163,7 @@ mod calls_the_host {
 
     #[tokio::test]
     async fn calls_just_under_their_limit_pass_and_one_more_fails() {
-        let runtime = runtime_with(vestibule::Limits { calls: 100, ..limits() });
+        let runtime = runtime_with(vestibule::limits::Limits { calls: 100, ..limits() });
         assert!(run_guest(&runtime, artifacts::CALLS_THE_HOST, &[("calls", "100")]).await.is_allowed());
         let outcome = run_guest(&runtime, artifacts::CALLS_THE_HOST, &[("calls", "101")]).await;
         assert_eq!(limit_broken(&outcome), LimitBroken::Calls { allowed: 100 });
@@ -174,7 +174,7 @@ mod counts_in_the_cache {
     use super::*;
     use std::sync::Arc;
     use std::time::Duration;
-    use vestibule::{Binding, Context, Flow, Runtime};
+    use vestibule::{Binding, Flow, RunContext, Runtime};
 
     /// Runs it for a tenant, a number of minutes after the first login, and gives what it found.
     async fn runs_before(runtime: &Runtime, tenant: &str, minutes: u64, then: &str) -> Option<u64> {
@@ -183,7 +183,7 @@ mod counts_in_the_cache {
         let binding = Binding::new(load(runtime, artifacts::COUNTS_IN_THE_CACHE)).configuration(settings(&[("then", then)]));
         let flow = Flow::new(event.tenant.id.clone(), vec![binding]);
         let first = context();
-        let context = Context { now: first.now.plus(Duration::from_secs(minutes * 60)), ..first };
+        let context = RunContext { now: first.now.plus(Duration::from_secs(minutes * 60)), ..first };
         let outcome = runtime.run(&flow, Arc::new(event), &context).await.expect("the tenants are one");
         outcome.id_token.and_then(|token| token.claims["runs_before"].value.as_u64())
     }

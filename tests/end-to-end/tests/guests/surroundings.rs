@@ -58,9 +58,9 @@ pub(crate) mod looks_around {
         // One memory for four Actions, as many as there are Actions, and more.
         for warm_memories in [0, 3, 8] {
             let host_limits =
-                vestibule::HostLimits { sandboxes: 1, memories: 1, warm_memories, ..vestibule_tests::host_limits() };
+                vestibule::limits::HostLimits { sandboxes: 1, memories: 1, warm_memories, ..vestibule_tests::host_limits() };
             let runtime =
-                vestibule::Runtime::new(vestibule::Settings { limits: limits(), host_limits, ..Default::default() }).unwrap();
+                vestibule::Runtime::new(vestibule::Config { limits: limits(), host_limits, ..Default::default() }).unwrap();
             let actions: Vec<_> = (0..4).map(|_| load(&runtime, artifacts::LOOKS_AROUND)).collect();
             let mut seen = Vec::new();
             for place in [0, 0, 1, 2, 3, 0, 1, 1, 3, 2] {
@@ -70,8 +70,8 @@ pub(crate) mod looks_around {
             }
             assert!(seen.iter().all(|claims| claims["earlier_runs"].value == 0), "{warm_memories}: {seen:?}");
         }
-        let too_many = vestibule::HostLimits { warm_memories: 8_193, ..vestibule_tests::host_limits() };
-        let refused = vestibule::Runtime::new(vestibule::Settings { host_limits: too_many, ..Default::default() }).unwrap_err();
+        let too_many = vestibule::limits::HostLimits { warm_memories: 8_193, ..vestibule_tests::host_limits() };
+        let refused = vestibule::Runtime::new(vestibule::Config { host_limits: too_many, ..Default::default() }).unwrap_err();
         assert_eq!(refused.to_string(), "the limit `warm_memories` can't be 8,193: at most 8,192 is possible");
     }
 }

@@ -35,7 +35,7 @@ pub(crate) mod sleeps_for_ever {
     #[tokio::test]
     async fn wall_time_ends_it_and_the_next_login_passes() {
         let allowed = Duration::from_secs(1);
-        let runtime = runtime_with(vestibule::Limits { wall_time: allowed, ..limits() });
+        let runtime = runtime_with(vestibule::limits::Limits { wall_time: allowed, ..limits() });
         let outcome = run_guest(&runtime, artifacts::SLEEPS_FOR_EVER, &[]).await;
         assert_eq!(limit_broken(&outcome), LimitBroken::WallTime { allowed });
         assert_next_login_passes(&runtime).await;

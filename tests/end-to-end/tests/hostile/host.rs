@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{Failure, LimitBroken};
-use vestibule::{Action, Binding, Flow, LoadError, RunError, Runtime, Settings};
+use vestibule::{Action, Binding, Config, Flow, LoadError, RunError, Runtime};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{context, example_event, host_limits, limits, load, settings};
 
@@ -28,12 +28,12 @@ impl Host {
     }
 
     /// A host with these limits of an Action.
-    pub(crate) fn with(limits: vestibule::Limits) -> Self {
-        Self::of(Settings { limits, host_limits: host_limits(), ..Settings::default() })
+    pub(crate) fn with(limits: vestibule::limits::Limits) -> Self {
+        Self::of(Config { limits, host_limits: host_limits(), ..Config::default() })
     }
 
     /// A host with these settings.
-    pub(crate) fn of(settings: Settings) -> Self {
+    pub(crate) fn of(settings: Config) -> Self {
         let runtime = Runtime::new(settings).expect("a runtime");
         let honest = load(&runtime, artifacts::ORGANIZATION_SESSION_METADATA);
         Self { runtime, honest }

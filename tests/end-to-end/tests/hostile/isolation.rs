@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use vestibule::limits::{HostLimits, Limits};
 use vestibule::model::outcome::{Failure, LimitBroken};
-use vestibule::{Action, Binding, HostLimits, Limits, Settings};
+use vestibule::{Action, Binding, Config};
 use vestibule_tests::{host_limits, limits, load};
 
 use crate::components::{DATA_OUT_OF_BOUNDS, TRAPS_IN_ITS_START};
@@ -19,7 +20,7 @@ pub(crate) fn one_sandbox() -> HostLimits {
 fn narrow() -> Host {
     let host_limits = HostLimits { sandboxes: 1, ..host_limits() };
     let limits = Limits { cpu_time: Duration::from_secs(10), ..limits() };
-    Host::of(Settings { limits, host_limits, ..Settings::default() })
+    Host::of(Config { limits, host_limits, ..Config::default() })
 }
 
 /// How often: a thousand times, and a lot more where there is time.

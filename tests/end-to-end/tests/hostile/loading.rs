@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use vestibule::{Binding, CacheKey, CompilationCache, Compiler, HostLimits, Limits, LoadError, Loader, Settings, Source};
+use vestibule::compile::Compiler;
+use vestibule::limits::{HostLimits, Limits};
+use vestibule::load::{CacheKey, CompilationCache, Loader, Source};
+use vestibule::{Binding, Config, LoadError};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{host_limits, limits};
 
@@ -122,7 +125,7 @@ pub(crate) async fn a_component_with_a_flipped_bit_is_refused_or_runs_within_its
 /// A host that compiles in a process of its own, which has little time and memory.
 fn host_of_strangers() -> (Host, Loader) {
     let host_limits = HostLimits { compile_time: Duration::from_secs(2), compile_memory: 512 << 20, ..host_limits() };
-    let host = Host::of(Settings { limits: limits(), host_limits, ..Settings::default() });
+    let host = Host::of(Config { limits: limits(), host_limits, ..Config::default() });
     let loader = host.runtime.loader().compiler(Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), []));
     (host, loader)
 }

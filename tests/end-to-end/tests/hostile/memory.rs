@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use vestibule::LoadError;
+use vestibule::limits::Limits;
 use vestibule::model::outcome::{Failure, LimitBroken};
-use vestibule::{Limits, LoadError};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::limits;
 

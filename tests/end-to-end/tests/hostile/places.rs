@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use vestibule::{Binding, HostLimits, RunError, Settings, TenantLimits};
+use vestibule::limits::{HostLimits, TenantLimits};
+use vestibule::{Binding, Config, RunError};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{host_limits, limits};
 
@@ -12,11 +13,11 @@ use crate::host::{ACME, GLOBEX, Host, step};
 /// A host with a number of sandboxes, of which a tenant may have one at one time; and the number of
 /// its logins that may wait.
 pub(crate) fn host(sandboxes: usize, tenant_logins: usize, tenant_queue: usize, queue_time: Duration) -> Host {
-    Host::of(Settings {
+    Host::of(Config {
         limits: limits(),
         tenant_limits: TenantLimits { tenant_logins, tenant_queue, queue_time, ..TenantLimits::default() },
         host_limits: HostLimits { sandboxes, ..host_limits() },
-        ..Settings::default()
+        ..Config::default()
     })
 }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use vestibule::{Binding, Limits, Settings};
+use vestibule::limits::Limits;
+use vestibule::{Binding, Config};
 use vestibule_tests::{limits, load};
 
 use crate::components::MARKS_ITS_MEMORY_AND_WAITS;
@@ -56,10 +57,10 @@ fn swapped() -> u64 {
 #[ignore = "it turns a swap file on, which root alone can: tests/run runs it there"]
 pub(crate) async fn nothing_that_was_swapped_out_is_found_by_another() {
     let _swap = Swap::on(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("swap-{}", std::process::id())));
-    let host = Host::of(Settings {
+    let host = Host::of(Config {
         limits: Limits { wall_time: WAIT * 4, cpu_time: Duration::from_secs(10), ..limits() },
         host_limits: one_sandbox(),
-        ..Settings::default()
+        ..Config::default()
     });
     let action = load(&host.runtime, MARKS_ITS_MEMORY_AND_WAITS);
     for round in 0..3 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vestibule::Limits;
+use vestibule::limits::Limits;
 use vestibule::model::outcome::{Failure, LimitBroken};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::limits;

@@ -1,6 +1,6 @@
 //! Requests to origins that the binding allows, and to others.
 
-use vestibule::Limits;
+use vestibule::limits::Limits;
 use vestibule::model::outcome::RequestError;
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::load;

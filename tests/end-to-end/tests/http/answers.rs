@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vestibule::Limits;
+use vestibule::limits::Limits;
 use vestibule::model::outcome::RequestError;
 
 use super::server::{Answer, Server, closing, hanging, repeating};

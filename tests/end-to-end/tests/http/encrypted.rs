@@ -8,7 +8,7 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use vestibule::RootCertificate;
+use vestibule::http::RootCertificate;
 use vestibule::model::outcome::RequestError;
 
 use super::server::{Server, ok};

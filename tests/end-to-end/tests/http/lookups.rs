@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use vestibule::http::{Connector, SystemResolver};
 use vestibule::model::TenantId;
-use vestibule::{Connector, SystemResolver};
 
 use super::server::{Server, ok};
 use super::*;

@@ -12,13 +12,15 @@ mod server;
 
 use std::time::Duration;
 
+use vestibule::http::{HttpSettings, Origin};
+use vestibule::limits::Limits;
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{RequestError, RequestReport};
-use vestibule::{Binding, HttpSettings, Limits, Origin, Runtime, Settings};
+use vestibule::{Binding, Config, Runtime};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{example_event, host_limits, load, run, settings};
 
-/// Settings of a host whose operator names these networks.
+/// Config of a host whose operator names these networks.
 fn named(networks: &[&str]) -> HttpSettings {
     let allowed_networks = networks.iter().map(|network| network.parse().expect("a network")).collect();
     HttpSettings { allowed_networks, ..HttpSettings::default() }
@@ -35,7 +37,7 @@ fn impatient() -> Limits {
 }
 
 fn runtime(http: HttpSettings, limits: Limits) -> Runtime {
-    Runtime::new(Settings { http, limits, host_limits: host_limits(), ..Settings::default() }).expect("a runtime")
+    Runtime::new(Config { http, limits, host_limits: host_limits(), ..Config::default() }).expect("a runtime")
 }
 
 /// A host whose operator names loopback.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use vestibule::http::{Resolve, ResolveFuture};
 use vestibule::model::outcome::{Failure, RequestError};
-use vestibule::{Resolve, ResolveFuture};
 
 use super::server::{Server, ok};
 use super::*;

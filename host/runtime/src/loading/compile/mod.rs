@@ -2,7 +2,7 @@
 //! process that has little memory, little time, and nothing to reach.
 //!
 //! The process is the embedder's own program, started again with an argument of its choice; with
-//! it, the program calls [`worker`] and nothing else. See [`Loader`](crate::Loader).
+//! it, the program calls [`worker`] and nothing else. See [`Loader`](crate::load::Loader).
 
 mod frame;
 mod process;

@@ -14,9 +14,9 @@ use super::Compiler;
 use super::frame::{self, Answer, Answered, Order};
 use super::worker::seconds;
 use crate::action::component::refused;
+use crate::config::Config;
 use crate::error::LoadError;
 use crate::loading::fingerprint::Fingerprint;
-use crate::settings::Settings;
 
 /// How much longer than its processor time a compiler may take: it has a low priority, and a busy
 /// machine is not its fault.
@@ -50,7 +50,7 @@ impl Compiler {
     pub(crate) fn compile(
         &self,
         (name, time): (&str, Duration),
-        settings: &Settings,
+        settings: &Config,
         fingerprint: &Fingerprint,
         component: &[u8],
     ) -> Result<Answered, LoadError> {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn load(program: &str, arguments: &[&str]) -> LoadError {
-        let mut settings = Settings::default();
+        let mut settings = Config::default();
         settings.host_limits.compile_time = Duration::from_millis(1);
         let engine = wasmtime::Engine::default();
         let compiler = Compiler::new(program, arguments.iter().map(OsString::from));

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use vestibule::Limits;
-use vestibule::model::{ComponentDigest, Settings};
+use vestibule::limits::Limits;
+use vestibule::model::{ComponentDigest, Values};
 use vestibule_sessions::{ActionName, SecretName, Trigger};
 use zeroize::Zeroizing;
 
@@ -140,7 +140,7 @@ pub(super) fn secret_name(text: &str) -> Result<SecretName, String> {
 
 /// Whether a secret can have this value.
 pub(super) fn check_value(name: &str, value: &Zeroizing<String>) -> Result<(), ApiError> {
-    let set = Settings::default().set(name, value.to_string());
+    let set = Values::default().set(name, value.to_string());
     set.map_err(|error| ApiError::invalid_body(format!("`secrets`: {error}")))
 }
 

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
-use vestibule::CapabilityPolicy;
+use vestibule::capability::CapabilityPolicy;
 use vestibule::model::Timestamp;
 
 use super::shapes::{self, Refused, RefusedBody};

@@ -1,6 +1,7 @@
 //! Limits that are held when a component is loaded.
 
-use vestibule::{HostLimits, LoadError, Runtime, RuntimeError, Settings};
+use vestibule::limits::HostLimits;
+use vestibule::{Config, LoadError, Runtime, RuntimeError};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::host_limits;
 
@@ -35,7 +36,7 @@ pub(super) async fn compiles_wait_for_one_another_and_all_are_done() {
         }
     });
     host.others_log_in().await;
-    let refused = Runtime::new(Settings { host_limits: HostLimits { compiles: 65, ..host_limits() }, ..Settings::default() });
+    let refused = Runtime::new(Config { host_limits: HostLimits { compiles: 65, ..host_limits() }, ..Config::default() });
     assert!(matches!(refused, Err(RuntimeError::Limit(limit)) if limit.name == "compiles"));
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use vestibule::limits::{FlowLimits, HostLimits, Limits, TenantLimits};
 use vestibule::limits::{Limit, Scope};
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{Failure, LimitBroken};
-use vestibule::{Binding, FlowLimits, HostLimits, Limits, LoadError, RunError, Runtime, RuntimeError, Settings, TenantLimits};
+use vestibule::{Binding, Config, LoadError, RunError, Runtime, RuntimeError};
 use vestibule_test_artifacts as artifacts;
 use vestibule_tests::{context, example_event, host_limits, limits, settings};
 
@@ -217,7 +218,7 @@ async fn log_lines_just_fit_and_one_more_is_cut() {
 }
 
 fn host_of_flows(flow_limits: FlowLimits) -> Host {
-    Host::of(Settings { limits: patient(), flow_limits, host_limits: host_limits(), ..Settings::default() })
+    Host::of(Config { limits: patient(), flow_limits, host_limits: host_limits(), ..Config::default() })
 }
 
 #[tokio::test]
@@ -310,7 +311,7 @@ async fn sandboxes_that_are_free_are_taken_and_one_more_is_too_busy() {
 fn host_with_a_reserve(tenant_reserve: usize) -> Host {
     let tenant_limits = TenantLimits { tenant_logins: 8, tenant_queue: 8, queue_time: IMPATIENT, tenant_reserve };
     let host_limits = HostLimits { sandboxes: 8, reserved_sandboxes: 2, ..host_limits() };
-    Host::of(Settings { limits: limits(), tenant_limits, host_limits, ..Settings::default() })
+    Host::of(Config { limits: limits(), tenant_limits, host_limits, ..Config::default() })
 }
 
 /// Begins eight logins of a tenant that sleep, and returns those that get a sandbox.
@@ -350,10 +351,10 @@ async fn tenant_reserve_is_what_one_tenant_takes_of_the_reserve() {
 
 #[tokio::test]
 async fn slow_threads_serve_one_loop_after_the_other() {
-    let with = |slow_threads| Settings {
+    let with = |slow_threads| Config {
         limits: limits(),
         host_limits: HostLimits { slow_threads, ..host_limits() },
-        ..Settings::default()
+        ..Config::default()
     };
     let host = Host::of(with(1));
     let looping = || vec![host.bind(artifacts::LOOPS_FOR_EVER)];
@@ -368,7 +369,7 @@ async fn slow_threads_serve_one_loop_after_the_other() {
 }
 
 fn host_with(host_limits: HostLimits) -> Host {
-    Host::of(Settings { limits: limits(), host_limits, ..Settings::default() })
+    Host::of(Config { limits: limits(), host_limits, ..Config::default() })
 }
 
 #[tokio::test]

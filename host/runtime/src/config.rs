@@ -5,7 +5,7 @@ use crate::limits::{FlowLimits, HostLimits, LimitTooHigh, Limits, TenantLimits};
 
 /// How a runtime is made: its limits, and what it tells authors.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct Config {
     /// What one run of one Action may use.
     pub limits: Limits,
     /// What one login's Actions may use together.
@@ -25,7 +25,7 @@ pub struct Settings {
     pub read_symbols: bool,
 }
 
-impl Settings {
+impl Config {
     /// These settings for a program that runs one login at a time: one sandbox, and no memories
     /// beside its own. It reserves 4 GiB of address space for each memory of a component (limit
     /// `memories`).
