@@ -198,8 +198,12 @@ impl Login {
     pub fn run<A: PostLogin>(&self) -> Outcome {
         let event = model::Event::from_json(self.event.to_string().as_bytes());
         let event = Arc::new(event.unwrap_or_else(|error| panic!("{error}")));
+        let action = action_id(std::any::type_name::<A>());
+        let login = model::Login::new(event, self.now, model::SessionLifetimes::default());
+        let mut login = login.with_cache(Arc::new(self.cache()));
+        login.begin(&action);
         let run = Run {
-            login: model::Login::new(event, self.now, model::SessionLifetimes::default()).with_cache(Arc::new(self.cache())),
+            login,
             secrets: self.secrets.clone(),
             configuration: self.configuration.clone(),
             logs: Vec::new(),
@@ -214,7 +218,6 @@ impl Login {
             Err((message, place)) => (Err(Failure::Returned { message }), place),
         };
         let result = login.conclude(returned);
-        let action = action_id(std::any::type_name::<A>());
         let mut report = ActionReport::not_run(action.clone());
         report.result = result;
         report.place = place;

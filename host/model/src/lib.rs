@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 #[doc(hidden)]
+pub mod amount;
 pub mod contract;
 mod digest;
 mod error;

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::{Frame, Place, RequestReport};
 use crate::ActionId;
+use crate::amount::{bytes, number, time};
 
 /// How important a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -166,31 +167,31 @@ impl Serialize for Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum LimitBroken {
     /// Time of computing.
-    #[error("it has used {0} ms of computing and was not done, at most {0} ms are allowed (limit `cpu_time`); is there a loop that doesn't end?", .allowed.as_millis())]
+    #[error("it has used {0} of computing and was not done, at most {0} are allowed (limit `cpu_time`); is there a loop that doesn't end?", time(*.allowed))]
     CpuTime {
         /// What is allowed.
         allowed: Duration,
     },
     /// Time from its start, waiting included.
-    #[error("it has taken {0} ms and was not done, at most {0} ms are allowed, waiting included (limit `wall_time`)", .allowed.as_millis())]
+    #[error("it has taken {0} and was not done, at most {0} are allowed, waiting included (limit `wall_time`)", time(*.allowed))]
     WallTime {
         /// What is allowed.
         allowed: Duration,
     },
     /// Time of computing of all Actions of the login.
-    #[error("the login's Actions have used {0} ms of computing and were not done, at most {0} ms are allowed for all of them (limit `flow_cpu_time`)", .allowed.as_millis())]
+    #[error("the login's Actions have used {0} of computing and were not done, at most {0} are allowed for all of them (limit `flow_cpu_time`)", time(*.allowed))]
     FlowCpuTime {
         /// What is allowed.
         allowed: Duration,
     },
     /// Time since the login's first Action has started.
-    #[error("the login's Actions have taken {0} ms and were not done, at most {0} ms are allowed for all of them, waiting included (limit `flow_wall_time`)", .allowed.as_millis())]
+    #[error("the login's Actions have taken {0} and were not done, at most {0} are allowed for all of them, waiting included (limit `flow_wall_time`)", time(*.allowed))]
     FlowWallTime {
         /// What is allowed.
         allowed: Duration,
     },
     /// Linear memory.
-    #[error("it asked for {given} bytes of memory, at most {allowed} are allowed (limit `memory`)")]
+    #[error("it asked for {} of memory, at most {} are allowed (limit `memory`)", bytes(*.given), bytes(*.allowed))]
     Memory {
         /// The bytes that it would have.
         given: usize,
@@ -198,7 +199,7 @@ pub enum LimitBroken {
         allowed: usize,
     },
     /// Elements of a table.
-    #[error("it asked for a table of {given} elements, at most {allowed} are allowed (limit `table_elements`)")]
+    #[error("it asked for a table of {} elements, at most {} are allowed (limit `table_elements`)", number(*.given), number(*.allowed))]
     TableElements {
         /// The elements that it would have.
         given: usize,
@@ -207,21 +208,21 @@ pub enum LimitBroken {
     },
     /// The stack.
     #[error(
-        "it has used all of its {allowed} bytes of stack and wants more (limit `stack`); is there a recursion that doesn't end?"
+        "it has used all of its {} of stack and wants more (limit `stack`); is there a recursion that doesn't end?", bytes(*.allowed)
     )]
     Stack {
         /// What is allowed.
         allowed: usize,
     },
     /// Calls of the contract's functions.
-    #[error("it has made {allowed} calls of the host and wants more, at most {allowed} are allowed (limit `calls`)")]
+    #[error("it has made {0} calls of the host and wants more, at most {0} are allowed (limit `calls`)", number(*.allowed))]
     Calls {
         /// What is allowed.
         allowed: usize,
     },
     /// Bytes that cross with one call.
     #[error(
-        "it wants to pass more than {allowed} bytes to the host in one call, at most {allowed} are allowed (limit `call_bytes`)"
+        "it wants to pass more than {0} to the host in one call, at most {0} are allowed (limit `call_bytes`)", bytes(*.allowed)
     )]
     CallBytes {
         /// What is allowed.
@@ -229,7 +230,7 @@ pub enum LimitBroken {
     },
     /// Resources of the host.
     #[error(
-        "it holds {allowed} resources of the host and wants more, at most {allowed} are allowed (limit `resources`); is there one that it forgets to drop?"
+        "it holds {0} resources of the host and wants more, at most {0} are allowed (limit `resources`); is there one that it forgets to drop?", number(*.allowed)
     )]
     Resources {
         /// What is allowed.
@@ -237,7 +238,7 @@ pub enum LimitBroken {
     },
     /// Random numbers that one call gives.
     #[error(
-        "it asked for more than {allowed} bytes of random numbers in one call, at most {allowed} are allowed (limit `random_bytes`)"
+        "it asked for more than {0} of random numbers in one call, at most {0} are allowed (limit `random_bytes`)", bytes(*.allowed)
     )]
     RandomBytes {
         /// What is allowed.

@@ -99,6 +99,16 @@ pub enum LimitError {
         /// What can be given.
         example: &'static str,
     },
+    /// It is higher than that of its tenant or its host, which it can only lower.
+    #[error("the limit `{name}` can't be {given} here: at most {allowed}, which is allowed above it")]
+    NotLower {
+        /// Which limit.
+        name: &'static str,
+        /// What was given, for people.
+        given: String,
+        /// What is allowed above it, for people.
+        allowed: String,
+    },
     /// It is higher than is possible.
     #[error(transparent)]
     TooHigh(#[from] LimitTooHigh),
@@ -174,6 +184,25 @@ macro_rules! limits {
                         Err($crate::limits::LimitError::Unknown { name: name.to_owned(), known })
                     }
                 }
+            }
+
+            /// Sets one of them by its name, as [`set`](Self::set) does, where it can only lower one
+            /// that stands above it: a tenant's a host's, a binding's a tenant's.
+            ///
+            /// # Errors
+            /// As those of [`set`](Self::set), and when it is higher than the one above it.
+            pub fn lower(&mut self, name: &str, amount: &str, above: &Self) -> Result<(), $crate::limits::LimitError> {
+                let mut lowered = self.clone();
+                lowered.set(name, amount)?;
+                $(if lowered.$field > above.$field && name == stringify!($field) {
+                    return Err($crate::limits::LimitError::NotLower {
+                        name: stringify!($field),
+                        given: $crate::limits::amount::$unit(lowered.$field),
+                        allowed: $crate::limits::amount::$unit(above.$field),
+                    });
+                })*
+                *self = lowered;
+                Ok(())
             }
 
             /// Whether an operator can set these.

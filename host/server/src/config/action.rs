@@ -60,7 +60,7 @@ pub(super) fn read(action: &Section<'_>, tenant: &Limits) -> Option<ActionSettin
         let mut limits = tenant.clone();
         for (name, member) in section.members() {
             let Some(amount) = member.amount() else { continue };
-            tell(&section, &name.span, &amount.span, limits.set(name.value, &amount.value));
+            tell(&section, &name.span, &amount.span, limits.lower(name.value, &amount.value, tenant));
         }
         limits
     });

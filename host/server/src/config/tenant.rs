@@ -133,8 +133,8 @@ fn read(
     if let Some(section) = tenant.section("limits") {
         for (name, member) in section.members() {
             let Some(amount) = member.amount() else { continue };
-            let set = limits.set(name.value, &amount.value);
-            let set = or_unknown(set, || flow_limits.set(name.value, &amount.value));
+            let set = limits.lower(name.value, &amount.value, &host.limits);
+            let set = or_unknown(set, || flow_limits.lower(name.value, &amount.value, &host.flow_limits));
             tell(&section, &name.span, &amount.span, set);
         }
     }

@@ -29,9 +29,18 @@ pub(crate) struct RunSettings {
 }
 
 impl RunSettings {
-    /// Reads what is kept, or what is to be kept, on a host with these limits. What is wrong is
-    /// told to whoever has sent it.
+    /// Reads what is stored, on a host with these limits. A limit that is higher than the host's,
+    /// which may have been lowered since, is the host's.
     pub(crate) fn read(settings: &Map<String, Value>, host: &Limits) -> Result<Self, String> {
+        Self::parse(settings, host, false)
+    }
+
+    /// Reads what is to be stored. The error is for the caller.
+    pub(crate) fn read_given(settings: &Map<String, Value>, host: &Limits) -> Result<Self, String> {
+        Self::parse(settings, host, true)
+    }
+
+    fn parse(settings: &Map<String, Value>, host: &Limits, is_given: bool) -> Result<Self, String> {
         let mut configuration = Values::default();
         let given = object(settings, CONFIGURATION)?;
         if given.is_some_and(|given| given.len() > MOST_VALUES) {
@@ -53,7 +62,8 @@ impl RunSettings {
                     Value::Number(number) => number.to_string(),
                     _ => return Err(format!("`{LIMITS}.{name}` is a number, or a text with a unit such as \"50 ms\"")),
                 };
-                lower.set(name, &amount).map_err(|error| format!("`{LIMITS}`: {error}; `vestibule limits` shows all limits"))?;
+                let set = if is_given { lower.lower(name, &amount, host) } else { lower.set(name, &amount) };
+                set.map_err(|error| format!("`{LIMITS}`: {error}; `vestibule limits` shows all limits"))?;
             }
             limits = (!given.is_empty()).then_some(lower);
         }
@@ -96,7 +106,15 @@ mod tests {
 
     fn read(settings: Value) -> Result<RunSettings, String> {
         let Value::Object(settings) = settings else { unreachable!("an object") };
-        RunSettings::read(&settings, &Limits::default())
+        RunSettings::read_given(&settings, &Limits::default())
+    }
+
+    #[test]
+    fn a_limit_above_the_hosts_is_refused_and_a_stored_one_is_read() {
+        let settings = json!({ "limits": { "cpu_time": "2 s" } });
+        let error = read(settings.clone()).unwrap_err();
+        assert!(error.contains("the limit `cpu_time` can't be 2 s here: at most 500 ms"), "{error}");
+        assert!(RunSettings::read(settings.as_object().unwrap(), &Limits::default()).is_ok());
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) async fn memory_that_grows_without_end_ends_with_its_limit() {
     let failure = Host::new().failure(artifacts::GROWS_MEMORY, 1).await;
     let Failure::Limit { limit: LimitBroken::Memory { given, allowed } } = failure else { panic!("{failure}") };
     assert!(given > allowed && allowed == limits().memory);
-    assert!(failure.to_string().contains("bytes of memory, at most 67108864 are allowed (limit `memory`)"), "{failure}");
+    assert!(failure.to_string().contains("of memory, at most 64 MiB are allowed (limit `memory`)"), "{failure}");
 }
 
 #[tokio::test]

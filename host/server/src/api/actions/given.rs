@@ -101,7 +101,7 @@ impl Given {
     pub(super) fn settings(&self, before: &Map<String, Value>, host: &Limits) -> Result<Option<Map<String, Value>>, ApiError> {
         let mut settings = before.clone();
         settings.extend(self.settings.iter().map(|(name, value)| (name.clone(), value.clone())));
-        RunSettings::read(&settings, host).map_err(ApiError::invalid_body)?;
+        RunSettings::read_given(&settings, host).map_err(ApiError::invalid_body)?;
         Ok((!self.settings.is_empty()).then_some(settings))
     }
 }
