@@ -186,8 +186,8 @@ macro_rules! limits {
                 }
             }
 
-            /// Sets one of them by its name, as [`set`](Self::set) does, where it can only lower one
-            /// that stands above it: a tenant's a host's, a binding's a tenant's.
+            /// Sets one of them by its name, as [`set`](Self::set) does, where it can only lower
+            /// one that stands above it: a tenant's a host's, a binding's a tenant's.
             ///
             /// # Errors
             /// As those of [`set`](Self::set), and when it is higher than the one above it.

@@ -15,9 +15,9 @@ const AT_ONCE: usize = 2;
 const WAITING: usize = 16;
 /// How long a request waits for a turn.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a list may take: less than a call to the store, which would say that the store doesn't
-/// answer.
-const DEADLINE: Duration = Duration::from_secs(4);
+/// How long a list may take: less than the store gives a statement or a call, whose errors would say
+/// that the store is busy or doesn't answer.
+const DEADLINE: Duration = Duration::from_millis(2_500);
 
 /// A tenant's turns at reading lists.
 #[derive(Debug)]
