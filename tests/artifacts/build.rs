@@ -62,15 +62,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(code, "/// The same components with their symbols.\npub mod with_symbols {{\n{with_symbols}}}")?;
     writeln!(code, "/// Components that no compiler would write.\npub mod hostile {{")?;
     let hostile = hostile::components(&root.join("tests/hostile"))?;
-    for (name, component) in &hostile {
+    let mut all = String::new();
+    for hostile::Hostile { name, header, component } in &hostile {
         let file = out.join(format!("hostile.{name}.wasm"));
         std::fs::write(&file, component)?;
-        writeln!(code, "/// `{name}.wat`.\npub const {}: &[u8] = include_bytes!({file:?});", name.to_uppercase())?;
+        let constant = name.to_uppercase();
+        writeln!(code, "/// `{name}.wat`.\npub const {constant}: &[u8] = include_bytes!({file:?});")?;
+        writeln!(all, "    crate::HostileComponent {{ name: {name:?}, header: {header:?}, component: {constant} }},")?;
     }
-    writeln!(code, "}}")?;
+    writeln!(code, "/// All of them, by name.\npub const ALL: &[crate::HostileComponent] = &[\n{all}];\n}}")?;
     for_each(&mut code, "for_each_guest", "the name of each guest program", guests.iter().map(|guest| &*guest.name))?;
-    let names: Vec<String> = hostile.iter().map(|(name, _)| name.to_uppercase()).collect();
-    for_each(&mut code, "for_each_hostile", "the constant of each hostile component", names.iter().map(|name| &**name))?;
     std::fs::write(out.join("artifacts.rs"), code)?;
     Ok(())
 }

@@ -1,4 +1,6 @@
 ;; Asks for as many random bytes in one call as the user has logged in often.
+;;! logins = [3_221_225_472, 18_446_744_073_709_551_615]
+;;! limit = "random_bytes"
 (component
   ;;+ memory
   ;;+ count

@@ -1,4 +1,5 @@
 ;; Sets a value that is true, as any number but zero says.
+;;! allowed = true
 (component
   ;;+ memory
   ;;+ transaction

@@ -1,5 +1,6 @@
 ;; Calls a component in it, which would call back while it is still waiting: that call is forbidden
 ;; already.
+;;! traps = "cannot enter component instance"
 (component
   ;;+ memory
   (component $Child

@@ -1,4 +1,5 @@
 ;; Returns well, and calls the host when that has read what it returned.
+;;! traps = "cannot leave component instance"
 (component
   ;;+ memory
   ;;+ count

@@ -1,6 +1,8 @@
 ;; Calls itself without end, and at each level the host: with so little stack left, in the end, that
 ;; the host's function begins where the guest's stack ends. One of the two functions makes the host
 ;; call back, for room for a text.
+;;! limits = { calls = "1000000", cpu_time = "10 s", wall_time = "60 s" }
+;;! limit = "stack"
 (component
   (core module $Memory
     (memory (export "memory") 4)

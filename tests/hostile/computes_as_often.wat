@@ -1,4 +1,5 @@
 ;; Computes a number as often as the user has logged in.
+;;! allowed = true
 (component
   ;;+ memory
   ;;+ count

@@ -1,4 +1,5 @@
 ;; Has data that begin in its memory and end behind it, so that it can't be instantiated.
+;;! traps = "outside of its memory"
 (component
   (core module $Memory
     (memory (export "memory") 1)

@@ -1,4 +1,5 @@
 ;; Drops a pollable twice.
+;;! traps = "unknown handle index"
 (component
   ;;+ memory
   ;;+ poll

@@ -1,4 +1,5 @@
 ;; Drops a stream while its pollable is still there.
+;;! traps = "children"
 (component
   ;;+ memory
   ;;+ poll

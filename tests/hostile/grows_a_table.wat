@@ -1,4 +1,6 @@
 ;; Grows a table to as many elements as the user has logged in often.
+;;! logins = [20_001, 10_000_000, 0xffff_ffff]
+;;! limit = "table_elements"
 (component
   ;;+ memory
   ;;+ count

@@ -1,4 +1,5 @@
 ;; Logs a text that ends in the middle of a character.
+;;! traps = "utf-8"
 (component
   ;;+ memory
   ;;+ log

@@ -1,4 +1,5 @@
 ;; Logs a line with the sixth of five levels.
+;;! traps = "discriminant"
 (component
   ;;+ memory
   ;;+ log

@@ -1,4 +1,5 @@
 ;; Sets a value that is neither there nor not there.
+;;! traps = "invalid option discriminant"
 (component
   ;;+ memory
   ;;+ transaction

@@ -1,4 +1,5 @@
 ;; Logs a text that is no UTF-8.
+;;! traps = "utf-8"
 (component
   ;;+ memory
   ;;+ log

@@ -1,4 +1,5 @@
 ;; Sets a value of the fourth of three kinds.
+;;! traps = "discriminant"
 (component
   ;;+ memory
   ;;+ transaction

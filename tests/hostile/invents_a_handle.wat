@@ -1,4 +1,5 @@
 ;; Waits for a pollable that it was never given.
+;;! traps = "unknown handle index"
 (component
   ;;+ memory
   ;;+ poll

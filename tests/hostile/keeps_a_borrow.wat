@@ -1,5 +1,6 @@
 ;; Three components in it: one has a resource, one lends a handle of it, and one keeps what it was
 ;; lent when its call returns.
+;;! traps = "borrow handles still remain at the end of the call"
 (component
   (component $Owner
     (type $thing' (resource (rep i32)))

@@ -1,4 +1,6 @@
 ;; Logs a text in Latin-1, as it should be.
+;;! allowed = true
+;;! log = ["café"]
 (component
   ;;+ memory
   ;;+ log

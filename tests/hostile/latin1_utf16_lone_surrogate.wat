@@ -1,4 +1,5 @@
 ;; Logs a text that says that it is UTF-16, and has the second half of a pair alone.
+;;! traps = "surrogate"
 (component
   ;;+ memory
   ;;+ log

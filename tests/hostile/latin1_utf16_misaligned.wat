@@ -1,4 +1,5 @@
 ;; Logs a text in the encoding that is Latin-1 or UTF-16 from an odd address.
+;;! traps = "string pointer not aligned to 2"
 (component
   ;;+ memory
   ;;+ log

@@ -1,4 +1,5 @@
 ;; Asks for the roles with these ids: a list whose length in bytes, counted in 32 bits, is eight.
+;;! traps = "out of bounds"
 (component
   ;;+ memory
   (import "vestibule:actions/roles@0.1.0" (instance $roles

@@ -1,4 +1,5 @@
 ;; Logs a text in UTF-16 that has the first half of a pair alone.
+;;! traps = "surrogate"
 (component
   ;;+ memory
   ;;+ log

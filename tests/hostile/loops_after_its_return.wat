@@ -1,4 +1,5 @@
 ;; Returns well, and computes without end when the host has read what it returned.
+;;! limit = "cpu_time"
 (component
   ;;+ memory
   ;;+ count

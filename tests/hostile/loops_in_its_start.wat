@@ -1,4 +1,5 @@
 ;; Computes without end while it is instantiated: none of its functions is ever called.
+;;! limit = "cpu_time"
 (component
   ;;+ memory
   (core module $Hostile

@@ -1,4 +1,6 @@
 ;; Makes as many handles of a resource of its own as the user has logged in often.
+;;! logins = 1_000_000
+;;! limit = "resources"
 (component
   ;;+ memory
   ;;+ count

@@ -1,6 +1,7 @@
 ;; Fills its memory with marks, grown pages included, and waits for as many nanoseconds as the user
 ;; has logged in often. At a first login it looks for marks instead, and returns an error where it
 ;; finds one.
+;;! allowed = true
 (component
   ;;+ memory
   ;;+ count

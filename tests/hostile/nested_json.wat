@@ -1,5 +1,7 @@
 ;; Sets a claim of as many arrays, each in the next, as the user has logged in often, and returns
 ;; what the rule says.
+;;! logins = [1_000, 10_000]
+;;! returns = "recursion limit exceeded"
 (component
   ;;+ memory
   ;;+ count

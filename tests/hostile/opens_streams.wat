@@ -1,4 +1,7 @@
 ;; Asks for standard output as often as the user has logged in, and drops none of the streams.
+;;! logins = 1_000_000
+;;! limit = "resources"
+;;! says = "is there one that it forgets to drop?"
 (component
   ;;+ memory
   ;;+ count

@@ -1,4 +1,5 @@
 ;; Calls the host while the host is asking it for room.
+;;! traps = "cannot leave component instance"
 (component
   ;;+ count
   (core module $Memory

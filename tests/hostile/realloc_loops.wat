@@ -1,4 +1,5 @@
 ;; Computes without end when the host asks for room.
+;;! limit = "cpu_time"
 (component
   (core module $Memory
     (memory (export "memory") 4)

@@ -1,4 +1,5 @@
 ;; Gives the host room for pairs at an odd address.
+;;! traps = "realloc return: result not aligned"
 (component
   (core module $Memory
     (memory (export "memory") 4)

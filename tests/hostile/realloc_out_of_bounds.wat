@@ -1,4 +1,5 @@
 ;; Gives the host room behind the end of its memory.
+;;! traps = "realloc return: beyond end of memory"
 (component
   (core module $Memory
     (memory (export "memory") 4)

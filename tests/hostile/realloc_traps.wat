@@ -1,4 +1,5 @@
 ;; Breaks off when the host asks for room.
+;;! traps = "unreachable"
 (component
   (core module $Memory
     (memory (export "memory") 4)

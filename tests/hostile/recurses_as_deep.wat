@@ -1,4 +1,7 @@
 ;; Calls itself as deep as the user has logged in often.
+;;! logins = 1_000_000
+;;! limit = "stack"
+;;! says = "is there a recursion that doesn't end?"
 (component
   ;;+ memory
   ;;+ count

@@ -1,4 +1,6 @@
 ;; Returns an error of 200,000 bytes of text: all zero.
+;;! limits = { call_bytes = "1000" }
+;;! limit = "call_bytes"
 (component
   ;;+ memory
   (core module $Hostile

@@ -1,4 +1,5 @@
 ;; Returns an error whose text lies behind the end of its memory.
+;;! traps = "out of bounds"
 (component
   ;;+ memory
   (core module $Hostile

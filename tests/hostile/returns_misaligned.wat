@@ -1,4 +1,5 @@
 ;; Returns a result from an odd address.
+;;! traps = "not aligned"
 (component
   ;;+ memory
   (core module $Hostile

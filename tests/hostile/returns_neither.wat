@@ -1,4 +1,5 @@
 ;; Returns a result that is neither ok nor an error.
+;;! traps = "discriminant"
 (component
   ;;+ memory
   (core module $Hostile

@@ -1,4 +1,5 @@
 ;; Returns a result that lies behind the end of its memory.
+;;! traps = "pointer out of bounds"
 (component
   ;;+ memory
   (core module $Hostile

@@ -1,4 +1,7 @@
 ;; Waits for as many nanoseconds as the user has logged in often.
+;;! logins = [18_446_744_073_709_551_615, 9_223_372_036_854_775_807, 4_611_686_018_427_387_904]
+;;! limits = { wall_time = "100 ms" }
+;;! limit = "wall_time"
 (component
   ;;+ memory
   ;;+ count

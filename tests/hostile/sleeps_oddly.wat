@@ -1,5 +1,6 @@
 ;; Waits for no time at all, until a time that is over, and asks whether a wait of minus one
 ;; nanosecond is over, which is one of 584 years.
+;;! allowed = true
 (component
   ;;+ memory
   ;;+ poll

@@ -1,4 +1,6 @@
 ;; Waits for no time at all, again and again.
+;;! limits = { wall_time = "100 ms" }
+;;! limit = ["cpu_time", "wall_time"] # Which comes first depends on what else computes.
 (component
   ;;+ memory
   ;;+ poll

@@ -1,4 +1,5 @@
 ;; Logs a text of 100 MB, of which its memory has a four-hundredth.
+;;! traps = "out of bounds"
 (component
   ;;+ memory
   ;;+ log

@@ -1,4 +1,5 @@
 ;; Logs a text whose last byte lies behind the end of its memory.
+;;! traps = "out of bounds"
 (component
   ;;+ memory
   ;;+ log

@@ -1,4 +1,5 @@
 ;; Logs a text whose end, counted in 32 bits, lies before its start.
+;;! traps = "out of bounds"
 (component
   ;;+ memory
   ;;+ log

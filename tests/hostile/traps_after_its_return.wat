@@ -1,4 +1,5 @@
 ;; Returns well, and breaks off when the host has read what it returned.
+;;! traps = "unreachable"
 (component
   ;;+ memory
   ;;+ count

@@ -1,4 +1,6 @@
 ;; Breaks off at a user's thirteenth login, and at no other.
+;;! logins = 13
+;;! traps = "unreachable"
 (component
   ;;+ memory
   ;;+ count

@@ -1,5 +1,6 @@
 ;; Fills its memory, its table and a global with marks while it is instantiated, and breaks off
 ;; before it is.
+;;! traps = "unreachable"
 (component
   (core module $Memory
     (memory (export "memory") 32)

@@ -1,4 +1,5 @@
 ;; Waits for a pollable that it has dropped.
+;;! traps = "unknown handle index"
 (component
   ;;+ memory
   ;;+ poll

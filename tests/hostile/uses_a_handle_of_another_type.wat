@@ -1,4 +1,5 @@
 ;; Waits for a stream as if it were a pollable.
+;;! traps = "type"
 (component
   ;;+ memory
   ;;+ poll

@@ -1,4 +1,6 @@
 ;; Logs a text in UTF-16, as it should be.
+;;! allowed = true
+;;! log = ["🦀!"]
 (component
   ;;+ memory
   ;;+ log

@@ -1,4 +1,5 @@
 ;; Logs a text in UTF-16 whose length in bytes is zero, counted in 32 bits.
+;;! traps = "out of bounds"
 (component
   ;;+ memory
   ;;+ log

@@ -1,4 +1,5 @@
 ;; Waits for one of no pollables.
+;;! traps = "empty poll list"
 (component
   ;;+ memory
   ;;+ poll

@@ -4,4 +4,15 @@
 
 #![forbid(unsafe_code)]
 
+/// A component of `tests/hostile`.
+#[derive(Clone, Copy, Debug)]
+pub struct HostileComponent {
+    /// The name of its file, without the extension.
+    pub name: &'static str,
+    /// How its login ends, in TOML: the lines of the file that begin with `;;! `.
+    pub header: &'static str,
+    /// The component.
+    pub component: &'static [u8],
+}
+
 include!(concat!(env!("OUT_DIR"), "/artifacts.rs"));

@@ -58,13 +58,8 @@ struct Hostile {
 impl Hostile {
     fn load(host: &Runtime) -> Self {
         let programs = HOSTILE.iter().map(|(name, component)| host.load(name, component).expect("an Action")).collect();
-        let mut components = Vec::new();
-        macro_rules! component {
-            ($name:ident) => {
-                components.extend(host.load(stringify!($name), artifacts::hostile::$name));
-            };
-        }
-        artifacts::for_each_hostile!(component);
+        let components = artifacts::hostile::ALL.iter();
+        let components = components.filter_map(|hostile| host.load(hostile.name, hostile.component).ok()).collect();
         Self { programs, components }
     }
 

@@ -1,7 +1,9 @@
 //! What the end-to-end tests share: a runtime, events, and a login in one call.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::expect_used, reason = "a test without its parts is to fail at once")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test without its parts is to fail at once")]
+
+pub mod host;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

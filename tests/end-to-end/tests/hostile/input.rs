@@ -4,13 +4,12 @@ use vestibule::LoadError;
 use vestibule::model::outcome::Failure;
 use vestibule::model::{Event, EventError};
 use vestibule_test_artifacts as artifacts;
+use vestibule_test_artifacts::hostile::NESTED_JSON;
+use vestibule_tests::host::{Host, failure};
 use vestibule_tests::root;
 
-use crate::components::NESTED_JSON;
-use crate::host::{Host, failure};
-
 #[tokio::test]
-pub(crate) async fn metadata_that_breaks_a_rule_is_refused_with_the_rule() {
+async fn metadata_that_breaks_a_rule_is_refused_with_the_rule() {
     let host = Host::new();
     let long = "k".repeat(256);
     let crab = "🦀".repeat(64);
@@ -47,7 +46,7 @@ async fn refused(json: &[u8]) -> EventError {
 }
 
 #[tokio::test]
-pub(crate) async fn metadata_of_the_event_that_breaks_a_rule_is_refused_with_its_place() {
+async fn metadata_of_the_event_that_breaks_a_rule_is_refused_with_its_place() {
     let too_many: serde_json::Map<String, serde_json::Value> =
         (0..26).map(|number| (format!("key{number}"), "v".into())).collect();
     let cases = [
@@ -67,14 +66,14 @@ pub(crate) async fn metadata_of_the_event_that_breaks_a_rule_is_refused_with_its
 }
 
 #[tokio::test]
-pub(crate) async fn an_event_of_200_megabytes_is_not_read() {
+async fn an_event_of_200_megabytes_is_not_read() {
     let error = refused(&vec![b' '; 200_000_000]).await;
     assert_eq!(error, EventError::TooLarge { given: 200_000_000, limit: 1 << 20 });
     assert_eq!(error.to_string(), "the event has 200000000 bytes, at most 1048576 are allowed");
 }
 
 #[tokio::test]
-pub(crate) async fn an_event_of_ten_thousand_levels_is_refused() {
+async fn an_event_of_ten_thousand_levels_is_refused() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let deep = format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
         let with = |member: &str, value: &str| {
@@ -90,19 +89,12 @@ pub(crate) async fn an_event_of_ten_thousand_levels_is_refused() {
 }
 
 #[tokio::test]
-pub(crate) async fn json_of_ten_thousand_levels_is_refused_by_its_rule() {
-    let host = Host::new();
-    assert!(host.attempt(NESTED_JSON, 100).await.is_allowed());
-    for levels in [1_000, 10_000] {
-        let Failure::Returned { message } = host.failure(NESTED_JSON, levels).await else {
-            panic!("it should have been refused")
-        };
-        assert!(message.contains("recursion limit exceeded"), "{message}");
-    }
+async fn json_of_a_hundred_levels_is_allowed() {
+    assert!(Host::new().attempt(NESTED_JSON, 100).await.is_allowed());
 }
 
 #[tokio::test]
-pub(crate) async fn files_and_sockets_can_not_be_reached() {
+async fn files_and_sockets_can_not_be_reached() {
     let host = Host::new();
     for (component, import) in
         [(artifacts::READS_A_FILE, "wasi:filesystem/types@0.2"), (artifacts::OPENS_A_SOCKET, "wasi:sockets/tcp@0.2")]
@@ -122,7 +114,7 @@ pub(crate) async fn files_and_sockets_can_not_be_reached() {
 }
 
 #[tokio::test]
-pub(crate) async fn nothing_of_the_host_can_be_seen() {
+async fn nothing_of_the_host_can_be_seen() {
     let outcome = Host::new().attempt(artifacts::LOOKS_AROUND, 1).await;
     let claims = outcome.id_token.expect("the login is allowed").claims;
     for nothing in ["environment", "arguments", "earlier_runs"] {

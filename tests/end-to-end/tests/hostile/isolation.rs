@@ -5,10 +5,10 @@ use std::time::Duration;
 use vestibule::limits::{HostLimits, Limits};
 use vestibule::model::outcome::{Failure, LimitBroken};
 use vestibule::{Action, Binding, Config};
+use vestibule_test_artifacts::hostile::{DATA_OUT_OF_BOUNDS, TRAPS_IN_ITS_START};
+use vestibule_tests::host::{ACME, GLOBEX, Host, failure};
 use vestibule_tests::{host_limits, limits, load};
 
-use crate::components::{DATA_OUT_OF_BOUNDS, TRAPS_IN_ITS_START};
-use crate::host::{ACME, GLOBEX, Host, failure};
 use crate::shape::Shape;
 
 /// One sandbox with one memory, which each login has to use.
@@ -109,7 +109,7 @@ pub(crate) async fn finds_nothing(host: &Host, tenant: &str, prober: &Action) {
 }
 
 #[tokio::test]
-pub(crate) async fn nothing_of_one_login_is_found_by_another() {
+async fn nothing_of_one_login_is_found_by_another() {
     let host = narrow();
     // What is overwritten between logins is 192 KiB: these are within it, just as large, beyond it,
     // and far beyond it. The last ones leave every second page of the kernel as it is: written
@@ -146,7 +146,7 @@ async fn a_prober_finds_what_is_there() {
 }
 
 #[tokio::test]
-pub(crate) async fn nothing_of_a_failed_instantiation_is_found_by_another() {
+async fn nothing_of_a_failed_instantiation_is_found_by_another() {
     let host = narrow();
     let probers = [(1, 31), (8, 0)].map(|pages| Prober { pages, marks: 8, end: RETURNS }.load(&host));
     let failing = [TRAPS_IN_ITS_START, DATA_OUT_OF_BOUNDS].map(|component| load(&host.runtime, component));
@@ -164,7 +164,7 @@ pub(crate) async fn nothing_of_a_failed_instantiation_is_found_by_another() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_failed_instantiation_gives_its_place_back() {
+async fn a_failed_instantiation_gives_its_place_back() {
     let host = narrow();
     // Its second memory is what it may not have any more.
     let shape = Shape { memories: 2, pages: 16, ..Shape::default() };

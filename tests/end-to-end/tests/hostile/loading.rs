@@ -11,10 +11,9 @@ use vestibule::limits::{HostLimits, Limits};
 use vestibule::load::{CacheKey, CompilationCache, Loader, Source};
 use vestibule::{Binding, Config, LoadError};
 use vestibule_test_artifacts as artifacts;
+use vestibule_test_artifacts::hostile::TRAPS_AT_THE_THIRTEENTH_LOGIN;
+use vestibule_tests::host::{ACME, GLOBEX, Host};
 use vestibule_tests::{host_limits, limits};
-
-use crate::components::TRAPS_AT_THE_THIRTEENTH_LOGIN;
-use crate::host::{ACME, GLOBEX, Host};
 
 fn is_long() -> bool {
     std::env::var_os("VESTIBULE_LONG").is_some()
@@ -38,7 +37,7 @@ fn action(module: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-pub(crate) async fn an_import_that_is_not_offered_is_named() {
+async fn an_import_that_is_not_offered_is_named() {
     let text = r#"(component
         (import "wasi:sockets/tcp@0.2.6" (instance))
         (import "vestibule:actions/session@0.1.0" (instance (export "explode" (func)))))"#;
@@ -49,7 +48,7 @@ pub(crate) async fn an_import_that_is_not_offered_is_named() {
 }
 
 #[tokio::test]
-pub(crate) async fn another_version_of_the_contract_is_an_error() {
+async fn another_version_of_the_contract_is_an_error() {
     let host = Host::new();
     for version in ["0.0.9", "0.2.0", "99.0.0"] {
         let text = format!(r#"(component (import "vestibule:actions/session@{version}" (instance)))"#);
@@ -59,14 +58,7 @@ pub(crate) async fn another_version_of_the_contract_is_an_error() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_missing_export_is_named() {
-    let refusal = Host::new().refusal(&component("(component)")).await;
-    assert!(matches!(refusal, LoadError::MissingExport { export: "on-execute-post-login", .. }), "{refusal}");
-    assert!(refusal.to_string().contains("does not export `on-execute-post-login`"), "{refusal}");
-}
-
-#[tokio::test]
-pub(crate) async fn what_is_no_component_is_named_in_the_error() {
+async fn what_is_no_component_is_named_in_the_error() {
     let host = Host::new();
     for bytes in [&b""[..], b"\0as", b"#!/bin/sh\n", &[0xff; 1_000]] {
         let refusal = host.refusal(bytes).await;
@@ -78,7 +70,7 @@ pub(crate) async fn what_is_no_component_is_named_in_the_error() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_truncated_component_is_refused() {
+async fn a_truncated_component_is_refused() {
     let host = Host::new();
     let whole = TRAPS_AT_THE_THIRTEENTH_LOGIN;
     for length in 0..whole.len() {
@@ -96,7 +88,7 @@ pub(crate) async fn a_truncated_component_is_refused() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_component_with_a_flipped_bit_is_refused_or_runs_within_its_limits() {
+async fn a_component_with_a_flipped_bit_is_refused_or_runs_within_its_limits() {
     let limits = Limits { memory: 2 << 20, cpu_time: Duration::from_millis(20), ..limits() };
     let host = Host::with(limits);
     let (small, large) = (TRAPS_AT_THE_THIRTEENTH_LOGIN, artifacts::ORGANIZATION_GATE);
@@ -126,7 +118,7 @@ pub(crate) async fn a_component_with_a_flipped_bit_is_refused_or_runs_within_its
 fn host_of_strangers() -> (Host, Loader) {
     let host_limits = HostLimits { compile_time: Duration::from_secs(2), compile_memory: 512 << 20, ..host_limits() };
     let host = Host::of(Config { limits: limits(), host_limits, ..Config::default() });
-    let loader = host.runtime.loader().compiler(Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), []));
+    let loader = Loader::new(host.runtime.clone(), Some(Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), [])), None);
     (host, loader)
 }
 
@@ -149,7 +141,7 @@ async fn is_compiled_or_refused(bytes: &[u8]) {
 }
 
 #[tokio::test]
-pub(crate) async fn a_huge_function_is_compiled_or_refused() {
+async fn a_huge_function_is_compiled_or_refused() {
     let statements = "(i32.store (i32.const 64) (i32.add (i32.load (i32.const 64)) (i32.const 7)))".repeat(20_000);
     is_compiled_or_refused(&action(&format!(r#"(func (export "run") (result i32) {statements} (i32.const 0))"#))).await;
     // Larger than a function may be (7,654,321 bytes).
@@ -160,7 +152,7 @@ pub(crate) async fn a_huge_function_is_compiled_or_refused() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_hundred_thousand_types_are_compiled_or_refused() {
+async fn a_hundred_thousand_types_are_compiled_or_refused() {
     let types = |count: u32| {
         (0..count).fold(String::new(), |mut types, number| {
             let parameters: String = (0..17).map(|bit| if number >> bit & 1 == 1 { " i64" } else { " i32" }).collect();
@@ -176,7 +168,7 @@ pub(crate) async fn a_hundred_thousand_types_are_compiled_or_refused() {
 }
 
 #[tokio::test]
-pub(crate) async fn an_oversized_table_of_branches_is_compiled_or_refused() {
+async fn an_oversized_table_of_branches_is_compiled_or_refused() {
     for targets in [60_000, 7_700_000] {
         let table = "0 ".repeat(targets);
         let run = format!(r#"(func (export "run") (result i32) (block (br_table {table} (i32.const 3))) (i32.const 0))"#);
@@ -185,7 +177,7 @@ pub(crate) async fn an_oversized_table_of_branches_is_compiled_or_refused() {
 }
 
 #[tokio::test]
-pub(crate) async fn deep_nesting_is_compiled_or_refused() {
+async fn deep_nesting_is_compiled_or_refused() {
     for depth in [1_000, 50_000] {
         let (open, close) = ("block ".repeat(depth), "end ".repeat(depth));
         is_compiled_or_refused(&action(&format!(r#"(func (export "run") (result i32) {open} {close} i32.const 0)"#))).await;
@@ -220,7 +212,7 @@ fn nested(depth: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-pub(crate) async fn nested_components_that_multiply_do_not_fit() {
+async fn nested_components_that_multiply_do_not_fit() {
     let host = Host::new();
     // Each level holds the next one twice: 128 instances, and 4,096.
     for levels in [7, 12] {
@@ -235,7 +227,7 @@ pub(crate) async fn nested_components_that_multiply_do_not_fit() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_compiled_file_is_not_taken_for_a_component() {
+async fn a_compiled_file_is_not_taken_for_a_component() {
     let host = Host::new();
     let engine = wasmtime::Engine::default();
     let compiled = engine.precompile_component(artifacts::ORGANIZATION_GATE).unwrap();
@@ -244,12 +236,12 @@ pub(crate) async fn a_compiled_file_is_not_taken_for_a_component() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_forged_or_swapped_compilation_is_not_loaded() {
+async fn a_forged_or_swapped_compilation_is_not_loaded() {
     let host = Host::new();
     let folder = tempfile::tempdir().unwrap();
     let loader = || {
         let cache = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-        host.runtime.loader().cache(CompilationCache::new(cache, CacheKey::from_bytes([7; 32])))
+        Loader::new(host.runtime.clone(), None, Some(CompilationCache::new(cache, CacheKey::from_bytes([7; 32]))))
     };
     let load = |tenant: &str| loader().load(&tenant.parse().unwrap(), "guest", TRAPS_AT_THE_THIRTEENTH_LOGIN).unwrap();
     let files = || std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();

@@ -6,9 +6,8 @@ use std::time::Duration;
 use vestibule::limits::{HostLimits, TenantLimits};
 use vestibule::{Binding, Config, RunError};
 use vestibule_test_artifacts as artifacts;
+use vestibule_tests::host::{ACME, GLOBEX, Host, step};
 use vestibule_tests::{host_limits, limits};
-
-use crate::host::{ACME, GLOBEX, Host, step};
 
 /// A host with a number of sandboxes, of which a tenant may have one at one time; and the number of
 /// its logins that may wait.
@@ -46,7 +45,7 @@ pub(crate) fn too_busy(refused: Result<vestibule::model::Outcome, RunError>) -> 
 }
 
 #[tokio::test]
-pub(crate) async fn one_tenant_does_not_take_every_place() {
+async fn one_tenant_does_not_take_every_place() {
     let host = host(2, 1, 0, IMPATIENT);
     let mut held = Box::pin(host.login(ACME, 1, sleeping(&host)));
     step(&mut held).await;
@@ -62,7 +61,7 @@ pub(crate) async fn one_tenant_does_not_take_every_place() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_login_that_is_dropped_while_it_computes_gives_its_place_back() {
+async fn a_login_that_is_dropped_while_it_computes_gives_its_place_back() {
     let host = host(1, 1, 1, PATIENT);
     let looping = host.bind(artifacts::LOOPS_FOR_EVER);
     for _ in 0..20 {
@@ -74,7 +73,7 @@ pub(crate) async fn a_login_that_is_dropped_while_it_computes_gives_its_place_ba
 }
 
 #[tokio::test]
-pub(crate) async fn a_login_that_is_dropped_while_it_waits_gives_its_place_back() {
+async fn a_login_that_is_dropped_while_it_waits_gives_its_place_back() {
     let host = host(1, 1, 1, PATIENT);
     let sleeping = sleeping(&host);
     for _ in 0..20 {
@@ -86,7 +85,7 @@ pub(crate) async fn a_login_that_is_dropped_while_it_waits_gives_its_place_back(
 }
 
 #[tokio::test]
-pub(crate) async fn without_a_free_sandbox_a_login_is_refused_with_a_hint() {
+async fn without_a_free_sandbox_a_login_is_refused_with_a_hint() {
     let host = host(1, 1, 1, IMPATIENT);
     let mut held = Box::pin(host.login(ACME, 1, sleeping(&host)));
     step(&mut held).await;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use vestibule::limits::Limits;
 use vestibule::{Binding, Config};
+use vestibule_test_artifacts::hostile::MARKS_ITS_MEMORY_AND_WAITS;
+use vestibule_tests::host::{ACME, GLOBEX, Host, step};
 use vestibule_tests::{limits, load};
 
-use crate::components::MARKS_ITS_MEMORY_AND_WAITS;
-use crate::host::{ACME, GLOBEX, Host, step};
 use crate::isolation::{finds_nothing, one_sandbox};
 
 /// How long the first login keeps its memory, for it to be paged out.
@@ -55,7 +55,7 @@ fn swapped() -> u64 {
 
 #[tokio::test]
 #[ignore = "it turns a swap file on, which root alone can: tests/run runs it there"]
-pub(crate) async fn nothing_that_was_swapped_out_is_found_by_another() {
+async fn nothing_that_was_swapped_out_is_found_by_another() {
     let _swap = Swap::on(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("swap-{}", std::process::id())));
     let host = Host::of(Config {
         limits: Limits { wall_time: WAIT * 4, cpu_time: Duration::from_secs(10), ..limits() },
@@ -81,7 +81,7 @@ pub(crate) async fn nothing_that_was_swapped_out_is_found_by_another() {
 /// A page that is being migrated is not present, either, and no test can hold one in that state. So
 /// a reset may not ask which are.
 #[tokio::test]
-pub(crate) async fn no_reset_asks_the_kernel_for_present_pages() {
+async fn no_reset_asks_the_kernel_for_present_pages() {
     let host = Host::new();
     host.others_log_in().await;
     let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().flatten();

@@ -97,7 +97,7 @@ async fn requests_just_up_to_the_limit_are_sent_and_one_more_is_an_error_that_th
 }
 
 #[tokio::test]
-async fn a_request_just_up_to_its_limit_is_sent_and_a_larger_one_is_not() {
+async fn request_bytes_just_fit_and_a_larger_request_is_not_sent() {
     let server = Server::start(|_| ok("")).await;
     let runtime = local_with(Limits { request_bytes: 10_000, ..patient() });
     let outcome = send(&runtime, &[&server.origin()], &server.url("/"), &[("method", "PUT"), ("body_bytes", "9500")]).await;

@@ -20,7 +20,7 @@ async fn server(answer: impl Fn() -> Answer + Send + Sync + 'static) -> Server {
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_waited_for_no_longer_than_the_limit() {
+async fn request_time_is_how_long_a_server_is_waited_for() {
     let server = server(|| hanging("")).await;
     let runtime = local_with(impatient());
     assert_eq!(fails(&runtime, &server).await, ("Timeout".into(), too_slow()));
@@ -83,7 +83,7 @@ async fn a_head_without_end_ends_too() {
 }
 
 #[tokio::test]
-async fn a_response_just_up_to_its_limit_comes_back_and_one_byte_more_does_not() {
+async fn response_bytes_just_come_back_and_one_more_does_not() {
     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
     let server = server(move || closing(answer)).await;
     let within = |response_bytes| local_with(Limits { response_bytes, ..patient() });

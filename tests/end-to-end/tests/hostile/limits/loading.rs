@@ -3,15 +3,15 @@
 use vestibule::limits::HostLimits;
 use vestibule::{Config, LoadError, Runtime, RuntimeError};
 use vestibule_test_artifacts as artifacts;
+use vestibule_test_artifacts::hostile::{GROWS_A_TABLE, MAKES_HANDLES, SLEEPS};
+use vestibule_tests::host::{ACME, Host};
 use vestibule_tests::host_limits;
 
 use super::{host_with, passes};
-use crate::components::{GROWS_A_TABLE, MAKES_HANDLES, SLEEPS};
-use crate::host::{ACME, Host};
 use crate::shape::Shape;
 
 #[tokio::test]
-pub(super) async fn component_bytes_just_fit_and_one_more_does_not() {
+async fn component_bytes_just_fit_and_one_more_does_not() {
     let component = artifacts::EVERY_FACT;
     let with = |component_bytes| host_with(HostLimits { component_bytes, ..host_limits() });
     assert!(with(component.len()).runtime.load("fits", component).is_ok());
@@ -22,7 +22,7 @@ pub(super) async fn component_bytes_just_fit_and_one_more_does_not() {
 }
 
 #[tokio::test]
-pub(super) async fn compiles_wait_for_one_another_and_all_are_done() {
+async fn compiles_wait_for_one_another_and_all_are_done() {
     let host = host_with(HostLimits { compiles: 1, ..host_limits() });
     let loader = host.runtime.loader();
     let tenant = ACME.parse().unwrap();
@@ -49,19 +49,19 @@ async fn fits_and_one_more_does_not(limit: &str, fits: Shape, one_more: Shape) {
 }
 
 #[tokio::test]
-pub(super) async fn instances_just_fit_and_one_more_does_not() {
+async fn instances_just_fit_and_one_more_does_not() {
     let shape = |instances| Shape { instances, ..Shape::default() };
     fits_and_one_more_does_not("instances", shape(64), shape(65)).await;
 }
 
 #[tokio::test]
-pub(super) async fn memories_just_fit_and_one_more_does_not() {
+async fn memories_just_fit_and_one_more_does_not() {
     let shape = |memories| Shape { memories, ..Shape::default() };
     fits_and_one_more_does_not("memories", shape(2), shape(3)).await;
 }
 
 #[tokio::test]
-pub(super) async fn tables_just_fit_and_one_more_does_not() {
+async fn tables_just_fit_and_one_more_does_not() {
     let shape = |tables| Shape { tables, ..Shape::default() };
     fits_and_one_more_does_not("tables", shape(8), shape(9)).await;
 }

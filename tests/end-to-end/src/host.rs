@@ -5,55 +5,59 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::{context, example_event, host_limits, limits, load, settings};
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{Failure, LimitBroken};
 use vestibule::{Action, Binding, Config, Flow, LoadError, RunError, Runtime};
 use vestibule_test_artifacts as artifacts;
-use vestibule_tests::{context, example_event, host_limits, limits, load, settings};
 
-/// The tenant whose Action is hostile, and another one.
-pub(crate) const ACME: &str = "acme";
-pub(crate) const GLOBEX: &str = "globex";
+/// The tenant whose Action is hostile.
+pub const ACME: &str = "acme";
+/// Another tenant.
+pub const GLOBEX: &str = "globex";
 
 /// A host, and an honest Action on it.
-pub(crate) struct Host {
-    pub(crate) runtime: Runtime,
+pub struct Host {
+    /// The host's runtime.
+    pub runtime: Runtime,
     honest: Action,
 }
 
 impl Host {
     /// A host with the limits of the tests.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(limits())
     }
 
     /// A host with these limits of an Action.
-    pub(crate) fn with(limits: vestibule::limits::Limits) -> Self {
+    pub fn with(limits: vestibule::limits::Limits) -> Self {
         Self::of(Config { limits, host_limits: host_limits(), ..Config::default() })
     }
 
     /// A host with these settings.
-    pub(crate) fn of(settings: Config) -> Self {
+    pub fn of(settings: Config) -> Self {
         let runtime = Runtime::new(settings).expect("a runtime");
         let honest = load(&runtime, artifacts::ORGANIZATION_SESSION_METADATA);
         Self { runtime, honest }
     }
 
-    pub(crate) fn bind(&self, component: &[u8]) -> Binding {
+    /// A binding of this component.
+    pub fn bind(&self, component: &[u8]) -> Binding {
         Binding::new(load(&self.runtime, component))
     }
 
-    pub(crate) fn honest(&self) -> Binding {
+    /// A binding of the honest Action.
+    pub fn honest(&self) -> Binding {
         Binding::new(self.honest.clone())
     }
 
     /// A login of this tenant, by a user who has logged in so often.
-    pub(crate) async fn login(&self, tenant: &str, logins: u64, bindings: Vec<Binding>) -> Result<Outcome, RunError> {
+    pub async fn login(&self, tenant: &str, logins: u64, bindings: Vec<Binding>) -> Result<Outcome, RunError> {
         self.login_through(&flow(tenant, bindings), tenant, logins).await
     }
 
     /// A login through this flow of the tenant, by a user who has logged in so often.
-    pub(crate) async fn login_through(&self, flow: &Flow, tenant: &str, logins: u64) -> Result<Outcome, RunError> {
+    pub async fn login_through(&self, flow: &Flow, tenant: &str, logins: u64) -> Result<Outcome, RunError> {
         let mut event = example_event("organization-login");
         event.tenant.id = tenant.parse().expect("a tenant's id");
         event.stats.logins_count = logins;
@@ -62,7 +66,7 @@ impl Host {
 
     /// A login of this tenant through the honest Action is as it has to be, and the host has
     /// panicked nowhere.
-    pub(crate) async fn honest_login(&self, tenant: &str) {
+    pub async fn honest_login(&self, tenant: &str) {
         let outcome = self.login(tenant, 1, vec![self.honest()]).await.expect("an honest login runs");
         assert!(outcome.is_allowed(), "{outcome:?}");
         let entries: Vec<&str> = outcome.session.metadata.iter().map(|(_, value)| value).collect();
@@ -73,43 +77,35 @@ impl Host {
     }
 
     /// The next login of the hostile Action's tenant, and that of another one, are right.
-    pub(crate) async fn others_log_in(&self) {
+    pub async fn others_log_in(&self) {
         self.honest_login(ACME).await;
         self.honest_login(GLOBEX).await;
     }
 
     /// What becomes of a login through this component; what comes after it is right.
-    pub(crate) async fn attempt(&self, component: &[u8], logins: u64) -> Outcome {
+    pub async fn attempt(&self, component: &[u8], logins: u64) -> Outcome {
         self.attempt_with(self.bind(component), logins).await
     }
 
     /// The same, with this configuration.
-    pub(crate) async fn configured(&self, component: &[u8], configuration: &[(&str, &str)]) -> Outcome {
+    pub async fn configured(&self, component: &[u8], configuration: &[(&str, &str)]) -> Outcome {
         self.attempt_with(self.bind(component).configuration(settings(configuration)), 1).await
     }
 
-    pub(crate) async fn attempt_with(&self, binding: Binding, logins: u64) -> Outcome {
+    /// What becomes of a login through this binding; what comes after it is right.
+    pub async fn attempt_with(&self, binding: Binding, logins: u64) -> Outcome {
         let outcome = self.login(ACME, logins, vec![binding]).await.expect("it is not too busy");
         self.others_log_in().await;
         outcome
     }
 
     /// How a login through this component fails.
-    pub(crate) async fn failure(&self, component: &[u8], logins: u64) -> Failure {
+    pub async fn failure(&self, component: &[u8], logins: u64) -> Failure {
         failure(&self.attempt(component, logins).await)
     }
 
-    /// A login through this component breaks off, for a reason with these words.
-    pub(crate) async fn breaks_off(&self, component: &[u8], words: &str) {
-        let failure = self.failure(component, 1).await;
-        let text = failure.to_string();
-        assert!(matches!(failure, Failure::Trapped { .. }), "it should have broken off ({words}): {failure:?}");
-        assert!(text.starts_with("it broke off: ") && text.contains(words), "it should say {words:?}: {text}");
-        assert!(text.len() < 200 && !text.contains(['\n', '{']), "it should be one sentence for people: {text}");
-    }
-
     /// Why a component can't be loaded; others go on.
-    pub(crate) async fn refusal(&self, component: &[u8]) -> LoadError {
+    pub async fn refusal(&self, component: &[u8]) -> LoadError {
         let refusal = self.runtime.load("suspect", component).expect_err("it should have been refused");
         assert!(refusal.to_string().starts_with("suspect") || refusal.to_string().contains("@0.1.0 "), "{refusal}");
         self.others_log_in().await;
@@ -118,12 +114,12 @@ impl Host {
 }
 
 /// A flow of this tenant.
-pub(crate) fn flow(tenant: &str, bindings: Vec<Binding>) -> Flow {
+pub fn flow(tenant: &str, bindings: Vec<Binding>) -> Flow {
     Flow::new(tenant.parse().expect("a tenant's id"), bindings)
 }
 
 /// Why the login failed; nothing of it is left.
-pub(crate) fn failure(outcome: &Outcome) -> Failure {
+pub fn failure(outcome: &Outcome) -> Failure {
     let failure = outcome.failed().unwrap_or_else(|| panic!("the login should have failed: {outcome:?}")).clone();
     assert!(outcome.session.metadata.is_empty() && outcome.access_token.is_none(), "{outcome:?}");
     assert!(outcome.transaction.metadata.is_empty(), "{outcome:?}");
@@ -131,14 +127,14 @@ pub(crate) fn failure(outcome: &Outcome) -> Failure {
 }
 
 /// The failure of a broken limit; its text tells the limit's name.
-pub(crate) fn broken(limit: LimitBroken) -> Failure {
+pub fn broken(limit: LimitBroken) -> Failure {
     let failure = Failure::Limit { limit };
     assert!(failure.to_string().contains(&format!("(limit `{}`)", limit.name())), "{failure}");
     failure
 }
 
 /// One step of a login, that has not ended with it.
-pub(crate) async fn step<F: Future>(login: &mut Pin<Box<F>>) {
+pub async fn step<F: Future>(login: &mut Pin<Box<F>>) {
     let polled = std::future::poll_fn(|context| Poll::Ready(login.as_mut().poll(context))).await;
     assert!(polled.is_pending(), "the login should not have ended yet");
 }

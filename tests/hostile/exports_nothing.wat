@@ -1,0 +1,3 @@
+;; Has none of the trigger's functions.
+;;! load_error = "does not export `on-execute-post-login`"
+(component)
