@@ -23,6 +23,12 @@ pub struct Host {
     honest: Action,
 }
 
+impl Default for Host {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Host {
     /// A host with the limits of the tests.
     pub fn new() -> Self {

@@ -118,7 +118,7 @@ async fn a_component_with_a_flipped_bit_is_refused_or_runs_within_its_limits() {
 fn host_of_strangers() -> (Host, Loader) {
     let host_limits = HostLimits { compile_time: Duration::from_secs(2), compile_memory: 512 << 20, ..host_limits() };
     let host = Host::of(Config { limits: limits(), host_limits, ..Config::default() });
-    let loader = Loader::new(host.runtime.clone(), Some(Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), [])), None);
+    let loader = host.runtime.loader().compiler(Compiler::new(env!("CARGO_BIN_EXE_compile-worker"), []));
     (host, loader)
 }
 
@@ -241,7 +241,7 @@ async fn a_forged_or_swapped_compilation_is_not_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let loader = || {
         let cache = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-        Loader::new(host.runtime.clone(), None, Some(CompilationCache::new(cache, CacheKey::from_bytes([7; 32]))))
+        host.runtime.loader().cache(CompilationCache::new(cache, CacheKey::from_bytes([7; 32])))
     };
     let load = |tenant: &str| loader().load(&tenant.parse().unwrap(), "guest", TRAPS_AT_THE_THIRTEENTH_LOGIN).unwrap();
     let files = || std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();

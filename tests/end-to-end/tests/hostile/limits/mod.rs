@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use vestibule::limits::Scope;
 use vestibule::limits::{FlowLimits, HostLimits, Limits, TenantLimits};
-use vestibule::limits::{Limit, Scope};
 use vestibule::model::Outcome;
 use vestibule::model::outcome::{Failure, LimitBroken};
 use vestibule::{Binding, Config, LoadError, RunError, Runtime, RuntimeError};
