@@ -24,7 +24,7 @@ impl Request {
         &self.method
     }
 
-    /// Its URL, with what [`query`](RequestBuilder::query) has added.
+    /// Its URL, with what [`query`](super::RequestBuilder::query) has added.
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -26,7 +26,7 @@ const ANYONE: &str = "anyone";
 /// It is written as an object of JSON or a table of TOML, here as the first:
 ///
 /// ```
-/// # use vestibule::CapabilityPolicy;
+/// # use vestibule::capability::CapabilityPolicy;
 /// let policy = r#"{
 ///     "others": "allow",
 ///     "rules": {

@@ -6,7 +6,7 @@ use vestibule_model::ActionId;
 use crate::action::Action;
 use crate::action_cache::CachedAction;
 
-/// An Action of a [`Binding`]. Cloning it is cheap.
+/// An Action of a [`Binding`](crate::Binding). Cloning it is cheap.
 #[derive(Clone, Debug)]
 pub enum BoundAction {
     /// It is in memory for as long as its bindings are.
