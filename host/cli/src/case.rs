@@ -83,7 +83,7 @@ impl Case {
     /// The cases of a crate's folder, sorted by name.
     ///
     /// # Errors
-    /// When there is none, two have one name, or the folder can't be read.
+    /// When the folder has no case, two cases have one name, or the folder can't be read.
     pub(crate) fn all(folder: &Path) -> Result<Vec<Self>> {
         let cases = folder.join("cases");
         let hint = "put a login event into cases/NAME/event.json, and run this with --bless";

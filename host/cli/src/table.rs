@@ -1,6 +1,6 @@
 //! Plain tables, and numbers as people read them.
 
-use vestibule::model::one_line;
+use vestibule::model::{amount, one_line};
 
 /// Rows of cells in columns: as wide as needed, two spaces between, three before.
 #[derive(Debug, Default)]
@@ -34,15 +34,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// 3120 as `3,120`.
 pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    amount::number(usize::try_from(number).unwrap_or(usize::MAX))
 }
 
 /// Bytes in thousands: `57 kB`.

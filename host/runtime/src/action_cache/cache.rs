@@ -43,9 +43,8 @@ impl ActionCache {
         }))
     }
 
-    /// Puts a tenant's Action on the cache; nothing is loaded. The same Action of the same tenant
-    /// is there once, however often it is put there, until the last of what this gives for it is
-    /// dropped.
+    /// Adds a tenant's Action to the cache; nothing is loaded. The same Action of the same tenant
+    /// has one slot, however often it is added, until the last [`CachedAction`] of it is dropped.
     pub fn insert(&self, tenant: &TenantId, deployed: Deployed) -> CachedAction {
         let mut state = self.0.state();
         let key = (tenant.clone(), deployed.id.clone(), deployed.digest);

@@ -1,4 +1,4 @@
-//! Loading components of strangers: compiled in a process of its own, and kept.
+//! Loading untrusted components: compiled in a process of its own, and cached.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::error::{LoadError, of_wasmtime};
 /// take a tenth of a second.
 const SHORT: Duration = Duration::from_secs(10);
 
-/// Loads Actions that strangers have written. Cloning it is cheap; make one for a host, since its
+/// Loads Actions of untrusted authors. Cloning it is cheap; make one for a host, since its
 /// clones share the limit `compiles`.
 ///
 /// It blocks for as long as compiling takes: milliseconds to `compile_time`. Load when an Action is
@@ -44,7 +44,8 @@ struct Parts {
 
 struct Inner {
     parts: Parts,
-    /// Of what is built and loaded, in each lane. What a shelf compiles for logins has its own.
+    /// Of what is built and loaded, in each lane. What an `ActionCache` compiles for logins has its
+    /// own.
     short: Permits,
     long: Permits,
 }

@@ -235,7 +235,7 @@ fn capabilities(info: &ComponentInfo) -> Capabilities {
     Capabilities { capabilities: info.capabilities.iter().map(read).collect(), plumbing: info.plumbing.clone() }
 }
 
-/// What the `ActionCache` is told of a component.
+/// A component as the `ActionCache` takes it.
 pub(super) fn deployed(id: ActionId, digest: &ComponentDigest, info: &ComponentInfo) -> Deployed {
     Deployed { id, digest: *digest, capabilities: capabilities(info) }
 }
